@@ -75,17 +75,6 @@ def _data_keys(entries: tuple[str, ...]) -> tuple[tuple[str, bytes], ...]:
     return tuple(keys.items())
 
 
-def _shape(pattern: str, sentence: str) -> AfterValidator:
-    """Nothing, or a text of that shape; `{!r}` in the sentence stands for what was given."""
-
-    def judge(text: str) -> str:
-        if text and not re.fullmatch(pattern, text):
-            raise ValueError(sentence.format(text))
-        return text
-
-    return AfterValidator(judge)
-
-
 def _provider_url(*schemes: str) -> AfterValidator:
     """The address of a provider. The provider itself judges the rest (`massar check`)."""
     begin = " or ".join(f"{scheme}://" for scheme in schemes)
@@ -164,11 +153,11 @@ _JSON = Expected('a JSON object, as {"Authorization": "Bearer ..."}')
 _CaFile = Annotated[Path | None, PlainValidator(_file), Expected("a path")]
 _Database = AfterValidator(lambda url: database(url, 2) and url)  # refused where nothing can be made of it
 _Lower = AfterValidator(lambda words: tuple(word.lower() for word in words))
-_SecurityContact = _shape(
-    r"mailto:[^@\s]+@[^@\s]+|https://\S+|tel:\+[0-9-]+",
+_SecurityContact = settings.shape(
+    r"|mailto:[^@\s]+@[^@\s]+|https://\S+|tel:\+[0-9-]+",
     "is {!r}: give mailto:, https:// or tel:+, as mailto:security@example.ma",
 )
-_MetricsToken = _shape(r"[!-~]{24,}", "must be at least 24 ASCII characters without spaces")
+_MetricsToken = settings.shape(r"|[!-~]{24,}", "must be at least 24 ASCII characters without spaces")
 _TYPED = Required("give the address people type, as https://compte.example.ma")
 _TO_HAND_OVER = Required("say where to hand over, or people get no message")
 
@@ -341,7 +330,6 @@ class Settings(Table):
 
     @property
     def database(self) -> dict[str, object]:
-        """Django's description of it."""
         usual = f"sqlite:///{quote(str(self.var / 'massar.sqlite3'))}"
         return database(self.database_url or usual, self.database_pool)
 
@@ -388,13 +376,11 @@ def load(environ: Mapping[str, str] | None = None) -> Settings:
     if found := [*of_variables, *mistakes, *of_sites, *misspelt]:
         raise SettingsError(found)
     return replace(
-        made,
-        var=made.var.absolute(),
-        email_from=made.email_from or f"massar@{made.host}",
+        made, var=made.var.absolute(), email_from=made.email_from or f"massar@{made.host}",
         security_contact=made.security_contact or f"mailto:security@{made.host}",
         mobile_ranges=tuple(phone.mobile_range(one, made.phone_countries) for one in made.mobile_ranges),
         demo_store=made.var.absolute() / "demo-inbox.sqlite3" if made.demo else None,
-    )
+    )  # fmt: skip
 
 
 def _tables(path: str) -> tuple[Mapping[str, Mapping[str, Any]], Any, list[str]]:

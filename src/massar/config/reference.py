@@ -53,7 +53,6 @@ def descriptions(table: type[Table]) -> dict[str, str]:
 
 
 def page() -> str:
-    """The whole page, in Markdown."""
     parts, first = [HEAD], {name: title for title, name in PARTS.items()}
     for row, setting in _rows(Settings):
         if setting.name in first:

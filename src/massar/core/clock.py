@@ -4,7 +4,6 @@ from datetime import UTC, datetime
 
 
 def now() -> datetime:
-    """The present moment, aware, in UTC."""
     return datetime.now(UTC)
 
 

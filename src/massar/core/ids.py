@@ -39,7 +39,6 @@ def show_temporary_password(canonical: str) -> str:
 
 
 def key_bytes() -> bytes:
-    """A new 256-bit key."""
     return secrets.token_bytes(32)
 
 

@@ -54,7 +54,6 @@ def is_letter(sign: str) -> bool:
 
 
 def is_arabic(sign: str) -> bool:
-    """Whether one character of a skeleton belongs to the Arabic block."""
     return "\u0600" <= sign <= "\u06ff"
 
 

@@ -35,6 +35,5 @@ def readable_by_others(database: Path) -> list[Path]:
 
 
 def restrict_to_owner(paths: list[Path]) -> None:
-    """Take away what group and others may."""
     for one in paths:
         one.chmod(stat.S_IMODE(one.stat().st_mode) & ~OTHERS)

@@ -98,6 +98,17 @@ def _one_line(text: str) -> str:
     return text
 
 
+def shape(pattern: str, sentence: str) -> AfterValidator:
+    """A text of that shape; `{!r}` in the sentence stands for what was given."""
+
+    def judge(text: str) -> str:
+        if not re.fullmatch(pattern, text):
+            raise ValueError(sentence.format(text))
+        return text
+
+    return AfterValidator(judge)
+
+
 N = TypeVar("N")
 Line = Annotated[str, AfterValidator(_one_line)]
 
@@ -114,7 +125,6 @@ class Setting:
     default: object
 
     def note(self, kind: type[N]) -> N | None:
-        """What the annotation says of that kind, the first of it."""
         return next((note for note in self.notes if isinstance(note, kind)), None)
 
     @property
@@ -123,7 +133,6 @@ class Setting:
 
     @property
     def inner(self) -> type[Table] | None:
-        """The Table that this setting is, where it is one."""
         return self.kind if isinstance(self.kind, type) and issubclass(self.kind, Table) else None
 
     @cached_property
@@ -270,15 +279,9 @@ Values = dict[str, object]
 
 
 def read(
-    table: type[T],
-    given: Mapping[str, object],
-    *,
-    environ: Mapping[str, str],
-    called: str = "",
-    inside: str = "",
-    own: Mapping[str, object] | None = None,
-    waived: Iterable[str] = (),
-) -> tuple[T, list[str]]:
+    table: type[T], given: Mapping[str, object], *, environ: Mapping[str, str], called: str = "", inside: str = "",
+    own: Mapping[str, object] | None = None, waived: Iterable[str] = (),
+) -> tuple[T, list[str]]:  # fmt: skip
     """What was given for a table, with defaults for what can't be used, and one sentence for each mistake. environ:
     where `env:NAME` is looked up. called: what each sentence begins with, as `[sites.massar]`; inside: what the names
     of settings begin with in it. own: fields that are no settings. waived: what is not required here."""
@@ -356,7 +359,6 @@ def _not_chosen(value: object, expected: str) -> str:
 
 
 def expected(setting: Setting) -> str:
-    """What its values are, in words."""
     if said := setting.note(Expected):
         return said.words
     if duration := setting.note(Duration):

@@ -33,7 +33,6 @@ def moment(value: str | datetime) -> datetime: ...
 @overload
 def moment(value: None) -> None: ...
 def moment(value: str | datetime | None) -> datetime | None:
-    """A stored moment as an aware datetime in UTC."""
     if value is None:
         return None
     if isinstance(value, str):
@@ -55,22 +54,23 @@ def select(kind: Callable[..., T], statement: str, params: Params = ()) -> list[
 
 def make(kind: Callable[..., T], columns: tuple[str, ...], row: Row) -> T:
     """Make a `kind` of one row, or of a part of one that a join gave."""
-    converters = _converters(kind, columns)
-    values = [value if to is None or value is None else to(value) for to, value in zip(converters, row, strict=True)]
-    return kind(**dict(zip(columns, values, strict=True)))
+    values = dict(zip(columns, row, strict=True))
+    for name, convert in _converters(kind, columns):
+        if values[name] is not None:
+            values[name] = convert(values[name])
+    return kind(**values)
 
 
 def select_one(kind: Callable[..., T], statement: str, params: Params = ()) -> T | None:
-    """Return the first row of `select`, or None."""
     return next(iter(select(kind, statement, params)), None)
 
 
 @lru_cache(maxsize=256)
-def _converters(kind: object, columns: tuple[str, ...]) -> list[Converter | None]:
-    """What makes each column's value the type of its field; None where it is that already."""
+def _converters(kind: object, columns: tuple[str, ...]) -> list[tuple[str, Converter]]:
+    """The columns whose values must become the types of their fields, and what makes them so."""
     hints = get_type_hints(kind)
-    optional = {name: set(get_args(hint)) - {type(None)} for name, hint in hints.items()}
-    return [_CONVERTERS.get(next(iter(optional[name]), hints[name])) for name in columns]
+    plain = {name: next(iter(set(get_args(hints[name])) - {type(None)}), hints[name]) for name in columns}
+    return [(name, _CONVERTERS[hint]) for name, hint in plain.items() if hint in _CONVERTERS]
 
 
 def row(statement: str, params: Params = ()) -> Row | None:
@@ -103,7 +103,6 @@ def unavailable(trouble: Error) -> bool:
 
 
 def is_away(trouble: BaseException) -> bool:
-    """Whether this is no fault of ours: the database is away."""
     return isinstance(trouble, Error) and unavailable(trouble)
 
 
@@ -145,12 +144,10 @@ def dedicated_connection(**options: Any) -> psycopg.Connection[Any]:
 
 
 def greatest() -> str:
-    """The scalar maximum."""
     return "GREATEST" if connection.vendor == "postgresql" else "MAX"
 
 
 def least() -> str:
-    """The scalar minimum."""
     return "LEAST" if connection.vendor == "postgresql" else "MIN"
 
 
@@ -189,7 +186,6 @@ def values(rows: int, columns: int) -> str:
 
 
 def placeholders(count: int) -> str:
-    """Placeholders for IN (…)."""
     return ", ".join(["%s"] * count)
 
 
@@ -201,7 +197,6 @@ def span_number(column: str, seconds: int) -> str:
 
 
 def seconds_between(earlier: str, later: str) -> str:
-    """Seconds from one column of moments to another."""
     if connection.vendor == "postgresql":
         return f"EXTRACT(EPOCH FROM {later} - {earlier})"
     return f"((julianday({later}) - julianday({earlier})) * 86400)"

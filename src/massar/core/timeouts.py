@@ -22,5 +22,4 @@ def statement() -> float | None:
 
 
 def writer_lock(usual: float) -> float:
-    """Seconds until SQLite says that it is locked."""
     return min(usual, WRITER_LOCK) if waiting["person"] else usual

@@ -75,7 +75,6 @@ def inflate(packed: bytes, *, longest: int = LONGEST) -> bytes:
 
 
 def deflate(plain: bytes) -> bytes:
-    """Raw DEFLATE (RFC 1951)."""
     machine = zlib.compressobj(wbits=-zlib.MAX_WBITS)
     return machine.compress(plain) + machine.flush()
 

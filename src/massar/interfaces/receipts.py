@@ -56,7 +56,6 @@ def receipt(request: Request, provider: str, token: str) -> HttpResponse:
 
 @lru_cache(maxsize=64)
 def known(provider: str) -> ReceiptForm | None:
-    """How that provider's call-backs read."""
     table = settings.MASSAR.providers[provider]
     return receipt_form(table, name=provider, environ=settings.MASSAR.environ) if table.get("kind") == "http" else None
 

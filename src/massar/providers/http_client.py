@@ -34,8 +34,6 @@ logging.getLogger("urllib3").setLevel(logging.CRITICAL + 1)
 
 
 class Origin(NamedTuple):
-    """Where a server is reached."""
-
     secure: bool
     host: str
     port: int
@@ -222,10 +220,8 @@ class HttpClient:
         found = self._pools.get(origin)
         if found is None:
             options: dict[str, Any] = {"maxsize": MOST_KEPT if self._keep_alive else 1, "call": self._call}
-            if origin.secure:
-                found = _TlsPool(origin.host, origin.port, ssl_context=self._tls, **options)
-            else:
-                found = _Pool(origin.host, origin.port, **options)
+            options |= {"ssl_context": self._tls} if origin.secure else {}
+            found = (_TlsPool if origin.secure else _Pool)(origin.host, origin.port, **options)
             if self._keep_alive:
                 found = self._pools.setdefault(origin, found)
         return found

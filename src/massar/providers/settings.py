@@ -36,8 +36,6 @@ CaFile = Annotated[Path | None, PlainValidator(_ca_file), Expected("a path")]
 
 @dataclass(frozen=True)
 class ProviderTable(Table):
-    """What every table `[providers.NAME]` may hold."""
-
     kind: Literal["http", "smpp", "smtp"] = "http"
     """which of the three tables this is"""
     price: Annotated[int, Field(ge=0, le=1_000_000)] = 0
@@ -62,7 +60,6 @@ class OneByOneTable(ProviderTable):
 
 
 def from_options(options: ProviderOptions) -> dict[str, object]:
-    """What is set beside a URL, as a table has it."""
     return {"ca_file": str(options.ca_file or ""), **{key: getattr(options, key) for key in _TIMES}}
 
 

@@ -37,7 +37,6 @@ def record_event(
 
 
 def record_events(events: Sequence[AuditEvent]) -> None:
-    """Add events in one statement."""
     params: list[object] = []
     for one in events:
         detail = json.dumps(one.detail, ensure_ascii=False, sort_keys=True) if one.detail else ""
@@ -48,7 +47,6 @@ def record_events(events: Sequence[AuditEvent]) -> None:
 
 
 def of_person(person_id: int, *, limit: int = 50) -> list[AuditEvent]:
-    """Return the newest events of a person, newest first."""
     statement = f"SELECT {_COLUMNS} FROM audit_event WHERE person_id = %s ORDER BY id DESC LIMIT %s"
     return [_read(row) for row in sql.rows(statement, (person_id, limit))]
 

@@ -61,8 +61,6 @@ def views() -> dict[str, View]:
 
 
 class DjangoHandler(WSGIHandler):
-    """Django's own way, with our class of request."""
-
     request_class = Request
 
 

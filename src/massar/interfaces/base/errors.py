@@ -13,7 +13,6 @@ from django.utils import translation
 
 from massar.interfaces.base import addresses, outage, page, way_back
 from massar.interfaces.base.jinja import t
-from massar.interfaces.base.page import add_retry_after, redirect_to, see_other
 from massar.interfaces.base.request import Request
 
 log = logging.getLogger("massar.web")
@@ -36,7 +35,7 @@ def render_error(
     way = {"wait_until": wait_until, "onwards": onwards or reverse("home")}
     response = page.render(request, "errors/error.html", status=status, **words, **way)
     if wait_until:
-        add_retry_after(response, wait_until, request.now)
+        page.add_retry_after(response, wait_until, request.now)
     elif status == 503:
         response["Retry-After"] = "3"
     return response
@@ -58,7 +57,7 @@ def csrf_failure(request: Request, reason: str = "") -> HttpResponse:
     if not request.signed_in:
         return render_error(request, 403, "403_csrf")
     if addresses.name_of(request) in ("sign_in", "recovery") and reason == OLD_TOKEN:
-        return redirect_to("sign_in")
+        return page.redirect_to("sign_in")
     owner = request.signed_in.person.id  # the page of the fault knows nobody
     told = render_error(request, 403, "403_csrf", onwards=addresses.own_page(request.path))
     return way_back.keep_typed(request, told, owner)
@@ -68,7 +67,7 @@ def not_found(request: Request, exception: Exception | None = None) -> HttpRespo
     """Lead on, or say so. Where a cache could take the address for a file's, the page names nobody (ATK-095)."""
     page_address = addresses.guess_page(request)
     like_a_page = _LIKE_A_PAGE.fullmatch(request.path) and not request.path.startswith(settings.STATIC_URL)
-    return see_other(page_address) if page_address else render_error(request, 404, known=bool(like_a_page))
+    return page.see_other(page_address) if page_address else render_error(request, 404, known=bool(like_a_page))
 
 
 def wrong_method(request: Request, response: HttpResponse) -> HttpResponse:

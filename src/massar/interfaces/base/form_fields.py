@@ -11,7 +11,6 @@ from massar.journeys.outcomes import Problem, Problems
 
 
 def line(longest: int = 254, *, required: bool = True, strip: bool = True) -> forms.CharField:
-    """Make a field for one line of text."""
     said = {"required": "required", "max_length": "too_long", "null_characters_not_allowed": "too_long"}
     told = {code: f"error.{id}" for code, id in said.items()}
     return forms.CharField(max_length=longest, required=required, strip=strip, error_messages=told)

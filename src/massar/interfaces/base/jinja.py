@@ -47,19 +47,12 @@ def _language() -> str:
 
 
 def environment(**options: Any) -> Environment:
-    """Make the environment. Called by Django with its options."""
     ours = {"autoescape": True, "undefined": StrictUndefined, "trim_blocks": True, "lstrip_blocks": True}
     env = Environment(**{**options, **ours})  # noqa: S701 - autoescape is on, in the line above
     env.globals.update(
-        t=t,
-        n=n,
-        ltr=ltr,
-        bdi=bdi,
-        static=staticfiles_storage.url,
-        url=url,
-        clock_time=local_time.clock_time,
+        t=t, n=n, ltr=ltr, bdi=bdi, static=staticfiles_storage.url, url=url, clock_time=local_time.clock_time,
         day_time=lambda moment: local_time.day_time(moment, _language()),
         short_time=lambda moment: local_time.short(moment, _language()),
         contact_shown=lambda contact: phone.shown(contact.value) if contact.kind == "phone" else contact.value,
-    )
+    )  # fmt: skip
     return env

@@ -18,8 +18,6 @@ OF_PAGES = ("Cache-Control", "Content-Language")  # files have their own life an
 
 
 class RequestContextMiddleware:
-    """The outermost middleware."""
-
     def __init__(self, get_response: GetResponse):
         self.get_response = get_response
 

@@ -76,7 +76,6 @@ def survive_outage(view: View) -> View:
 
 
 def page(request: HttpRequest) -> HttpResponse:
-    """Show the page of last resort, in three languages."""
     return HttpResponse(get_template("errors/plain.html").render())
 
 

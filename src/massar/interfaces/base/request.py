@@ -32,14 +32,11 @@ class Request(WSGIRequest):
 
     @cached_property
     def browser(self) -> Browser:
-        """What journeys may know of the browser."""
         return Browser(
-            network=network(client_address(self)),
-            label=describe(self.headers.get("User-Agent", "")),
+            network=network(client_address(self)), label=describe(self.headers.get("User-Agent", "")),
             trusted_devices=cookies.TRUSTED_DEVICES.read(self)[:4096],
-            recovery_browser=cookies.RECOVERY_BROWSER.read(self)[:64],
-            language=self.chosen_language,
-        )
+            recovery_browser=cookies.RECOVERY_BROWSER.read(self)[:64], language=self.chosen_language,
+        )  # fmt: skip
 
     @cached_property
     def signed_in(self) -> SignedIn | None:

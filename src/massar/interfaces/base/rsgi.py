@@ -123,21 +123,12 @@ def environ(scope: Any) -> Environ:
     """Return the request as PEP 3333 has it, without its body; nothing of the process's own environment is in it."""
     server, _, port = scope.server.rpartition(":")
     told: Environ = {
-        "REQUEST_METHOD": scope.method,
-        "SCRIPT_NAME": "",
-        "PATH_INFO": scope.path.encode().decode("latin-1"),
-        "QUERY_STRING": scope.query_string,
-        "SERVER_NAME": server.strip("[]"),
-        "SERVER_PORT": port,
-        "SERVER_PROTOCOL": f"HTTP/{scope.http_version}",
-        "REMOTE_ADDR": scope.client.rpartition(":")[0].strip("[]"),
-        "wsgi.version": (1, 0),
-        "wsgi.url_scheme": scope.scheme,
-        "wsgi.errors": sys.stderr,
-        "wsgi.multithread": True,
-        "wsgi.multiprocess": True,
-        "wsgi.run_once": False,
-    }
+        "REQUEST_METHOD": scope.method, "SCRIPT_NAME": "", "PATH_INFO": scope.path.encode().decode("latin-1"),
+        "QUERY_STRING": scope.query_string, "SERVER_NAME": server.strip("[]"), "SERVER_PORT": port,
+        "SERVER_PROTOCOL": f"HTTP/{scope.http_version}", "REMOTE_ADDR": scope.client.rpartition(":")[0].strip("[]"),
+        "wsgi.version": (1, 0), "wsgi.url_scheme": scope.scheme, "wsgi.errors": sys.stderr, "wsgi.multithread": True,
+        "wsgi.multiprocess": True, "wsgi.run_once": False,
+    }  # fmt: skip
     for name, value in scope.headers.items():
         if "_" in name:
             continue
@@ -149,6 +140,5 @@ def environ(scope: Any) -> Environ:
 
 
 def _length(told: Environ) -> int:
-    """Return the bytes of the body; 0 where what is told is no number."""
     said = told.get("CONTENT_LENGTH", "")
     return int(said) if said.isascii() and said.isdecimal() and len(said) < 16 else 0

@@ -18,9 +18,8 @@ from django.urls import reverse
 from massar.core import encryption
 from massar.domain.sessions import api as sessions
 from massar.domain.sites import api as sites
-from massar.interfaces.base import cookies
-from massar.interfaces.base.addresses import name_of, own_page
-from massar.interfaces.base.page import redirect_to, see_other
+from massar.interfaces.base import addresses, cookies
+from massar.interfaces.base import page as pages
 from massar.interfaces.base.request import Request
 from massar.journeys.account.close_sessions import SignedIn
 from massar.journeys.sso import save_request
@@ -36,7 +35,7 @@ def signed_in_only(view: Callable[Concatenate[Request, SignedIn, P], HttpRespons
     @wraps(view)
     def guarded(request: Request, *args: P.args, **kwargs: P.kwargs) -> HttpResponse:
         if not request.signed_in:
-            response = remember(request, redirect_to("sign_in"))
+            response = remember(request, pages.redirect_to("sign_in"))
             if cookies.SESSION.read(request):
                 cookies.SESSION.drop(response)
                 cookies.write_flash(response, "info", "flash.sign_in_again")
@@ -48,7 +47,7 @@ def signed_in_only(view: Callable[Concatenate[Request, SignedIn, P], HttpRespons
 
 def remember(request: Request, response: HttpResponse) -> HttpResponse:
     """Remember the way back from the sign-in page: with what was typed, where the page keeps it."""
-    page = own_page(request.get_full_path() if request.method in ("GET", "HEAD") else request.path)
+    page = addresses.own_page(request.get_full_path() if request.method in ("GET", "HEAD") else request.path)
     if page != reverse("home"):
         cookies.RETURN_TO.write(response, page)
     left_open = sessions.signed_in.left_open(cookies.SESSION.read(request))
@@ -57,7 +56,7 @@ def remember(request: Request, response: HttpResponse) -> HttpResponse:
 
 def keep_typed(request: Request, response: HttpResponse, owner: int) -> HttpResponse:
     """Keep what this request's form brought for its page. owner: id of the person."""
-    typed = {name: request.POST.get(name, "")[:LONGEST] for name in KEPT.get(name_of(request), ())}
+    typed = {name: request.POST.get(name, "")[:LONGEST] for name in KEPT.get(addresses.name_of(request), ())}
     if any(typed.values()):
         plain, place = json.dumps(typed).encode(), f"draft|{request.path}|{owner}"
         ciphertext = encryption.data_keys().encrypt(plain, associated_data=place)
@@ -79,7 +78,7 @@ def typed_before(request: Request, owner: int) -> dict[str, str]:
 def redirect_to_page(request: Request) -> HttpResponse:
     """Go to the page that was asked for before the sign-in, else home."""
     kept = cookies.RETURN_TO.read(request)
-    response = see_other(own_page(kept) if kept else reverse("home"))
+    response = pages.see_other(addresses.own_page(kept) if kept else reverse("home"))
     if kept:
         cookies.RETURN_TO.drop(response)
     return response
@@ -88,7 +87,7 @@ def redirect_to_page(request: Request) -> HttpResponse:
 def save_and_sign_in(request: Request, asked: dict[str, str]) -> HttpResponse:
     """Keep the request and lead to the sign-in page. What waited before is given up."""
     sites.saved_requests.delete(cookies.SAVED_REQUEST.read(request))
-    return save(request, see_other(reverse("sign_in")), asked)
+    return save(request, pages.see_other(reverse("sign_in")), asked)
 
 
 def save(request: Request, response: HttpResponse, asked: dict[str, str]) -> HttpResponse:
@@ -119,4 +118,4 @@ def discard(request: Request, response: HttpResponse) -> HttpResponse:
 def redirect_after_sign_in(request: Request) -> HttpResponse:
     """Go to what waits, else to our own page that was asked for."""
     resume_url = request.saved_request.get("resume_url")
-    return see_other(resume_url) if resume_url else redirect_to_page(request)
+    return pages.see_other(resume_url) if resume_url else redirect_to_page(request)

@@ -151,7 +151,6 @@ def _stop(started: list[subprocess.Popen[bytes]]) -> None:
 
 
 def _answers(port: int, started: list[subprocess.Popen[bytes]]) -> bool:
-    """Whether the web server answers in time."""
     for _ in range(100):
         if any(p.poll() is not None for p in started):
             print("A part of the demo did not start; its words stand above.", file=sys.stderr)

@@ -24,7 +24,6 @@ INTERRUPTED = 130  # what shells say of a program that Ctrl-C ended
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Runs one command, to its exit code."""
     parser = build_parser()
     options = parser.parse_args(argv)
     if not hasattr(options, "module"):

@@ -1,7 +1,5 @@
 """Sends a real message through one provider and prints each step, so that an operator sees where it stops.
 
-    massar send-test PROVIDER TO [--language fr] [--long] [--wait SECONDS]
-
 It goes past the queue, the breakers and the budgets. Nothing about it is kept. A long text shows whether a provider
 cuts what does not fit into one SMS: where it says how many it made, they are compared, else the phone shows the end.
 """
@@ -51,8 +49,6 @@ def _destination(channel: str, typed: str) -> str | None:
 
 
 class _Trial:
-    """One message, from the words to the receipt."""
-
     def __init__(self, provider: delivery.Provider, to: str, options: argparse.Namespace):
         self.provider, self.to, self.options = provider, to, options
         self.receipts: queue.SimpleQueue[delivery.Receipt] = queue.SimpleQueue()
@@ -68,7 +64,11 @@ class _Trial:
         self.started = time.monotonic()
         result = self.provider.send(message, valid_for=VALID_FOR)
         self._tell(result)
-        good = isinstance(result, delivery.Accepted) and self._judge(message.message_id, result)
+        good = False
+        if isinstance(result, delivery.Accepted):
+            self.names = {*result.parts, result.reference} - {""}
+            awaited = result.receipt and self.options.wait
+            good = self._compare(result) and (not awaited or self._await_receipt(message.message_id, result))
         self.provider.close()
         return 0 if good else 1
 
@@ -119,12 +119,6 @@ class _Trial:
             self.receipts.put(receipt)
             answer.set_result(None)
         return answer
-
-    def _judge(self, uid: str, accepted: delivery.Accepted) -> bool:
-        self.names = {*accepted.parts, accepted.reference} - {""}
-        if not self._compare(accepted):
-            return False
-        return not (accepted.receipt and self.options.wait) or self._await_receipt(uid, accepted)
 
     def _tell(self, result: delivery.Result) -> None:
         match result:

@@ -33,7 +33,6 @@ def trouble() -> str:
 
 
 def file() -> Path | None:
-    """The file of a SQLite database."""
     return Path(str(settings.DATABASES["default"]["NAME"])) if connection.vendor == "sqlite" else None
 
 

@@ -42,7 +42,6 @@ def _sentence(host: str, port: int, problem: OSError) -> str:
 
 
 def command(listening: socket.socket, processes: int) -> list[str]:
-    """The command line of the process that serves on that socket."""
     program = [sys.executable, "-m", "massar.interfaces.commands.web_process"]
     return [*program, "--socket", str(listening.fileno()), "--processes", str(processes)]
 

@@ -34,6 +34,10 @@ WATCH_EVERY = timedelta(seconds=10)
 MOST_SETTLE_TRIES = 3  # turns in which it is tried to store what one provider answered
 FOR_SITES = 4  # times as many senders, of which one site may have the fourth part
 MOST_ANSWERED = 20  # recovery requests in one turn, so that what is ready leaves meanwhile
+SWEPT = (
+    limits, credentials.temporary, sessions.signed_in, delivery.requests, delivery.outbox, delivery.breaker,
+    delivery.receipts, sites.saved_requests, sites.replay_cache,
+)  # fmt: skip
 
 note = logging.getLogger("massar.worker")
 T = TypeVar("T")
@@ -82,14 +86,9 @@ class Worker:
     others."""
 
     def __init__(
-        self,
-        registry: delivery.ProviderRegistry,
-        *,
-        sites: Mapping[str, delivery.Provider] | None = None,
-        senders: int = 4,
-        tick: Callable[[], datetime] = clock.now,
-        pool: Executor | None = None,
-    ):
+        self, registry: delivery.ProviderRegistry, *, sites: Mapping[str, delivery.Provider] | None = None,
+        senders: int = 4, tick: Callable[[], datetime] = clock.now, pool: Executor | None = None,
+    ):  # fmt: skip
         self.registry, self.router, self.tick = registry, delivery.Router(registry), tick
         self.wake = threading.Event()
         self.messages = deliver_messages.MessageDelivery(self.router)
@@ -144,7 +143,8 @@ class Worker:
     def turn(self) -> bool:
         """One look at everything. True if there was something to do."""
         self._now_and_then("receipts", RECEIPTS_EVERY, lambda now: take_receipt.sweep(router=self.router, now=now))
-        self._now_and_then("sweep", SWEEP_EVERY, *SWEEPS)
+        sweeps = (*(room.sweep for room in SWEPT), lambda now: sites.grants.sweep(now=int(now.timestamp())))
+        self._now_and_then("sweep", SWEEP_EVERY, *sweeps, lambda now: sql.checkpoint_wal())
         busy = self._store_answers_and_receipts() + self.answer()
         busy += sum(self._send(channel) for channel in self.channels)
         busy += sum(self._settle(way, answers) for way, answers in self.answers.items())
@@ -152,7 +152,6 @@ class Worker:
         return bool(busy)
 
     # What leaves
-
     def _send(self, channel: Channel) -> int:
         now = self.tick()
         self.router.look(now)
@@ -259,7 +258,6 @@ class Worker:
                 way.give_up_unsettled(one, type(trouble).__name__, now=self.tick())
 
     # What comes back
-
     def take_receipt(self, receipt: delivery.Receipt) -> Future[None]:
         """In a provider's thread. The future is done when the receipt is committed."""
         stored: Future[None] = Future()
@@ -296,9 +294,7 @@ class Worker:
                 stored.set_result(None)
 
     # What was asked for
-
     def answer(self, most: int = MOST_ANSWERED) -> int:
-        """Answers open requests; returns how many."""
         claimed = delivery.requests.claim(most, now=self.tick())
         waiting = deque(claimed)
         try:
@@ -317,8 +313,7 @@ class Worker:
         return len(claimed)
 
     # Now and then
-
-    def _now_and_then(self, name: str, every: timedelta, *works: Callable[[datetime], object]) -> None:
+    def _now_and_then(self, name: str, every: timedelta, *works: Callable[..., object]) -> None:
         """Also when the last time lies ahead, by a clock that was put right since. A fault ends nothing but its own
         work."""
         now = self.tick()
@@ -327,7 +322,7 @@ class Worker:
         self.last[name] = now
         for work in works:
             try:
-                work(now)
+                work(now=now)
             except Exception as trouble:
                 _log_unless_away(trouble, "a fault in what is done now and then; the rest goes on")
 
@@ -339,21 +334,6 @@ class Worker:
         for over in self.alarms - active.keys():
             note.info("alarm %s is over", over)
         self.alarms = set(active)
-
-
-SWEEPS: tuple[Callable[[datetime], object], ...] = (
-    lambda now: limits.sweep(now=now),
-    lambda now: credentials.temporary.sweep(now=now),
-    lambda now: sessions.signed_in.sweep(now=now),
-    lambda now: delivery.requests.sweep(now=now),
-    lambda now: delivery.outbox.sweep(now=now),
-    lambda now: delivery.breaker.sweep(now=now),
-    lambda now: delivery.receipts.sweep(now=now),
-    lambda now: sites.grants.sweep(now=int(now.timestamp())),
-    lambda now: sites.saved_requests.sweep(now=now),
-    lambda now: sites.replay_cache.sweep(now=now),
-    lambda now: sql.checkpoint_wal(),
-)
 
 
 def _log_unless_away(trouble: Exception, words: str) -> None:

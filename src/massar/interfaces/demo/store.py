@@ -37,7 +37,6 @@ class Received:
 
     @property
     def to(self) -> str:
-        """The recipient as people write it."""
         return phone.shown(self.recipient) if self.kind == "sms" else self.recipient
 
     @property
@@ -67,7 +66,6 @@ class Store:
             database.execute(_TABLE)
 
     def add(self, *, kind: str, key: str, sender: str, recipient: str, subject: str, text: str, html: str = "") -> int:
-        """The number under which it is kept."""
         row = (kind, key, sender, recipient, subject, text, html, clock.now().isoformat())
         with self._open() as database:
             added = database.execute(f"INSERT INTO message ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?)", row)

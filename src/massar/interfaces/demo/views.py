@@ -29,17 +29,13 @@ def _store() -> Store:
 
 @require_safe
 def screen(request: Request) -> HttpResponse:
-    """Everything that has arrived, newest first."""
     received = _store().after(0)
     more = {
         "texts": [message for message in received if message.kind == "sms"],
         "letters": [message for message in received if message.kind == "email"],
-        "last": received[0].id if received else 0,
-        "cast": _cast(request.language),
-        "steps": STEPS,
-        "faults": FAULTS,
+        "last": received[0].id if received else 0, "cast": _cast(request.language), "steps": STEPS, "faults": FAULTS,
         "clock_now": local_time.clock_time(request.now),
-    }
+    }  # fmt: skip
     return HttpResponse(get_template("demo/screen.html").render({**_context(request), **more}))
 
 
@@ -64,7 +60,6 @@ def messages(request: Request) -> HttpResponse:
 
 @require_safe
 def mail(request: Request, number: int) -> HttpResponse:
-    """The HTML part of an e-mail, for the frame in the mailbox."""
     letter = _store().one(number) if number <= _LARGEST_NUMBER else None
     if letter is None or not letter.html:
         raise Http404

@@ -33,8 +33,6 @@ def metrics(request: Request) -> HttpResponse:
 
 
 class DeliveryCollector(Collector):
-    """The numbers of one moment, as families of prometheus_client."""
-
     def __init__(self, snapshot: delivery.metrics.MetricsSnapshot) -> None:
         self.snapshot = snapshot
 

@@ -80,7 +80,6 @@ class Plot:
 
 
 def of(steps: list[tuple[datetime, Tally]]) -> list[Plot]:
-    """The four plots of a period."""
     starts, tallies = [at for at, _ in steps], [tally for _, tally in steps]
     flow = (
         Line("desk.sent", "one", [tally.sent for tally in tallies]),

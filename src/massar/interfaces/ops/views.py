@@ -11,9 +11,8 @@ from django.views.decorators.http import require_safe
 
 from massar.core import local_time
 from massar.domain.delivery import api as delivery
-from massar.interfaces.base import page
+from massar.interfaces.base import page, way_back
 from massar.interfaces.base.request import Request
-from massar.interfaces.base.way_back import signed_in_only
 from massar.interfaces.ops import metrics, plots
 from massar.journeys.account.close_sessions import SignedIn
 from massar.journeys.messages import deliver_messages, watch_messages
@@ -28,13 +27,12 @@ def operators_only(view: Callable[[Request], HttpResponse]) -> Callable[..., Htt
             raise Http404
         return view(request)
 
-    return signed_in_only(guarded)
+    return way_back.signed_in_only(guarded)
 
 
 @require_safe
 @operators_only
 def index(request: Request) -> HttpResponse:
-    """Leads to the one page there is so far."""
     return page.redirect_to("ops_messages")
 
 

@@ -9,20 +9,16 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 
 from massar.domain.sessions import api as sessions
 from massar.domain.sites import api as sites
-from massar.interfaces.base import cookies, page
-from massar.interfaces.base.page import redirect_to
+from massar.interfaces.base import cookies, page, way_back
 from massar.interfaces.base.request import Request
-from massar.interfaces.base.way_back import signed_in_only
 from massar.journeys.account import close_sessions
-from massar.journeys.account.close_sessions import SignedIn
 from massar.journeys.messages import watch_messages
 from massar.journeys.sso import log_out_of_sites
-from massar.journeys.sso.log_out_of_sites import RecentLogout
 
 
 @require_safe
-@signed_in_only
-def devices(request: Request, signed_in: SignedIn) -> HttpResponse:
+@way_back.signed_in_only
+def devices(request: Request, signed_in: close_sessions.SignedIn) -> HttpResponse:
     person, now = signed_in.person, request.now
     programs = [
         {
@@ -35,22 +31,18 @@ def devices(request: Request, signed_in: SignedIn) -> HttpResponse:
         for one in sites.grants.offline_of(person.id, now=int(now.timestamp()))
     ]
     return page.render(
-        request,
-        "devices/devices.html",
-        sessions=sessions.signed_in.of_person(person.id, now=now),
-        current=signed_in.session.id,
-        programs=programs,
-        messages=watch_messages.of_person(person=person, now=now),
+        request, "devices/devices.html", sessions=sessions.signed_in.of_person(person.id, now=now),
+        current=signed_in.session.id, programs=programs, messages=watch_messages.of_person(person=person, now=now),
         activity=close_sessions.activity(person=person),
-    )
+    )  # fmt: skip
 
 
 @require_POST
-@signed_in_only
-def end(request: Request, signed_in: SignedIn, session_id: int) -> HttpResponse:
+@way_back.signed_in_only
+def end(request: Request, signed_in: close_sessions.SignedIn, session_id: int) -> HttpResponse:
     done = close_sessions.end_one(signed_in=signed_in, session_id=session_id, browser=request.browser, now=request.now)
     own = session_id == signed_in.session.id
-    response = redirect_to("sign_in" if own else "devices")
+    response = page.redirect_to("sign_in" if own else "devices")
     if own:
         cookies.SESSION.drop(response)
     if done:
@@ -59,19 +51,19 @@ def end(request: Request, signed_in: SignedIn, session_id: int) -> HttpResponse:
 
 
 @require_POST
-@signed_in_only
-def end_program(request: Request, signed_in: SignedIn, grant_id: int) -> HttpResponse:
-    response = redirect_to("devices")
+@way_back.signed_in_only
+def end_program(request: Request, signed_in: close_sessions.SignedIn, grant_id: int) -> HttpResponse:
+    response = page.redirect_to("devices")
     if close_sessions.end_program(signed_in=signed_in, grant_id=grant_id, browser=request.browser, now=request.now):
         cookies.write_flash(response, "success", "flash.program_ended")
     return response
 
 
 @require_POST
-@signed_in_only
-def end_all(request: Request, signed_in: SignedIn) -> HttpResponse:
+@way_back.signed_in_only
+def end_all(request: Request, signed_in: close_sessions.SignedIn) -> HttpResponse:
     close_sessions.end_all(signed_in=signed_in, browser=request.browser, now=request.now)
-    response = redirect_to("devices")
+    response = page.redirect_to("devices")
     cookies.write_flash(response, "success", "flash.sessions_ended")
     return response
 
@@ -82,24 +74,22 @@ def everywhere(request: Request) -> HttpResponse:
     signed_in = request.signed_in
     if request.method == "POST" and signed_in:
         close_sessions.end_all(signed_in=signed_in, browser=request.browser, now=request.now, this_one=True)
-        response = redirect_to("everywhere")
-        cookies.write_recent_logout(response, RecentLogout(signed_in.person.id, request.now, signed_in.session.id))
+        response = page.redirect_to("everywhere")
+        ended = log_out_of_sites.RecentLogout(signed_in.person.id, request.now, signed_in.session.id)
+        cookies.write_recent_logout(response, ended)
         cookies.SESSION.drop(response)
         cookies.CHANGE.drop(response)
         return response
     recent = cookies.read_recent_logout(request, request.now)
     if not recent and not signed_in:
-        return redirect_to("sign_in")
+        return page.redirect_to("sign_in")
     own = None if signed_in else recent
     begun = own.requester if own else None
     site = settings.MASSAR.sites.by_slug.get(begun.site) if begun else None  # it waits for this browser
     return page.render(
-        request,
-        "devices/everywhere.html",
-        told=logout_statuses(request),
-        alone=bool(own and own.alone),
+        request, "devices/everywhere.html", told=logout_statuses(request), alone=bool(own and own.alone),
         requester=(site, begun.address or reverse("saml_answer")) if site and begun else None,
-    )
+    )  # fmt: skip
 
 
 def logout_statuses(request: Request) -> list[log_out_of_sites.LogoutStatus]:

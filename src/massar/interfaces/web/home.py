@@ -11,10 +11,8 @@ from django.views.decorators.http import require_safe
 
 from massar.domain.people.api import PersonFacts
 from massar.domain.sites.api import Site
-from massar.interfaces.base import page
-from massar.interfaces.base.page import see_other
+from massar.interfaces.base import page, way_back
 from massar.interfaces.base.request import Request
-from massar.interfaces.base.way_back import signed_in_only
 from massar.journeys.account import edit_profile
 from massar.journeys.account.close_sessions import SignedIn
 from massar.journeys.sso import access
@@ -57,7 +55,7 @@ def start_of(site: Site) -> str:
 
 
 @require_safe
-@signed_in_only
+@way_back.signed_in_only
 def home(request: Request, signed_in: SignedIn) -> HttpResponse:
     person, now = signed_in.person, request.now
     put_right = edit_profile.to_put_right(person=person, now=now)
@@ -66,10 +64,10 @@ def home(request: Request, signed_in: SignedIn) -> HttpResponse:
 
 
 @require_safe
-@signed_in_only
+@way_back.signed_in_only
 def site(request: Request, signed_in: SignedIn, slug: str) -> HttpResponse:
     """Until a site is connected its card leads here; never to the ministry's live site (decision 26)."""
     card = next((card for card in cards(request.language) if card.slug == slug), None)
     if card is None:
         raise Http404
-    return see_other(card.start) if card.start else page.render(request, "home/site.html", site=card)
+    return page.see_other(card.start) if card.start else page.render(request, "home/site.html", site=card)

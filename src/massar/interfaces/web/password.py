@@ -9,17 +9,13 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 
 from massar.domain.people.api import PersonFacts
 from massar.domain.sessions import api as sessions
-from massar.interfaces.base import cookies, form_fields, page
-from massar.interfaces.base.errors import render_error
+from massar.interfaces.base import cookies, errors, form_fields, page, way_back
 from massar.interfaces.base.jinja import t
-from massar.interfaces.base.page import add_retry_after, redirect_to, start_session
 from massar.interfaces.base.request import Request
-from massar.interfaces.base.way_back import remember, signed_in_only
 from massar.interfaces.web.devices import logout_statuses
 from massar.interfaces.web.home import cards
 from massar.journeys.account import change_password as journey
 from massar.journeys.account import close_sessions, edit_profile
-from massar.journeys.account.close_sessions import SignedIn
 from massar.journeys.outcomes import Gone, Overloaded, Problems, SessionOpened, TooManyAttempts
 from massar.journeys.sso.log_out_of_sites import RecentLogout
 
@@ -46,7 +42,7 @@ def _granted(request: Request) -> Granted | None:
 
 @require_safe
 def expired(request: Request) -> HttpResponse:
-    return page.render(request, "sign_in/expired.html") if _granted(request) else redirect_to("sign_in")
+    return page.render(request, "sign_in/expired.html") if _granted(request) else page.redirect_to("sign_in")
 
 
 @require_POST
@@ -55,7 +51,7 @@ def close(request: Request) -> HttpResponse:
     granted = _granted(request)
     if granted:
         sessions.changing.end(granted[1].id, now=request.now)
-    response = redirect_to("sign_in")
+    response = page.redirect_to("sign_in")
     cookies.CHANGE.drop(response)
     return response
 
@@ -67,7 +63,7 @@ def change(request: Request) -> HttpResponse:
     browser, now, posted = request.browser, request.now, request.method == "POST"
     form = PasswordForm(request.POST if posted else None, current_known=bool(granted and granted[1].current_right))
     if not granted and not signed_in:
-        response = remember(request, redirect_to("sign_in"))
+        response = way_back.remember(request, page.redirect_to("sign_in"))
         return _ask_to_sign_in(response) if cookies.CHANGE.read(request) else response
     if not form.is_valid():
         return _page(request, form, granted, status=422 if posted else 200)
@@ -80,14 +76,12 @@ def change(request: Request) -> HttpResponse:
 
 
 def _answer(
-    request: Request,
-    form: PasswordForm,
-    granted: Granted | None,
+    request: Request, form: PasswordForm, granted: Granted | None,
     outcome: SessionOpened | Problems | TooManyAttempts | Gone | Overloaded,
-) -> HttpResponse:
+) -> HttpResponse:  # fmt: skip
     match outcome:
         case SessionOpened(person=person):
-            response = start_session(request, redirect_to("password_changed"), outcome)
+            response = page.start_session(request, page.redirect_to("password_changed"), outcome)
             ended = request.signed_in.session.id if request.signed_in and not granted else 0
             cookies.write_recent_logout(response, RecentLogout(person.id, request.now, ended))
             if cookies.RETURN_TO.read(request) == reverse("password_change"):  # it was wanted, and is done
@@ -97,12 +91,12 @@ def _answer(
             form_fields.show_problems(form, outcome)
             return _page(request, form, _granted(request) or granted, status=422)
         case Gone():
-            return _ask_to_sign_in(redirect_to("sign_in"))
+            return _ask_to_sign_in(page.redirect_to("sign_in"))
         case TooManyAttempts(until=until):
             form_fields.show_wait(form, until, request)
-            return add_retry_after(_page(request, form, granted, status=429), until, request.now)
+            return page.add_retry_after(_page(request, form, granted, status=429), until, request.now)
         case Overloaded():
-            return render_error(request, 503)
+            return errors.render_error(request, 503)
 
 
 def _ask_to_sign_in(response: HttpResponse) -> HttpResponse:
@@ -112,19 +106,17 @@ def _ask_to_sign_in(response: HttpResponse) -> HttpResponse:
 
 
 @require_safe
-@signed_in_only
-def changed(request: Request, signed_in: SignedIn) -> HttpResponse:
+@way_back.signed_in_only
+def changed(request: Request, signed_in: close_sessions.SignedIn) -> HttpResponse:
     """Say that it is done; after a recovery also what waits, and what became of contacts that waited."""
     person, now = signed_in.person, request.now
     recovered = signed_in.session.how == "temporary_password"
     return page.render(
-        request,
-        "password/changed.html",
-        told=logout_statuses(request),
+        request, "password/changed.html", told=logout_statuses(request),
         later=[card for card in cards(request.language, person=person, now=now) if card.opens_at] if recovered else [],
         undone=edit_profile.undone(person=person, now=now) if recovered else edit_profile.Undone(),
         frozen_until=person.frozen_until,
-    )
+    )  # fmt: skip
 
 
 def _page(request: Request, form: PasswordForm, granted: Granted | None, *, status: int) -> HttpResponse:
@@ -136,13 +128,7 @@ def _page(request: Request, form: PasswordForm, granted: Granted | None, *, stat
         if i.shown or i.live
     ]
     return page.render(
-        request,
-        "password/change.html",
-        status=status,
-        form=form,
-        login=person.login if person else "",
-        forced=bool(granted),
-        current_known=bool(granted and granted[1].current_right),
-        rules=rules,
+        request, "password/change.html", status=status, form=form, login=person.login if person else "",
+        forced=bool(granted), current_known=bool(granted and granted[1].current_right), rules=rules,
         live_words=[w for w in person.names if len(w) > 2] if person else [],
-    )
+    )  # fmt: skip

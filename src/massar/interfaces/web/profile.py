@@ -11,12 +11,9 @@ from django.views.decorators.http import require_http_methods, require_POST
 
 from massar.core import local_time
 from massar.domain.people import api as people
-from massar.interfaces.base import cookies, form_fields, page
-from massar.interfaces.base.errors import render_error
+from massar.interfaces.base import cookies, errors, form_fields, page, way_back
 from massar.interfaces.base.jinja import t
-from massar.interfaces.base.page import add_retry_after, redirect_to
 from massar.interfaces.base.request import Request
-from massar.interfaces.base.way_back import signed_in_only, typed_before
 from massar.journeys.account import edit_profile
 from massar.journeys.account.close_sessions import SignedIn
 from massar.journeys.account.edit_profile import Saved
@@ -45,25 +42,21 @@ class RemoveForm(forms.Form):
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
-@signed_in_only
+@way_back.signed_in_only
 def profile(request: Request, signed_in: SignedIn) -> HttpResponse:
     if request.method != "POST":
-        typed = typed_before(request, signed_in.person.id)
+        typed = way_back.typed_before(request, signed_in.person.id)
         response = _page(request, signed_in, ContactsForm(initial=typed), taken_up=bool(typed))
         cookies.DRAFT.drop(response)
         return response
     form = ContactsForm(request.POST)
     if not form.is_valid():
         return _page(request, signed_in, form, status=422)
+    typed, session_id = form.cleaned_data, signed_in.session.id
     outcome = edit_profile.save(
-        person=signed_in.person,
-        email=form.cleaned_data["email"],
-        phone_number=form.cleaned_data["phone"],
-        password=form.cleaned_data["password"],
-        browser=request.browser,
-        now=request.now,
-        session_id=signed_in.session.id,
-    )
+        person=signed_in.person, email=typed["email"], phone_number=typed["phone"], password=typed["password"],
+        browser=request.browser, now=request.now, session_id=session_id,
+    )  # fmt: skip
     match outcome:
         case Saved(sent_to=()):
             return _back("info", "flash.saved_nothing")
@@ -74,25 +67,20 @@ def profile(request: Request, signed_in: SignedIn) -> HttpResponse:
             return _page(request, signed_in, form, status=422)
         case TooManyAttempts(until=until):
             form_fields.show_wait(form, until, request, sentence=_wait_sentence(outcome))
-            return add_retry_after(_page(request, signed_in, form, status=429), until, request.now)
+            return page.add_retry_after(_page(request, signed_in, form, status=429), until, request.now)
     return _refuse(request, outcome)
 
 
 @require_POST
-@signed_in_only
+@way_back.signed_in_only
 def prove(request: Request, signed_in: SignedIn, contact_id: int) -> HttpResponse:
     form = CodeForm(request.POST)
     if not form.is_valid():
         return _page(request, signed_in, status=422, code_problem=(contact_id, t("error.required")))
     outcome = edit_profile.prove(
-        person=signed_in.person,
-        contact_id=contact_id,
-        code=form.cleaned_data["code"],
-        browser=request.browser,
-        now=request.now,
-        cancel_url=_cancel_url,
-        session_id=signed_in.session.id,
-    )
+        person=signed_in.person, contact_id=contact_id, code=form.cleaned_data["code"], browser=request.browser,
+        now=request.now, cancel_url=_cancel_url, session_id=signed_in.session.id,
+    )  # fmt: skip
     match outcome:
         case Done(from_when=None):
             return _back("success", "flash.contact_proved")
@@ -105,7 +93,7 @@ def prove(request: Request, signed_in: SignedIn, contact_id: int) -> HttpRespons
 
 
 @require_POST
-@signed_in_only
+@way_back.signed_in_only
 def resend(request: Request, signed_in: SignedIn, contact_id: int) -> HttpResponse:
     person, browser, now = signed_in.person, request.browser, request.now
     outcome = edit_profile.resend(person=person, contact_id=contact_id, browser=browser, now=now)
@@ -119,7 +107,7 @@ def resend(request: Request, signed_in: SignedIn, contact_id: int) -> HttpRespon
 
 
 @require_POST
-@signed_in_only
+@way_back.signed_in_only
 def cancel(request: Request, signed_in: SignedIn, contact_id: int) -> HttpResponse:
     person, browser, now = signed_in.person, request.browser, request.now
     outcome = edit_profile.cancel(person=person, contact_id=contact_id, browser=browser, now=now)
@@ -127,19 +115,15 @@ def cancel(request: Request, signed_in: SignedIn, contact_id: int) -> HttpRespon
 
 
 @require_POST
-@signed_in_only
+@way_back.signed_in_only
 def remove(request: Request, signed_in: SignedIn, contact_id: int) -> HttpResponse:
     form = RemoveForm(request.POST)
     if not form.is_valid():
         return _page(request, signed_in, status=422, remove_problem=(contact_id, t("error.required")))
     outcome = edit_profile.remove(
-        person=signed_in.person,
-        contact_id=contact_id,
-        password=form.cleaned_data["password"],
-        browser=request.browser,
-        now=request.now,
-        cancel_url=_cancel_url,
-    )
+        person=signed_in.person, contact_id=contact_id, password=form.cleaned_data["password"], browser=request.browser,
+        now=request.now, cancel_url=_cancel_url,
+    )  # fmt: skip
     match outcome:
         case Done(from_when=datetime() as end):
             return _back("info", "flash.contact_removal", **{"from": local_time.day_time(end, request.language)})
@@ -170,18 +154,18 @@ def _wait_sentence(wait: TooManyAttempts) -> str:
 def _refuse(request: Request, outcome: object) -> HttpResponse:
     match outcome:
         case ContactsFrozen():
-            return redirect_to("profile")  # the page says until when
+            return page.redirect_to("profile")  # the page says until when
         case Gone():
             return _back("info", "flash.saved_nothing")
         case TooManyAttempts(until=until):
-            return render_error(request, 429, wait_until=until)
+            return errors.render_error(request, 429, wait_until=until)
         case Overloaded():
-            return render_error(request, 503)
+            return errors.render_error(request, 503)
     raise TypeError(f"no page for {outcome!r}")
 
 
 def _back(kind: str, message_id: str, **args: str) -> HttpResponse:
-    response = redirect_to("profile")
+    response = page.redirect_to("profile")
     cookies.write_flash(response, kind, message_id, **args)
     return response
 
@@ -199,17 +183,11 @@ def _page(
 
     shown = {"code_problem": None, "remove_problem": None, "taken_up": False, **more}
     return page.render(
-        request,
-        "profile/profile.html",
-        status=status,
-        form=form or ContactsForm(),
-        contacts=contacts,
+        request, "profile/profile.html", status=status, form=form or ContactsForm(), contacts=contacts,
         frozen_until=person.frozen_until if person.frozen_until and person.frozen_until > now else None,
-        undone=edit_profile.undone(person=person, now=now),
-        wait_hours=_wait_hours(signed_in, contacts, now),
-        resend_of=resend_of,
-        **shown,
-    )
+        undone=edit_profile.undone(person=person, now=now), wait_hours=_wait_hours(signed_in, contacts, now),
+        resend_of=resend_of, **shown,
+    )  # fmt: skip
 
 
 def _wait_hours(signed_in: SignedIn, contacts: list[edit_profile.KindOfContact], now: datetime) -> int:

@@ -11,7 +11,6 @@ from django.views.decorators.http import require_http_methods, require_safe
 
 from massar.core import ids, text
 from massar.interfaces.base import cookies, errors, form_fields, page, way_back
-from massar.interfaces.base.page import see_other
 from massar.interfaces.base.request import Request
 from massar.interfaces.web.sign_in import SignInForm
 from massar.journeys.account import recover_password as journey
@@ -60,17 +59,13 @@ def ask(request: Request) -> HttpResponse:
         return page.render(request, "recovery/ask.html", status=status, form=form, per_hour=per_hour)
     typed, recovery_browser = form.cleaned_data, request.browser.recovery_browser or ids.token()
     outcome = journey.ask(
-        typed_login=typed["user"],
-        channel=typed["channel"],
-        typed_contact=typed[typed["channel"]],
-        ask_id=typed["ask_id"],
-        browser=replace(request.browser, recovery_browser=recovery_browser),
-        now=request.now,
-    )
+        typed_login=typed["user"], channel=typed["channel"], typed_contact=typed[typed["channel"]],
+        ask_id=typed["ask_id"], browser=replace(request.browser, recovery_browser=recovery_browser), now=request.now,
+    )  # fmt: skip
     if isinstance(outcome, TooManyAttempts):
         return errors.render_error(request, 429, wait_until=outcome.until)
     way_back.extend_for_recovery(request, channel="sms" if typed["channel"] == "phone" else "email")
-    response = see_other(f"{reverse('recovery_asked')}?by={typed['channel']}")
+    response = page.see_other(f"{reverse('recovery_asked')}?by={typed['channel']}")
     cookies.RECOVERY_BROWSER.write(response, recovery_browser)
     # The next page has the sign-in form at hand: nobody types a long address twice on a small phone.
     cookies.RECOVERY_LOGIN.write(response, text.login(typed["user"]) or "")
@@ -83,10 +78,7 @@ def asked(request: Request) -> HttpResponse:
     channel = "phone" if request.GET.get("by") == "phone" else "email"
     life = settings.MASSAR.temporary_sms if channel == "phone" else settings.MASSAR.temporary_email
     return page.render(
-        request,
-        "recovery/asked.html",
+        request, "recovery/asked.html",
         sign_in_form=SignInForm(initial={"user": text.login(cookies.RECOVERY_LOGIN.read(request)) or ""}),
-        channel=channel,
-        minutes=int(life.total_seconds() // 60),
-        per_hour=settings.MASSAR.recoveries_per_hour,
-    )
+        channel=channel, minutes=int(life.total_seconds() // 60), per_hour=settings.MASSAR.recoveries_per_hour,
+    )  # fmt: skip

@@ -11,7 +11,6 @@ from django.views.decorators.http import require_http_methods, require_POST
 from massar.core import text
 from massar.domain.sessions import api as sessions
 from massar.interfaces.base import cookies, form_fields, page, way_back
-from massar.interfaces.base.page import add_retry_after, redirect_to, redirect_to_logout_status, start_session
 from massar.interfaces.base.request import Request
 from massar.interfaces.web.home import cards
 from massar.journeys import outcomes
@@ -23,8 +22,6 @@ LONG_WAIT = timedelta(hours=1)
 
 
 class SignInForm(forms.Form):
-    """User name in any spelling, password as typed."""
-
     user = form_fields.line()
     password = form_fields.secret()
 
@@ -40,23 +37,20 @@ def sign_in(request: Request) -> HttpResponse:
     if not form.is_valid():
         return _page(request, form, status=422)
     outcome = journey.enter(
-        typed_login=form.cleaned_data["user"],
-        password=form.cleaned_data["password"],
-        browser=request.browser,
-        now=request.now,
-        earlier=signed_in.session if signed_in else None,
-    )
+        typed_login=form.cleaned_data["user"], password=form.cleaned_data["password"], browser=request.browser,
+        now=request.now, earlier=signed_in.session if signed_in else None,
+    )  # fmt: skip
     match outcome:
         case outcomes.SessionOpened(person=person, session_id=session_id):
             if signed_in and signed_in.session.id != session_id:
                 _end_earlier(request)
-            response = start_session(request, way_back.redirect_after_sign_in(request), outcome)
+            response = page.start_session(request, way_back.redirect_after_sign_in(request), outcome)
             if not request.chosen_language:  # from here on the person's own
                 cookies.LANGUAGE.write(response, person.language)
             return response
         case outcomes.MustChangePassword(cookie=cookie):
             _end_earlier(request)
-            response = redirect_to("password_expired")
+            response = page.redirect_to("password_expired")
             cookies.CHANGE.write(response, cookie)
             cookies.SESSION.drop(response)
             return response
@@ -84,7 +78,7 @@ def _refuse(
         case outcomes.TooManyAttempts(until=until):  # who would wait long is told that recovery opens at once
             problem = "wait_recover" if until - request.now > LONG_WAIT else "wait"
             response = _page(request, form, problem, status=429, until=until)
-            return add_retry_after(response, until, request.now)
+            return page.add_retry_after(response, until, request.now)
         case outcomes.Overloaded():
             response = _page(request, form, "busy", status=503)
             response["Retry-After"] = "3"
@@ -99,26 +93,20 @@ def _page(
         request.language = wished
         translation.activate(wished)
     return page.render(
-        request,
-        "sign_in/sign_in.html",
-        status=status,
-        form=form,
-        problem=problem,
-        wait_until=until,
-        form_token=None,
+        request, "sign_in/sign_in.html", status=status, form=form, problem=problem, wait_until=until, form_token=None,
         sites=cards(request.language),
-    )
+    )  # fmt: skip
 
 
 @require_POST
 def sign_out(request: Request) -> HttpResponse:
     """End the session on the server; the cookies go too. Sites that only this browser can tell are listed."""
-    response = redirect_to("sign_in")
+    response = page.redirect_to("sign_in")
     signed_in = request.signed_in
     if signed_in:
         close_sessions.sign_out(signed_in=signed_in, browser=request.browser, now=request.now)
         if log_out_of_sites.has_left_open(signed_in.person.id, [signed_in.session.id], since=request.now):
-            response = redirect_to_logout_status(signed_in, now=request.now)
+            response = page.redirect_to_logout_status(signed_in, now=request.now)
     else:
         left = cookies.SESSION.read(request)
         close_sessions.sign_out_left_open(cookie=left, browser=request.browser, now=request.now)

@@ -10,11 +10,8 @@ from django.views.decorators.http import require_POST, require_safe
 
 from massar.core import sql
 from massar.domain.people import api as people
-from massar.interfaces.base import cookies, outage, way_back
-from massar.interfaces.base.addresses import own_page
-from massar.interfaces.base.page import redirect_to, see_other
+from massar.interfaces.base import addresses, cookies, outage, page, way_back
 from massar.interfaces.base.request import LANGUAGES, Request
-from massar.interfaces.base.way_back import signed_in_only
 from massar.journeys.account.close_sessions import SignedIn
 
 GOOD_FOR = timedelta(days=180)  # RFC 9116 §2.5.5: less than a year
@@ -23,7 +20,7 @@ GOOD_FOR = timedelta(days=180)  # RFC 9116 §2.5.5: less than a year
 @require_POST
 def language(request: Request) -> HttpResponse:
     """Keep the chosen language in a cookie, and with the person when one is signed in: messages follow it."""
-    response = see_other(own_page(request.POST.get("next", "")))
+    response = page.see_other(addresses.own_page(request.POST.get("next", "")))
     chosen = request.POST.get("language", "")
     if chosen in LANGUAGES:
         cookies.LANGUAGE.write(response, chosen)
@@ -33,7 +30,7 @@ def language(request: Request) -> HttpResponse:
 
 
 @require_safe
-@signed_in_only
+@way_back.signed_in_only
 def go_on(request: Request, signed_in: SignedIn) -> HttpResponse:
     """Go on to the request of a site that waits for this person, else home."""
     return way_back.redirect_after_sign_in(request)
@@ -48,7 +45,6 @@ def health(request: Request) -> HttpResponse:
 @outage.answer_when_away(outage.plain)
 @require_safe
 def ready(request: Request) -> HttpResponse:
-    """Answer 200 when the database answers too, else 503."""
     sql.row("SELECT 1")
     return HttpResponse("ok\n", content_type="text/plain")
 
@@ -56,7 +52,7 @@ def ready(request: Request) -> HttpResponse:
 @require_safe
 def change_password(request: Request) -> HttpResponse:
     """Lead on whom a password manager sends its person (W3C "A Well-Known URL for Changing Passwords")."""
-    return redirect_to("password_change")
+    return page.redirect_to("password_change")
 
 
 @require_safe
@@ -74,4 +70,4 @@ def security_txt(request: Request) -> HttpResponse:
 @require_safe
 def favicon(request: Request) -> HttpResponse:
     """Lead to the icon what never read a page; pages name theirs."""
-    return see_other(static("massar/img/mark.svg"))
+    return page.see_other(static("massar/img/mark.svg"))

@@ -217,8 +217,6 @@ def delivery(pdu: Pdu) -> Delivery:
 
 
 class _Fields:
-    """A body read from front to back."""
-
     def __init__(self, body: bytes):
         self._body, self._at = body, 0
 
@@ -252,10 +250,6 @@ def refusal(status: int) -> Rejected:
     """The answer that `status` is. Any other, as a system error (0x08) or a failed submit (0x45), may pass. It is the
     answer to one message, to one number: lengths, validity, coding, even the sender may suit other networks."""
     return Rejected(
-        f"smpp 0x{status:02x}",
-        permanent=status in PERMANENT,
-        configuration_error=status in CONFIGURATION_ERROR,
-        busy=status in BUSY,
-        about=NOTHING if status in _OF_THE_BIND else MESSAGE,
-        elsewhere=True,
-    )
+        f"smpp 0x{status:02x}", permanent=status in PERMANENT, configuration_error=status in CONFIGURATION_ERROR,
+        busy=status in BUSY, about=NOTHING if status in _OF_THE_BIND else MESSAGE, elsewhere=True,
+    )  # fmt: skip

@@ -70,8 +70,7 @@ class SmppProvider(contract.Pipelined):
         self._timer: asyncio.TimerHandle | None = None
         self._why: Rejected | NotTransmitted = NO_CONNECTION
 
-    # From any thread ----------------------------------------------------------------------------------------------
-
+    # From any thread
     def open(self, receipts: contract.ReceiptSink) -> None:
         if self._threads:
             raise RuntimeError("a provider is opened once")
@@ -162,8 +161,7 @@ class SmppProvider(contract.Pipelined):
             await session.goodbye()
         return []
 
-    # The loop's thread --------------------------------------------------------------------------------------------
-
+    # The loop's thread
     def _run(self) -> None:
         try:
             self._loop.run_until_complete(self._main())
@@ -250,10 +248,8 @@ class SmppProvider(contract.Pipelined):
         note.warning("%s: %s", self.name, self._why.why)
         self._pump()
 
-    # The queue ----------------------------------------------------------------------------------------------------
-
+    # The queue
     def _pump(self) -> None:
-        """Write what has its turn."""
         self._awake = False  # first: what is put from now on wakes us again
         now = time.monotonic()
         while self._queue:
@@ -289,7 +285,6 @@ class SmppProvider(contract.Pipelined):
         return max(ready, key=Session.free, default=None)
 
     def _write(self, submission: Submission, session: Session, now: float) -> None:
-        """The next segment, by that session."""
         place, submission.session = submission.written, session
         submission.written += 1
         if submission.written == len(submission.segments):
@@ -307,8 +302,7 @@ class SmppProvider(contract.Pipelined):
         while self._queue:
             self._queue.popleft().give_up(why)
 
-    # Receipts -----------------------------------------------------------------------------------------------------
-
+    # Receipts
     def _delivered(self, delivered: smpp.Delivery, stored: Callable[[bool], None]) -> None:
         if not smpp_receipt.is_receipt(delivered):
             stored(True)  # a person's answer: nobody reads it, and the SMSC would repeat it for days

@@ -97,8 +97,7 @@ class Session(asyncio.Protocol):
     def sends(self) -> bool:
         return self._command != smpp.BIND_RECEIVER
 
-    # The bind ---------------------------------------------------------------------------------------------------
-
+    # The bind
     async def bind(self) -> None:
         """Raises NoBind."""
         settings = self._settings
@@ -137,8 +136,7 @@ class Session(asyncio.Protocol):
         self._transport.abort()
         await self.ended
 
-    # Messages ---------------------------------------------------------------------------------------------------
-
+    # Messages
     def free(self) -> int:
         """How many more submit_sm the window has room for."""
         usable = self.bound and not (self._leaving or self._choked or self._probing or self.ended.done())
@@ -166,8 +164,7 @@ class Session(asyncio.Protocol):
         done(result)
         self._look_idle()
 
-    # The wire ---------------------------------------------------------------------------------------------------
-
+    # The wire
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         if isinstance(transport, asyncio.Transport):
             self._transport = transport
@@ -268,8 +265,7 @@ class Session(asyncio.Protocol):
         if out and not self._transport.is_closing():
             self._transport.write(b"".join(out))
 
-    # Deadlines --------------------------------------------------------------------------------------------------
-
+    # Deadlines
     def _tick(self) -> None:
         self._ticking = self._loop.call_later(self._settings.tick, self._tick)
         now = self._loop.time()

@@ -1,6 +1,5 @@
 """The settings of an SMPP provider: one table of the operator's file, or one URL."""
 
-import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -10,7 +9,7 @@ from urllib.parse import SplitResult, parse_qsl, unquote
 from pydantic import AfterValidator, Field
 
 from massar.core.loopback import is_loopback
-from massar.core.settings import Line, Required, typed
+from massar.core.settings import Line, Required, shape, typed
 from massar.domain.delivery.provider import ProviderOptions, ProviderSettingError
 from massar.providers.settings import ProviderTable, Seconds, read_provider
 from massar.providers.smpp import pdu
@@ -20,7 +19,6 @@ TRX, RELATIVE = "trx", "relative"
 ON, OFF = "on", "off"
 PORTS = {OFF: 2775, ON: 3550}
 BY_SHAPE = -1
-_SOURCE = re.compile(r"[A-Za-z0-9 .&_-]{1,11}|\+?[0-9]{1,20}", re.ASCII)
 
 
 def _ascii(longest: int) -> AfterValidator:
@@ -34,12 +32,9 @@ def _ascii(longest: int) -> AfterValidator:
     return AfterValidator(judge)
 
 
-def _source(text: str) -> str:
-    if not _SOURCE.fullmatch(text):
-        raise ValueError("must be a name of at most 11 letters, digits and .&_- or a number")
-    return text
-
-
+_Source = shape(
+    r"[A-Za-z0-9 .&_-]{1,11}|\+?[0-9]{1,20}", "must be a name of at most 11 letters, digits and .&_- or a number"
+)
 _ReceiptId = Literal["same", "hex_to_dec", "dec_to_hex"]
 _Pause = Annotated[float, Field(ge=0.01, le=3600)]
 
@@ -72,7 +67,7 @@ class SmppSettings(ProviderTable):
     """messages under way at once on each connection"""
     rate: Annotated[float, Field(ge=0.1, le=1_000_000)] = 10.0
     """messages per second that the contract allows, all binds together; we keep to 90 % of it"""
-    source: Annotated[str, AfterValidator(_source)] = "MASSAR"
+    source: Annotated[str, _Source] = "MASSAR"
     """sender: a name of at most 11 letters and digits, as registered, or a number"""
     source_ton: Annotated[int, Field(ge=BY_SHAPE, le=6)] = BY_SHAPE
     """type of number of the sender; -1: by its shape, a name 5, a long number 1, a short code 0"""
@@ -112,7 +107,6 @@ class SmppSettings(ProviderTable):
 
     @property
     def commands(self) -> tuple[int, ...]:
-        """The bind requests that make one whole bind."""
         return (pdu.BIND_TRANSCEIVER,) if self.bind == TRX else (pdu.BIND_TRANSMITTER, pdu.BIND_RECEIVER)
 
     @property
@@ -131,7 +125,6 @@ class SmppSettings(ProviderTable):
 
     @property
     def tick(self) -> float:
-        """How often deadlines are looked at."""
         return min(self.answer_timeout, self.enquire_after, 10.0) / 10
 
     @property

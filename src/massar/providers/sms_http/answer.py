@@ -98,8 +98,6 @@ def reason(value: str) -> str:
 
 @dataclass(frozen=True)
 class Answer(Table):
-    """How an answer reads."""
-
     reference: Steps = ()
     """the gateway's id: a path in its JSON"""
     reference_pattern: Pattern = None
@@ -151,10 +149,7 @@ def _refused(outcome: Outcome, status: int, code: str, *, by_status: bool) -> Re
     """A request was about one number, so its answer may be; a bare 400 may as well be about how we ask."""
     of_all = by_status and not {str(status), f"{status // 100}xx"}.isdisjoint(NO_NUMBERS)
     return Rejected(
-        f"http {status}" + (f", code {reason(code)}" if code else ""),
-        permanent=outcome == "permanent",
-        configuration_error=outcome == "configuration_error",
-        busy=outcome == "busy",
-        about=NOTHING if of_all else MESSAGE,
-        elsewhere=by_status,
-    )
+        f"http {status}" + (f", code {reason(code)}" if code else ""), permanent=outcome == "permanent",
+        configuration_error=outcome == "configuration_error", busy=outcome == "busy",
+        about=NOTHING if of_all else MESSAGE, elsewhere=by_status,
+    )  # fmt: skip

@@ -59,7 +59,6 @@ class HttpProvider(contract.Provider):
             may_renew = False
 
     def judged(self, response: HttpResponse) -> Result:
-        """What the gateway's answer means."""
         return self.settings.answer.outcome(response, self._statuses, receipts=bool(self.settings.receipt.state))
 
     def check(self) -> list[str]:

@@ -121,12 +121,9 @@ class ReceiptForm(Table):
             return None
         number = _NUMBER.fullmatch(first("to").translate(_BETWEEN_DIGITS))  # national ones are left out
         return Receipt(
-            provider=self.provider,
-            reference=reference(first("reference")),
-            state=listed(state, self.states),
-            code=reason(first("code") or state),
-            to=f"+{number[1]}" if number else "",
-        )
+            provider=self.provider, reference=reference(first("reference")), state=listed(state, self.states),
+            code=reason(first("code") or state), to=f"+{number[1]}" if number else "",
+        )  # fmt: skip
 
 
 def _flat(nodes: list[object]) -> list[object]:

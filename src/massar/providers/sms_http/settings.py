@@ -13,7 +13,7 @@ from urllib.parse import quote, quote_plus
 
 from pydantic import AfterValidator, PlainValidator
 
-from massar.core.settings import Expected, Required, Table, Verbatim, one_of
+from massar.core.settings import Expected, Required, Table, Verbatim, one_of, shape
 from massar.domain.delivery.provider import ProviderSettingError
 from massar.providers import NAME
 from massar.providers.http_client import HttpRequest, Origin, read_address
@@ -25,7 +25,6 @@ from massar.providers.sms_http.receipt import ReceiptForm
 PRESETS = Path(__file__).with_name("presets")
 _OWN_HEADERS = {"host", "content-length", "content-type", "transfer-encoding", "connection", "idempotency-key"}
 _HEADER_NAME = re.compile(r"[A-Za-z0-9-]+")
-_STATUS = re.compile(r"[1-5](?:[0-9]{2}|xx)")
 PLACEHOLDERS = ("to", "to_plain", "text", "sender", "seconds", "minutes", "id", "receipt_url", "coding")
 _PIECE = re.compile(r"\{\{|\}\}|\{(\w+)\}|[{}]")
 _DOUBLED = {"{{": "{", "}}": "}"}
@@ -126,12 +125,7 @@ def _sender(text: str) -> str:
     return text
 
 
-def _status(status: str) -> str:
-    if not _STATUS.fullmatch(status):
-        raise ValueError("is no status: give three digits, or 4xx")
-    return status
-
-
+_Status = shape(r"[1-5](?:[0-9]{2}|xx)", "is no status: give three digits, or 4xx")
 _Url = Annotated[Url | None, PlainValidator(_url), Expected("an address")]
 Templates = dict[str, Annotated[Template, PlainValidator(Template)]]
 
@@ -147,8 +141,6 @@ _OF_TOKENS = ("token_url", "client_id", "client_secret", "refresh_token", "scope
 
 @dataclass(frozen=True)
 class Auth(TokenAuth):
-    """How we prove who we are."""
-
     kind: Literal["none", "basic", "bearer", "header", "oauth2"] = "none"
     """how we prove who we are; for `oauth2` the settings above"""
     user: str = ""
@@ -177,8 +169,6 @@ class Auth(TokenAuth):
 
 @dataclass(frozen=True)
 class Coding(Table):
-    """The gateway's words for the two codings."""
-
     gsm7: str = "gsm7"
     """the gateway's word for it, as `0`"""
     ucs2: str = "ucs2"
@@ -187,8 +177,6 @@ class Coding(Table):
 
 @dataclass(frozen=True)
 class HttpSettings(OneByOneTable):
-    """One gateway."""
-
     kind: Literal["http"] = "http"
     """SMS through a gateway's web interface"""
     preset: str = ""
@@ -213,7 +201,7 @@ class HttpSettings(OneByOneTable):
     """`hex`: a text that is not GSM-7 is written as UTF-16BE in hexadecimal"""
     coding: Coding = Coding()
     """table: what `{coding}` says"""
-    statuses: dict[Annotated[str, AfterValidator(_status)], Outcome] = field(default_factory=dict)
+    statuses: dict[Annotated[str, _Status], Outcome] = field(default_factory=dict)
     """table: what an HTTP status means, [else](sms-http.md#what-an-answer-means); `4xx` stands for all of a kind"""
     answer: Answer = field(default=Answer())
     """table: how an answer reads"""
@@ -252,7 +240,6 @@ class HttpSettings(OneByOneTable):
                 yield "headers auth", f"the header {name!r} has a name or value that can't be sent"
 
     def placeholders(self) -> frozenset[str]:
-        """All that stand in the request."""
         leaves: list[object] = [self.url and self.url.target]
         mapped([self.headers, self.query, self.form, self.json], leaves.append)
         return frozenset().union(*(leaf.names for leaf in leaves if isinstance(leaf, Template)))
@@ -291,7 +278,6 @@ class HttpSettings(OneByOneTable):
         return "&".join(pairs)
 
     def credentials(self) -> Mapping[str, str]:
-        """The headers that stay the same."""
         auth = self.auth
         if auth.kind == "header":
             return {auth.name: auth.value}
@@ -304,7 +290,6 @@ class HttpSettings(OneByOneTable):
 
 
 def read_table(table: Mapping[str, object], *, name: str, environ: Mapping[str, str] | None = None) -> HttpSettings:
-    """Read the operator's table. Raises ProviderSettingError."""
     called = f"[providers.{name}]"
     if not NAME.fullmatch(name):
         wish = "a small letter, then small letters, digits, - and _, 39 at most"

@@ -28,11 +28,6 @@ MOST_MESSAGES = 100  # then a connection is renewed, before a server's own limit
 REST = 30.0  # seconds without a message, after which a connection is asked whether it lives
 
 
-def _xoauth2(settings: SmtpSettings, token: str) -> tuple[str, str]:
-    """XOAUTH2 (Google, Microsoft)."""
-    return f"user={settings.user}\x01auth=Bearer {token}\x01\x01", ""
-
-
 def _oauthbearer(settings: SmtpSettings, token: str) -> tuple[str, str]:
     """RFC 7628 §3.1; the refusal is acknowledged with a %x01 (§3.2.3)."""
     user = settings.user.replace("=", "=3D").replace(",", "=2C")
@@ -40,9 +35,12 @@ def _oauthbearer(settings: SmtpSettings, token: str) -> tuple[str, str]:
     return f"n,a={user},\x01host={host}\x01port={port}\x01auth=Bearer {token}\x01\x01", "\x01"
 
 
-# Method of sign-in by token to what is answered first, and to whatever is asked after that. The first that is offered
-# is taken.
-WAYS: dict[str, Callable[[SmtpSettings, str], tuple[str, str]]] = {"XOAUTH2": _xoauth2, "OAUTHBEARER": _oauthbearer}
+# Method of sign-in by token (XOAUTH2: Google, Microsoft) to what is answered first, and to whatever is asked after that.
+# The first that is offered is taken.
+WAYS: dict[str, Callable[[SmtpSettings, str], tuple[str, str]]] = {
+    "XOAUTH2": lambda settings, token: (f"user={settings.user}\x01auth=Bearer {token}\x01\x01", ""),
+    "OAUTHBEARER": _oauthbearer,
+}
 LONGEST_LINE = 512  # RFC 5321 §4.5.3.1.4: a longer first answer waits until it is asked for (RFC 4954 §4)
 
 

@@ -41,8 +41,6 @@ class MailAuth(TokenAuth):
 
 @dataclass(frozen=True)
 class SmtpSettings(OneByOneTable):
-    """One mail server."""
-
     kind: Literal["smtp"] = "smtp"
     """mail"""
     host: Annotated[Line, Required("name the mail server")] = ""
@@ -93,7 +91,6 @@ class SmtpSettings(OneByOneTable):
 
     @property
     def own_name(self) -> str:
-        """What the server is told that we are."""
         name = self.hello or socket.gethostname()
         return name if self.hello or ("." in name and name.isascii()) else "[127.0.0.1]"
 
