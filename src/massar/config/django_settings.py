@@ -8,15 +8,12 @@ from massar.config.environment import load
 LOOPBACK_HOSTS = ("localhost", "127.0.0.1", "::1", "[::1]")
 MASSAR = load()
 PACKAGE = Path(__file__).resolve().parent.parent
-
 DEBUG = False
 SECRET_KEY = MASSAR.secret_key
 ALLOWED_HOSTS = sorted({MASSAR.host, *(() if MASSAR.https else LOOPBACK_HOSTS)})
 ROOT_URLCONF = "massar.config.urls"
-WSGI_APPLICATION = "massar.config.wsgi.application"
 USE_X_FORWARDED_HOST = False
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if MASSAR.trusted_proxies else None
-
 ROOMS = ("people", "credentials", "sessions", "limits", "delivery", "sites")
 INSTALLED_APPS = ["massar.core.audit", *(f"massar.domain.{room}" for room in ROOMS), "django.contrib.staticfiles"]
 MIDDLEWARE = [
@@ -29,7 +26,6 @@ MIDDLEWARE = [
 ]
 DATABASES = {"default": {**MASSAR.database, "ATOMIC_REQUESTS": False}}
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
-
 TEMPLATES = [
     {
         "BACKEND": "django.template.backends.jinja2.Jinja2",
@@ -38,14 +34,10 @@ TEMPLATES = [
         "OPTIONS": {"environment": "massar.interfaces.base.jinja.environment"},
     }
 ]
-
-USE_TZ = True
 TIME_ZONE = "UTC"
-USE_I18N = True
 LANGUAGE_CODE = "ar"
 LANGUAGES = [("ar", "العربية"), ("fr", "Français"), ("en", "English")]
 LOCALE_PATHS = [str(PACKAGE / "locale")]
-
 STATIC_URL = "/static/"
 STATIC_ROOT = str(MASSAR.var / "static")
 STATICFILES_DIRS = sorted(str(p) for p in (PACKAGE / "interfaces").glob("*/static"))
@@ -59,7 +51,6 @@ STORAGES = {
     },
 }
 WHITENOISE_USE_FINDERS = MASSAR.mode == "test"
-WHITENOISE_AUTOREFRESH = False
 WHITENOISE_MAX_AGE = 3600
 
 # Cookies: over https the browser itself enforces host and Secure (RFC 6265bis `__Host-`).
@@ -75,6 +66,5 @@ DATA_UPLOAD_MAX_MEMORY_SIZE = 64 * 1024
 DATA_UPLOAD_MAX_NUMBER_FIELDS = 60
 DATA_UPLOAD_MAX_NUMBER_FILES = 0
 FILE_UPLOAD_HANDLERS = ["django.core.files.uploadhandler.MemoryFileUploadHandler"]
-
 LOGGING_CONFIG = None
 SILENCED_SYSTEM_CHECKS = ["security.W003"]

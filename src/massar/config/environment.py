@@ -15,7 +15,7 @@ from urllib.parse import SplitResult, parse_qsl, quote, unquote, urlsplit
 import phonenumbers
 from pydantic import AfterValidator, Field, PlainValidator
 
-from massar.core import phone, settings, time_zone_data
+from massar.core import local_time, phone, settings
 from massar.core.loopback import is_loopback
 from massar.core.settings import OFTEN_EMPTY, OWN, Duration, Expected, Line, Named, Required, SettingsError, Table
 from massar.domain.sites import registry
@@ -46,9 +46,7 @@ class Argon2Parameters(NamedTuple):
 APPROVED = Argon2Parameters()
 
 
-# -- one setting: each function takes what was read and raises ValueError with the rest of the sentence
-
-
+# One setting: each function takes what was read and raises ValueError with the rest of the sentence.
 def _public_url(url: str) -> str:
     parts = _split(url)
     if parts.scheme not in ("http", "https") or parts.netloc != url.rstrip("/").partition("://")[2] or parts.username:
@@ -109,7 +107,6 @@ def _folder(text: str) -> Path:
 
 
 def _argon2(text: str) -> Argon2Parameters:
-    """`memory KiB,passes`."""
     found = re.fullmatch(r"([1-9][0-9]{0,7})\s*,\s*([1-9][0-9]{0,3})", text, re.ASCII)
     if not found:
         raise ValueError(f"is {text[:40]!r}: give memory in KiB and passes, as 12288,3")
@@ -132,8 +129,8 @@ def _phone_countries(words: tuple[str, ...]) -> tuple[str, ...]:
 
 def _time_zone(key: str) -> str:
     try:
-        time_zone_data.newest(key).zone(key)
-    except (time_zone_data.UnknownZone, OSError):  # the latter: a name too long for a file
+        local_time.newest(key).zone(key)
+    except (ValueError, OSError):  # the latter: a name too long for a file
         raise ValueError(f"is {key[:60]!r}: give a name of the IANA table, as Africa/Casablanca") from None
     return key
 

@@ -4,13 +4,13 @@ import os
 
 import django
 
-from massar.core import loading, timeouts
+from massar.core import processes, timeouts
 from massar.core.log import set_up
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "massar.config.django_settings")
 set_up()
 timeouts.serve_people()
-with loading.uncollected():
+with processes.uncollected():
     django.setup(set_prefix=False)
 
     from massar.interfaces.base.direct import Direct, DjangoHandler  # Django must be set up before

@@ -16,10 +16,8 @@ class JsonLines(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         line: dict[str, object] = {
             "at": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
-            "level": record.levelname.lower(),
-            "where": record.name,
-            "what": record.getMessage(),
-        }
+            "level": record.levelname.lower(), "where": record.name, "what": record.getMessage(),
+        }  # fmt: skip
         if request_id.get():
             line["request"] = request_id.get()
         if record.exc_info and record.exc_info[0]:
@@ -31,7 +29,6 @@ class JsonLines(logging.Formatter):
 
 
 def set_up(level: int = logging.INFO) -> None:
-    """Write everything to stderr as JSON lines. Called once by each process."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonLines())
     logging.root.handlers[:] = [handler]

@@ -36,9 +36,7 @@ _TIFINAGH = {
     "ⵥ": "z",
 }  # fmt: skip
 # Letters as flags and as white-on-black signs; the other circled and squared letters are undone by NFKD.
-_PICTURE_LETTERS = {
-    chr(first + offset): chr(ord("a") + offset) for first in (0x1F1E6, 0x1F150, 0x1F170) for offset in range(26)
-}
+_PICTURE_LETTERS = {chr(first + n): chr(ord("a") + n) for first in (0x1F1E6, 0x1F150, 0x1F170) for n in range(26)}
 _CONFUSABLES = str.maketrans({**_ARABIC_CONFUSABLES, **_LATIN_CONFUSABLES, **_TIFINAGH, **_PICTURE_LETTERS})
 
 

@@ -56,8 +56,7 @@ class Table:
         yield from ()
 
 
-# -- what an annotation may say besides pydantic's own words
-
+# What an annotation may say besides pydantic's own words.
 OWN = "no setting: whoever makes the table fills the field"
 OFTEN_EMPTY = "an empty text is a value of this variable, not the absence of one"
 
@@ -173,9 +172,6 @@ def _parts(hint: Any) -> tuple[Any, tuple[object, ...]]:
     return kind, (*below, *notes, *inside)
 
 
-# -- where settings come from
-
-
 def read_env_file(path: Path) -> dict[str, str]:
     """By python-dotenv; but `${NAME}` is no reference: passwords hold such signs. Raises SettingsError."""
     if not path.is_file():
@@ -271,9 +267,6 @@ def from_environment(table: type[Table], environ: Mapping[str, str]) -> dict[str
     return typed(table, texts)
 
 
-# -- reading
-
-
 T = TypeVar("T", bound=Table)
 Values = dict[str, object]
 
@@ -332,9 +325,6 @@ def _value(setting: Setting, value: object, environ: Mapping[str, str], inside: 
         return {setting.field: value} if of_its_kind and plain else {}, _sentences(setting, name, value, errors)
 
 
-# -- sentences
-
-
 def _sentences(setting: Setting, name: str, value: object, errors: list[ErrorDetails]) -> list[str]:
     """What its own judges say and wrong choices, each; or one sentence about its kind."""
     sentences = []
@@ -344,18 +334,14 @@ def _sentences(setting: Setting, name: str, value: object, errors: list[ErrorDet
         if one["type"] == "value_error":
             sentences.append(f"{place} {one['ctx']['error']}")
         elif one["type"] == "literal_error":
-            sentences.append(f"{place} {_not_chosen(one['input'], one['ctx']['expected'])}")
+            given, choices = one["input"], re.findall(r"'([^']*)'", one["ctx"]["expected"])
+            shown = isinstance(given, str) and not isinstance(given, Verbatim) and len(given) < 60
+            said = f"is {given!r}" if shown else "is none of its values"
+            sentences.append(f"{place} {said}: choose {one_of(choices)}{near(str(given), choices)}")
         else:
             number = setting.kind in (int, float, timedelta) and isinstance(value, str) and len(value) < 40
             return [f"{name} must be {expected(setting)}" + (f", not {value!r}" if number else "")]
     return sentences
-
-
-def _not_chosen(value: object, expected: str) -> str:
-    choices = re.findall(r"'([^']*)'", expected)
-    shown = isinstance(value, str) and not isinstance(value, Verbatim) and len(value) < 60
-    said = f"is {value!r}" if shown else "is none of its values"
-    return f"{said}: choose {one_of(choices)}{near(str(value), choices)}"
 
 
 def expected(setting: Setting) -> str:

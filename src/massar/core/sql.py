@@ -16,7 +16,6 @@ T = TypeVar("T")
 Row = tuple[Any, ...]  # as the driver gives it
 Params = Sequence[Any]
 Converter = Callable[[Any], object]
-
 WAIT_FOR_READERS = 100  # milliseconds that emptying the write-ahead log may hold up writers
 _OF_THE_MOMENT = ("08", "53", "57", "58", "25006", "55P03", "40")  # SQLSTATE, PostgreSQL appendix A
 _FAULTS_OF_OURS = (sqlite3.SQLITE_ERROR, sqlite3.SQLITE_MISUSE, sqlite3.SQLITE_RANGE)
@@ -85,7 +84,6 @@ def rows(statement: str, params: Params = ()) -> list[Row]:
 
 
 def execute(statement: str, params: Params = ()) -> int:
-    """Run a statement; return how many rows it touched."""
     with connection.cursor() as cursor:
         cursor.execute(statement, params)
         touched: int = cursor.rowcount
@@ -130,7 +128,6 @@ def is_safe_to_repeat(trouble: Error) -> bool:
 
 
 def discard_connection() -> None:
-    """Close a connection that was cut, and those that stood idle beside it."""
     if found := _postgres():
         found.discard()
 

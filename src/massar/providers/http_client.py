@@ -84,9 +84,10 @@ class HttpResponse(NamedTuple):
     body: bytes | None
 
 
-class _Stage(Enum):
-    """How far a request came."""
+Answer = HttpResponse | NotTransmitted | OutcomeUnknown
 
+
+class _Stage(Enum):
     BEGUN = "no connection yet"
     KEPT = "on a kept connection, and not all of it left"
     CONNECTED = "on a new connection, and not all of it left"
@@ -167,14 +168,9 @@ class HttpClient:
         """The moment, on the monotonic clock, at which everything that begins now must be over."""
         return time.monotonic() + self._options.longest.total_seconds()
 
-    def send(
-        self, request: HttpRequest, *, ends: float | None = None
-    ) -> HttpResponse | NotTransmitted | OutcomeUnknown:
+    def send(self, request: HttpRequest, *, ends: float | None = None) -> Answer:
         """Ask, once. On a kept connection that turns out to be dead, ask again if the request surely had not left.
-
-        Returns:
-            NotTransmitted before all of it has left, OutcomeUnknown after that without an answer.
-        """
+        NotTransmitted before all of it has left, OutcomeUnknown after that without an answer."""
         self._begin(self.ends() if ends is None else ends)
         pool = self._pool(request.origin)
         own = {"Accept-Encoding": "identity", "Connection": "keep-alive" if self._keep_alive else "close"}

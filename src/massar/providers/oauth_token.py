@@ -32,8 +32,6 @@ _HEADERS = {"Accept": "application/json", "Content-Type": "application/x-www-for
 
 @dataclass(frozen=True)
 class TokenAuth(Table):
-    """Where OAuth 2.0 tokens come from, and as whom we ask."""
-
     token_url: Annotated[tuple[Origin, str] | None, PlainValidator(read_address), Expected("an address")] = None
     """where tokens are fetched; https, or http on this machine"""
     client_id: Line = ""

@@ -8,7 +8,7 @@ from urllib.parse import urlencode, urlsplit
 from massar.core.loopback import is_loopback
 from massar.domain.delivery import provider as contract
 from massar.domain.delivery.provider import Accepted, OutboundMessage, ProviderOptions, Rejected, Result
-from massar.providers.http_client import HttpClient, HttpRequest, HttpResponse, split_address
+from massar.providers.http_client import Answer, HttpClient, HttpRequest, HttpResponse, split_address
 
 _LATER = frozenset({408, 409, 425, 429})
 ACTION = '"http://www.oasis-open.org/committees/security"'  # SAML bindings §3.2.3.1
@@ -40,9 +40,7 @@ class SiteProvider(contract.Provider):
         return _judged(response, by_soap) if isinstance(response, HttpResponse) else response
 
 
-def ask_site(
-    method: str, address: str, form: Mapping[str, str] | None, *, seconds: float
-) -> HttpResponse | contract.NotTransmitted | contract.OutcomeUnknown:
+def ask_site(method: str, address: str, form: Mapping[str, str] | None, *, seconds: float) -> Answer:
     """Ask any address of a site once, as `massar sites test` does, with a POST's form or with none."""
     options = ProviderOptions(connect_timeout=seconds, answer_timeout=seconds, total_timeout=seconds)
     body = urlencode(form).encode() if form else b""

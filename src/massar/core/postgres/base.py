@@ -2,8 +2,7 @@
 
 psycopg_pool waits longer and longer between two attempts to connect, so that it comes back a minute after its database,
 and it hands out connections that a restart has cut. Here a connection is checked before it is handed out, which takes
-no round trip; the pool tries whenever somebody asks; and who asks while the database is away is told within a second.
-"""
+no round trip; the pool tries whenever somebody asks; and who asks while it is away is told within a second."""
 
 import logging
 import re
@@ -23,7 +22,6 @@ _READS = re.compile(r"\s*(?:SELECT\b|WITH\b(?!.*\b(?:INSERT|UPDATE|DELETE)\b))",
 CHECK_EVERY = 0.1  # seconds between two looks at what became of the pool's attempts to connect
 DRAIN_EVERY = 1.0  # seconds
 BRIEFLY = 0.2  # seconds that one waits when others have waited in vain before
-
 log = logging.getLogger("massar.database")
 logging.getLogger("psycopg.pool").setLevel(logging.ERROR)  # it has a line for each connection that is lent
 
@@ -143,7 +141,6 @@ class DatabaseWrapper(base.DatabaseWrapper):
             availability.drain(pool)
 
     def dedicated_connection(self, **options: Any) -> psycopg.Connection[Any]:
-        """Open a connection outside the pool. Raises psycopg.Error, which says why."""
         of_django = ("context", "cursor_factory", "prepare_threshold")
         params = {k: v for k, v in self.get_connection_params().items() if k not in of_django}
         return psycopg.connect(**{**params, **options}, autocommit=True)

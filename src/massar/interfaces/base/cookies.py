@@ -86,7 +86,6 @@ def write_recent_logout(response: HttpResponse, recent: RecentLogout) -> None:
 
 
 def read_recent_logout(request: HttpRequest, now: datetime) -> RecentLogout | None:
-    """Return what this browser may see, for as long as the cookie lives."""
     facts = RECENT_LOGOUT.read_signed(request, "told")
     since = datetime.fromtimestamp(facts[1], tz=UTC) if facts else now
     if facts is None or now - since >= RECENT_LOGOUT_LIFE:

@@ -80,7 +80,6 @@ def wrong_method(request: Request, response: HttpResponse) -> HttpResponse:
 
 
 def in_plain_words(response: HttpResponse) -> HttpResponse:
-    """Explain a 405 for a program's log."""
     response.content = f"This address takes {response['Allow']}.\n"
     response["Content-Type"] = "text/plain; charset=utf-8"
     return response

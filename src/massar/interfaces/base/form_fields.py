@@ -22,7 +22,6 @@ def secret() -> forms.CharField:
 
 
 def show_problems(form: forms.Form, problems: Problems) -> None:
-    """Put what a journey found beside the fields it speaks of."""
     for name, found in problems.of.items():
         for problem in found:
             form.add_error(name, as_error(problem))

@@ -18,7 +18,6 @@ from massar.core import sql
 RETRY_AFTER = 5  # seconds; all parts are back within so many of the database's return
 View = Callable[..., HttpResponse]
 AnyView = TypeVar("AnyView", bound=View)
-
 note = logging.getLogger("massar.web")
 
 

@@ -36,24 +36,18 @@ HEADERS = {
     "Cross-Origin-Resource-Policy": "same-origin",
     "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
 }
-LANGUAGES = (("ar", "العربية"), ("fr", "Français"), ("en", "English"))
 
 
 def context(request: Request) -> dict[str, object]:
     """Return what the base of every page needs, for a page that shows nobody and no message."""
     return {
-        "lang": request.language,
-        "dir": "rtl" if request.language == "ar" else "ltr",
-        "languages": LANGUAGES,
-        "person": None,
+        "lang": request.language, "dir": "rtl" if request.language == "ar" else "ltr", "languages": settings.LANGUAGES,
+        "help_contact": settings.MASSAR.help_contact, "demo": settings.MASSAR.demo, "now": request.now,
+        "person": None, "flash": [],
         # Where the language switch comes back to: a page that can be asked for with GET.
         "page_address": request.get_full_path() if request.method in ("GET", "HEAD") else request.path,
-        "help_contact": settings.MASSAR.help_contact,
-        "demo": settings.MASSAR.demo,
-        "flash": [],
-        "now": request.now,
         "csrf_field": cache(lambda: _CSRF_FIELD.format(get_token(request))),  # one mask for all forms of a page
-    }
+    }  # fmt: skip
 
 
 def render(request: Request, template: str, *, status: int = 200, **more: object) -> HttpResponse:
@@ -89,18 +83,13 @@ def redirect_to_site(request: Request, address: str, site: Site | None) -> HttpR
     return see_other(address) if len(address) <= LONGEST_LOCATION else redirect_by_page(request, address, site)
 
 
-class SeeOther(HttpResponseRedirect):
-    """303: the browser asks with GET, whatever it did before (ATK-093)."""
-
-    status_code = 303
-
-
 def see_other(address: str) -> HttpResponse:
-    return SeeOther(address)
+    """303: the browser asks with GET, whatever it did before (ATK-093)."""
+    return HttpResponseRedirect(address, status=303)
 
 
 def redirect_to(name: str, **kwargs: str | int) -> HttpResponse:
-    return SeeOther(reverse(name, kwargs=kwargs or None))
+    return see_other(reverse(name, kwargs=kwargs or None))
 
 
 def redirect_to_logout_status(

@@ -32,14 +32,12 @@ MOST_CONVERSATIONS = 20
 MOST_MISTAKES = 10
 PATIENCE = 60.0  # seconds for one command or one message
 LONGEST_CONVERSATION = 600.0
-
 _MAIL = re.compile(rb"MAIL FROM:\s*<([^<>\s]*)>(?:\s.*)?", re.IGNORECASE)
 _RCPT = re.compile(rb"RCPT TO:\s*<([^<>\s]+)>(?:\s.*)?", re.IGNORECASE)
 _OFFERS = ("PIPELINING", "ENHANCEDSTATUSCODES", "8BITMIME", f"SIZE {LARGEST_MESSAGE}")
 
 # Given a recipient and the message; the answer for that recipient, once it is kept.
 Take = Callable[[str, bytes], Awaitable[str]]
-
 note = logging.getLogger("massar.bounces")
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from django.conf import settings
 
-from massar.core import clock, private_files, time_zone_data
+from massar.core import clock, local_time, private_files
 from massar.domain.credentials import api as credentials
 from massar.domain.delivery import api as delivery
 from massar.domain.people import api as people
@@ -16,7 +16,7 @@ from massar.interfaces.commands.providers import from_settings
 
 def run(_: argparse.Namespace) -> int:
     zone = settings.MASSAR.time_zone
-    table = time_zone_data.newest(zone)  # which hours people read
+    table = local_time.newest(zone)  # which hours people read
     print(f"Times are those of {zone} by {table.name}, version {table.version or 'unknown'}.")
     for doubt in table.warnings(clock.now()):  # of a table that is old the hours may still be right
         print(f"Warning: {doubt}")
@@ -30,7 +30,6 @@ def run(_: argparse.Namespace) -> int:
 
 
 def _open_to_others() -> list[str]:
-    """Files with secrets that others on this machine may read."""
     place, environment = tables.file(), Path(".env")
     found = private_files.readable_by_others(place) if place else []
     sentences = [f"{one} is open to others on this machine: chmod 600." for one in found]

@@ -10,7 +10,6 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterable
 from functools import partial
 from importlib import import_module
 from pathlib import Path
@@ -19,7 +18,7 @@ from django.conf import settings
 from django.core.management import call_command
 from django.db import connection
 
-from massar.core import parent_process, private_files
+from massar.core import private_files, processes
 from massar.interfaces.commands import web_server
 
 CHECKOUT = Path(web_server.__file__).resolve().parents[4]  # where examples/ stands, beside src/
@@ -62,16 +61,12 @@ def prepare(options: argparse.Namespace) -> int | None:
         print(f"{sentence} With make: `make demo PORT={options.port + 1}`.", file=sys.stderr)
         return 2
     options.smtp_port, options.sms_port = ports_from(options.port + 1 + SAMPLES, 2)
-    os.environ.update(
-        {
-            "MASSAR_MODE": "demo",
-            "MASSAR_PUBLIC_URL": f"http://localhost:{options.port}",
-            "MASSAR_VAR": str(folder),
-            "MASSAR_EMAIL_URL": f"smtp://127.0.0.1:{options.smtp_port}",
-            "MASSAR_SMS_URL": f"http://127.0.0.1:{options.sms_port}/sms",
-            "DJANGO_SETTINGS_MODULE": "massar.config.django_settings",
-        }
-    )
+    os.environ |= {
+        "MASSAR_MODE": "demo", "MASSAR_PUBLIC_URL": f"http://localhost:{options.port}", "MASSAR_VAR": str(folder),
+        "MASSAR_EMAIL_URL": f"smtp://127.0.0.1:{options.smtp_port}",
+        "MASSAR_SMS_URL": f"http://127.0.0.1:{options.sms_port}/sms",
+        "DJANGO_SETTINGS_MODULE": "massar.config.django_settings",
+    }  # fmt: skip
     options.samples = (CHECKOUT / "examples" / "register.py").is_file()  # elsewhere the cards of the sites explain
     if options.samples:
         account, ports = os.environ["MASSAR_PUBLIC_URL"], [str(p) for p in ports_from(options.port + 1, SAMPLES)]
@@ -83,15 +78,12 @@ def prepare(options: argparse.Namespace) -> int | None:
 
 def ports_from(first: int, count: int) -> list[int]:
     """So many ports from that one on, or any that are free; held together meanwhile, so that no two are the same."""
-    with contextlib.suppress(OSError, OverflowError):
-        return _held(range(first, first + count))
-    return _held([0] * count)
-
-
-def _held(ports: Iterable[int]) -> list[int]:
     with contextlib.ExitStack() as stack:
-        probes = [stack.enter_context(socket.create_server(("127.0.0.1", port))) for port in ports]
-        return [probe.getsockname()[1] for probe in probes]
+        for ports in (range(first, first + count), [0] * count):
+            with contextlib.suppress(OSError, OverflowError):
+                probes = [stack.enter_context(socket.create_server(("127.0.0.1", port))) for port in ports]
+                return [probe.getsockname()[1] for probe in probes]
+    raise OSError("this machine has no free ports")
 
 
 def sample_environment() -> dict[str, str]:
@@ -117,7 +109,7 @@ def run(options: argparse.Namespace) -> int:
     if options.samples:
         parts.append(([sys.executable, "-m", "examples", "run", str(_folder())], sample_environment(), ()))
     # Out of reach of the terminal's Ctrl-C: this command stops them in order. They end with it (Linux), killed or not.
-    end_too = partial(parent_process.end_with_parent, os.getpid())
+    end_too = partial(processes.end_with_parent, os.getpid())
     started: list[subprocess.Popen[bytes]] = []
     try:
         for command, environment, fds in parts:

@@ -14,7 +14,7 @@ from typing import Any
 import django
 from django.db import Error
 
-from massar.core import loading
+from massar.core import processes
 
 EPILOG = "Settings are read from the environment (MASSAR_...) or from a file named .env; `massar check` judges them."
 LOGIN = "institution address, as jamal.jalal@taalim.ma"
@@ -42,7 +42,7 @@ def _run(options: argparse.Namespace) -> int:
         if done is not None:
             return done
     try:
-        with loading.uncollected():
+        with processes.uncollected():
             django.setup()
             tables, command = import_module("massar.interfaces.commands.tables"), import_module(options.module)
     except Exception as refused:

@@ -24,10 +24,8 @@ def from_settings() -> delivery.ProviderRegistry:
         providers["sms"] = [registry.provider_from_url(massar.sms_url, options, slots=slots)]
     addresses = {"email": ("MASSAR_EMAIL_URL", massar.email_url), "sms": ("MASSAR_SMS_URL", massar.sms_url)}
     for name, table in massar.providers.items():
-        base, slots = f"{massar.public_url}/receipts", delivery.bind_slots.of_provider(name)
-        provider = registry.provider_from_table(
-            table, name=name, receipts_base=base, slots=slots, environ=massar.environ
-        )
+        base, slots, env = f"{massar.public_url}/receipts", delivery.bind_slots.of_provider(name), massar.environ
+        provider = registry.provider_from_table(table, name=name, receipts_base=base, slots=slots, environ=env)
         variable, url = addresses[provider.channel]
         if url:  # beside a list in the file nobody could say which comes first
             sentence = f"Both {variable} and [providers.{name}] say where messages go: keep one of them."

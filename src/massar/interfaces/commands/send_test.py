@@ -1,8 +1,7 @@
 """Sends a real message through one provider and prints each step, so that an operator sees where it stops.
 
 It goes past the queue, the breakers and the budgets. Nothing about it is kept. A long text shows whether a provider
-cuts what does not fit into one SMS: where it says how many it made, they are compared, else the phone shows the end.
-"""
+cuts what does not fit into one SMS: where it says how many it made, they are compared, else the phone shows it."""
 
 import argparse
 import queue
@@ -138,7 +137,6 @@ class _Trial:
                 _say(f"NOT SENT  {_ms(self.started)}: {why}")
 
     def _compare(self, accepted: delivery.Accepted) -> bool:
-        """Whether the provider made as many SMS as the text needs, where it says so."""
         made = accepted.segments or len(accepted.parts)
         if not made:
             if self.needed > 1:

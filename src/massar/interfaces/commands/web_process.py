@@ -18,7 +18,7 @@ from granian.constants import Interfaces
 from granian.log import LogLevels
 from granian.net import SocketHolder
 
-from massar.core import parent_process
+from massar.core import processes
 
 BACKLOG = 1024
 LAST_ANSWERS = 30.0  # seconds for what is being answered when the server is told to stop
@@ -29,15 +29,10 @@ class WebServer(Granian):  # type: ignore[misc]  # Granian has no types
     """Granian's own server, on a socket that was bound before."""
 
     def __init__(self, listening: socket.socket, processes: int) -> None:
-        super().__init__(
-            "massar.config.wsgi:server",  # its threads are those of `interfaces/base/rsgi.py`
-            interface=Interfaces.RSGI,
-            workers=processes,
-            backlog=BACKLOG,
-            websockets=False,
-            log_level=LogLevels.error,
-            respawn_failed_workers=True,
-        )
+        super().__init__(  # its threads are those of `interfaces/base/rsgi.py`
+            "massar.config.wsgi:server", interface=Interfaces.RSGI, workers=processes, backlog=BACKLOG,
+            websockets=False, log_level=LogLevels.error, respawn_failed_workers=True,
+        )  # fmt: skip
         self._listening = listening
         self._detached = signal.getsignal(signal.SIGHUP) is signal.SIG_IGN  # by nohup
 
@@ -73,7 +68,7 @@ def _load(parent: int) -> object:
     """In a worker, first of all: until it serves, a signal ends it, and the parent's end is its own."""
     for name in (signal.SIGTERM, signal.SIGINT):
         signal.signal(name, signal.SIG_DFL)
-    parent_process.end_with_parent(parent)
+    processes.end_with_parent(parent)
     return import_module("massar.config.wsgi").server
 
 

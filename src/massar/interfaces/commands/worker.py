@@ -38,7 +38,6 @@ SWEPT = (
     limits, credentials.temporary, sessions.signed_in, delivery.requests, delivery.outbox, delivery.breaker,
     delivery.receipts, sites.saved_requests, sites.replay_cache,
 )  # fmt: skip
-
 note = logging.getLogger("massar.worker")
 T = TypeVar("T")
 
@@ -68,15 +67,12 @@ class Channel:
     def __init__(self, name: str, way: LeasedDelivery, senders: int, pool: Executor | None, share: int | None = None):
         self.name, self.way, self.share = name, way, share
         self._senders = senders
-        self._pool = pool or ThreadPoolExecutor(senders, thread_name_prefix=name)
+        self.pool = pool or ThreadPoolExecutor(senders, thread_name_prefix=name)
         self.under_way: set[Future[None]] = set()
 
     def free(self) -> int:
         self.under_way = {f for f in self.under_way if not f.done()}
         return self._senders - len(self.under_way)
-
-    def submit(self, work: Callable[..., None], *words: object) -> None:
-        self.under_way.add(self._pool.submit(work, *words))
 
 
 class Worker:
@@ -178,7 +174,7 @@ class Worker:
         if not isinstance(provider, delivery.Pipelined):
             with self.counting:
                 self.in_flight[ready.name] += 1
-            channel.submit(self._hand_over, way, ready)
+            channel.under_way.add(channel.pool.submit(self._hand_over, way, ready))
             return
         try:
             written = way.write(ready.message, now=self.tick())

@@ -9,7 +9,6 @@ from massar.journeys.people.import_people import NewPerson
 
 _KHALDOUN = ("24187K", "ثانوية ابن خلدون التأهيلية", "Lycée Ibn Khaldoun")
 _DIRECTORATE = ("10000D", "المديرية الإقليمية", "Direction provinciale")
-
 JAMAL = NewPerson(
     login="jamal.jalal@taalim.ma", first_ar="جمال", last_ar="جلال", first_latin="Jamal", last_latin="Jalal",
     establishment=_KHALDOUN, password="Zitoune#4821-safi",
@@ -32,7 +31,6 @@ SALMA = NewPerson(
     role="operator", establishment=_DIRECTORATE, email="salma.bennani@example.org", password="Qantara+6184-jaune",
 )  # fmt: skip
 STRANGER = "nobody.atall@taalim.ma"
-
 PEOPLE = (
     (JAMAL, "the guide's person, no contact yet"),
     (FATIMA, "a phone only"),

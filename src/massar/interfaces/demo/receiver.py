@@ -3,8 +3,7 @@
     python -m massar.interfaces.demo.receiver --smtp-port 2525 --sms-port 2526 --store var/demo-inbox.sqlite3
 
 Numbers, or names before the @, that end in 0001 are refused; 0002: the message arrives and the line is cut
-before the answer; 0003: it takes three seconds. Prints nothing but errors; ends on SIGINT or SIGTERM.
-"""
+before the answer; 0003: it takes three seconds. Prints nothing but errors; ends on SIGINT or SIGTERM."""
 
 import argparse
 import asyncio

@@ -29,11 +29,19 @@ def _store() -> Store:
 
 @require_safe
 def screen(request: Request) -> HttpResponse:
-    received = _store().after(0)
+    received, arabic = _store().after(0), request.language == "ar"
+    people = [  # who can sign in, with what proves them; the note is a message id
+        {
+            "name": f"{one.first_ar} {one.last_ar}" if arabic else f"{one.first_latin} {one.last_latin}",
+            "login": one.login, "password": one.password, "contacts": [*filter(None, (one.phone, one.email))],
+            "note": "demo.note_contacts" if one.email or one.phone else "demo.note_none",
+        }
+        for one, _ in cast.PEOPLE
+    ]  # fmt: skip
     more = {
         "texts": [message for message in received if message.kind == "sms"],
         "letters": [message for message in received if message.kind == "email"],
-        "last": received[0].id if received else 0, "cast": _cast(request.language), "steps": STEPS, "faults": FAULTS,
+        "last": received[0].id if received else 0, "cast": people, "steps": STEPS, "faults": FAULTS,
         "clock_now": local_time.clock_time(request.now),
     }  # fmt: skip
     return HttpResponse(get_template("demo/screen.html").render({**_context(request), **more}))
@@ -67,20 +75,6 @@ def mail(request: Request, number: int) -> HttpResponse:
     response.headers["Content-Security-Policy"] = MAIL_POLICY
     response.headers["X-Frame-Options"] = "SAMEORIGIN"
     return response
-
-
-def _cast(language: str) -> list[dict[str, object]]:
-    """The people who can sign in, with what proves them. The note is a message id."""
-    return [
-        {
-            "name": f"{one.first_ar} {one.last_ar}" if language == "ar" else f"{one.first_latin} {one.last_latin}",
-            "login": one.login,
-            "password": one.password,
-            "note": "demo.note_contacts" if one.email or one.phone else "demo.note_none",
-            "contacts": [contact for contact in (one.phone, one.email) if contact],
-        }
-        for one, _ in cast.PEOPLE
-    ]
 
 
 def _context(request: Request) -> dict[str, object]:

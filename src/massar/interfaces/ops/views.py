@@ -42,20 +42,14 @@ def messages(request: Request) -> HttpResponse:
     day = request.GET.get("window") == "day"
     window = delivery.metrics.DAY if day else delivery.metrics.HOUR
     seen = watch_messages.Overview(now=request.now, window=window)
-    steps = watch_messages.tally_over_time(now=request.now, window=window)
+    tallies = (tally for (channel, _), tally in seen.tallies.items() if channel in deliver_messages.CHANNELS)
     return page.render(
-        request,
-        "ops/messages.html",
-        day=day,
-        seen=seen,
-        total=delivery.metrics.add_up(
-            tally for (channel, _), tally in seen.tallies.items() if channel in deliver_messages.CHANNELS
-        ),
+        request, "ops/messages.html", day=day, seen=seen, total=delivery.metrics.add_up(tallies),
         waiting=sum(one.count for one in seen.queue if one.state != "awaiting_receipt"),
-        plots=plots.of(steps),
+        plots=plots.of(watch_messages.tally_over_time(now=request.now, window=window)),
         number=lambda value, digits=0: _number(value, digits, request.language),
         age=lambda moment: local_time.elapsed(moment, request.now),
-    )
+    )  # fmt: skip
 
 
 def _number(value: float | None, digits: int, language: str) -> str:

@@ -22,14 +22,13 @@ def devices(request: Request, signed_in: close_sessions.SignedIn) -> HttpRespons
     person, now = signed_in.person, request.now
     programs = [
         {
-            "id": one.id,
+            "id": one.id, "slug": one.site,
             "site": settings.MASSAR.sites.by_slug.get(one.site),  # None: no longer registered, but to be ended
-            "slug": one.site,
             "since": datetime.fromtimestamp(one.created_at, UTC),
             "until": datetime.fromtimestamp(one.expires_at, UTC),
         }
         for one in sites.grants.offline_of(person.id, now=int(now.timestamp()))
-    ]
+    ]  # fmt: skip
     return page.render(
         request, "devices/devices.html", sessions=sessions.signed_in.of_person(person.id, now=now),
         current=signed_in.session.id, programs=programs, messages=watch_messages.of_person(person=person, now=now),

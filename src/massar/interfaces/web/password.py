@@ -36,7 +36,6 @@ class PasswordForm(forms.Form):
 
 
 def _granted(request: Request) -> Granted | None:
-    """Return who came with a temporary password, and for what; else None."""
     return close_sessions.may_change(cookie=cookies.CHANGE.read(request), now=request.now)
 
 

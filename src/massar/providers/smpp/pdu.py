@@ -1,5 +1,4 @@
-"""PDUs of SMPP 3.4 as bytes: framing, the requests and texts we write, the fields and statuses we read. No socket and
-no time here.
+"""PDUs of SMPP 3.4 as bytes: framing, the requests and texts we write, the fields and statuses we read. No socket.
 
 Section numbers are those of the SMPP Protocol Specification v3.4, issue 1.2. What comes in is hostile until it was
 read: every length is checked, and what can't be read is BadPdu."""
@@ -179,8 +178,6 @@ def message_id(body: bytes) -> str:
 
 @dataclass(frozen=True)
 class Delivery:
-    """What a deliver_sm or data_sm says, as far as we read it."""
-
     source: Address
     esm_class: int
     coding: int

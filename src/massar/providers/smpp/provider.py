@@ -28,7 +28,6 @@ from massar.providers.smpp.session import TOO_LATE, NoBind, Session, Submission,
 from massar.providers.smpp.settings import OFF, RELATIVE, SmppSettings
 
 note = logging.getLogger("massar.smpp")
-
 STEADY = 60.0  # a connection that lived so many seconds was a good one
 TAKEN = NotTransmitted("all binds of the contract are taken")
 UNREADABLE_SLOTS = NotTransmitted("the slots of its binds can't be asked")
@@ -270,14 +269,12 @@ class SmppProvider(contract.Pipelined):
                 return
             self._write(submission, session, now)
 
-    def _hopeless(
-        self, submission: Submission, session: Session | None, now: float
-    ) -> Rejected | NotTransmitted | None:
+    def _hopeless(self, waiting: Submission, session: Session | None, now: float) -> Rejected | NotTransmitted | None:
         if not self._senders:
             return self._why
         if session is not None and session.ended.done():
             return NotTransmitted("the connection was lost")
-        return NotTransmitted("a segment of it was lost") if submission.spoilt() else submission.late(now)
+        return NotTransmitted("a segment of it was lost") if waiting.spoilt() else waiting.late(now)
 
     def _best(self, now: float) -> Session | None:
         """The session with the most room among those whose pace allows one more."""

@@ -19,7 +19,6 @@ _STATES = {
     0: "SCHEDULED", 1: "ENROUTE", 2: "DELIVRD", 3: "EXPIRED", 4: "DELETED",
     5: "UNDELIV", 6: "ACCEPTD", 7: "UNKNOWN", 8: "REJECTD", 9: "SKIPPED",
 }  # fmt: skip
-
 _PART = re.compile(r"\b(id|stat|err)(?:us|e|or)?:\s*([!-~]{1,65})", re.IGNORECASE)
 _WORD = re.compile(r"[A-Za-z][A-Za-z_-]*")
 _TEXT = re.compile(r"\btext:", re.IGNORECASE)  # what follows is the beginning of the message: never read it

@@ -20,7 +20,6 @@ from massar.providers.smpp import pdu as smpp
 from massar.providers.smpp.settings import SmppSettings
 
 note = logging.getLogger("massar.smpp")
-
 MOST_RECEIPTS = 1_000  # unanswered at once; past it the SMSC is told to come again
 RECOVERY = 0.1  # of the full rate, per second
 SLOWEST = 1 / 32  # of the full rate
@@ -362,7 +361,6 @@ class Submission:
             self.future.set_result(_whole([self._results[n] for n in range(len(self.segments))]))
 
     def give_up(self, why: Rejected | NotTransmitted) -> None:
-        """What was not written will not be."""
         for place in range(self.written, len(self.segments)):
             self.answered(place, why)
         self.written = len(self.segments)

@@ -1,8 +1,7 @@
 """Reading what a gateway says: a value at a path of its JSON or by a pattern, and what an answer as a whole means.
 
 Patterns come from the operator's own file and see at most PATTERN_SEES characters of an answer, so that an unlucky one
-costs little. One with nested or many repeats, as (a+)+ or .*.*.*, can still take very long: its writer must avoid it.
-"""
+costs little. One with nested or many repeats, as (a+)+ or .*.*.*, can still take very long: its writer avoids it."""
 
 import re
 from collections.abc import Iterator, Mapping

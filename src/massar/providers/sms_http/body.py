@@ -14,7 +14,6 @@ from urllib.parse import parse_qsl
 _LAST = "windows-1252"
 _ASCII = bytes(range(0x20, 0x7F))
 _BEFORE_JSON = b"\xef\xbb\xbf\xff\xfe\0 \t\r\n"  # the marks of UTF-8, UTF-16 and UTF-32, and blanks in any of them
-_WIDE = ("utf-16", "utf-32")
 
 
 def read(body: bytes, content_type: str = "", charset: str = "utf-8") -> object:

@@ -84,16 +84,12 @@ class HttpProvider(contract.Provider):
         coding = measure(message.text).encoding
         as_hex = settings.ucs2 == "hex" and coding == UCS2
         values: dict[str, str | int] = {
-            "to": message.to,
-            "to_plain": message.to.removeprefix("+"),
+            "to": message.to, "to_plain": message.to.removeprefix("+"),
             "text": message.text.encode("utf-16-be").hex().upper() if as_hex else message.text,
-            "sender": settings.sender,
-            "seconds": seconds,
-            "minutes": max(1, seconds // 60),
-            "id": message.message_id,
+            "sender": settings.sender, "seconds": seconds, "minutes": max(1, seconds // 60), "id": message.message_id,
             "coding": settings.coding.ucs2 if coding == UCS2 else settings.coding.gsm7,
             "receipt_url": make(self.name, message.message_id, self._base) if self._names_address else "",
-        }
+        }  # fmt: skip
         return settings.request(values)
 
 
@@ -112,13 +108,10 @@ def from_url(url: str, options: contract.ProviderOptions) -> HttpProvider:
         if path:
             _place(content, path.split("."), value)
     table = {
-        "url": Verbatim(url),
-        "headers": {name: Verbatim(value) for name, value in options.sms_headers.items()},
-        "json": content,
-        "sender": options.sms_sender,
-        "answer": {"reference": options.sms_reference_field},
+        "url": Verbatim(url), "headers": {name: Verbatim(value) for name, value in options.sms_headers.items()},
+        "json": content, "sender": options.sms_sender, "answer": {"reference": options.sms_reference_field},
         **from_options(options),
-    }
+    }  # fmt: skip
     settings = read_provider(HttpSettings, table, called="The SMS gateway:")
     return HttpProvider(settings, name=options.name or f"sms-{urlsplit(url).hostname}")
 

@@ -16,7 +16,6 @@ from massar.providers.sms_http import body as http_body
 from massar.providers.sms_http.answer import Pattern, Steps, find, reason, reference, walk
 
 note = logging.getLogger("massar.receipts")
-
 MOST_RECEIPTS = 1000
 _NUMBER = re.compile(r"(?:tel:)?(?:\+|00)?([1-9][0-9]{6,14})")
 _BETWEEN_DIGITS = str.maketrans("", "", " -.()/\u00a0")

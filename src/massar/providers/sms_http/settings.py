@@ -79,12 +79,8 @@ def mapped(tree: object, leaf: Callable[[Any], object]) -> Any:
     return [mapped(one, leaf) for one in tree] if isinstance(tree, list | tuple) else leaf(tree)
 
 
-# -- one setting: each takes what was read and raises ValueError with the rest of the sentence
-
-
+# One setting: each takes what was read and raises ValueError with the rest of the sentence.
 class Url(NamedTuple):
-    """Where requests go; `target` is path and query."""
-
     origin: Origin
     target: Template
 
@@ -129,8 +125,6 @@ _Status = shape(r"[1-5](?:[0-9]{2}|xx)", "is no status: give three digits, or 4x
 _Url = Annotated[Url | None, PlainValidator(_url), Expected("an address")]
 Templates = dict[str, Annotated[Template, PlainValidator(Template)]]
 
-
-# -- tables
 
 # What each kind of credentials needs besides tokens.
 _CREDENTIALS = {
@@ -284,9 +278,6 @@ class HttpSettings(OneByOneTable):
         basic = base64.b64encode(f"{auth.user}:{auth.password}".encode()).decode()  # RFC 7617 §2, in UTF-8
         said = {"basic": f"Basic {basic}", "bearer": f"Bearer {auth.token}"}.get(auth.kind)
         return {"Authorization": said} if said else {}
-
-
-# -- reading
 
 
 def read_table(table: Mapping[str, object], *, name: str, environ: Mapping[str, str] | None = None) -> HttpSettings:

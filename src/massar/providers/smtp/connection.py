@@ -35,7 +35,7 @@ def _oauthbearer(settings: SmtpSettings, token: str) -> tuple[str, str]:
     return f"n,a={user},\x01host={host}\x01port={port}\x01auth=Bearer {token}\x01\x01", "\x01"
 
 
-# Method of sign-in by token (XOAUTH2: Google, Microsoft) to what is answered first, and to whatever is asked after that.
+# Method of sign-in by token (XOAUTH2: Google, Microsoft) to what is answered first, and to what is asked after that.
 # The first that is offered is taken.
 WAYS: dict[str, Callable[[SmtpSettings, str], tuple[str, str]]] = {
     "XOAUTH2": lambda settings, token: (f"user={settings.user}\x01auth=Bearer {token}\x01\x01", ""),
@@ -80,12 +80,8 @@ class SmtpConnection:
         self._sent, self._used, self._unclean = 0, 0.0, False
 
     def ready(self, ends: float) -> Result | None:
-        """Do everything before a message. All until `close` must end at the moment `ends` of the monotonic clock.
-
-        Returns:
-            None when the server is ready for it. On a used connection, NotTransmitted means that it is dead and a new
-            one is worth a try.
-        """
+        """Do everything before a message. All until `close` must end at the moment `ends` of the monotonic clock. None
+        when the server is ready for it. NotTransmitted of a used connection: it is dead, a new one is worth a try."""
         self.kept, self._ends = False, ends
         self._limit()
         if self._greeted:

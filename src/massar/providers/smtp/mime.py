@@ -49,7 +49,12 @@ def build_mime(message: OutboundMessage, recipient: str, sender: str, sender_nam
     if message.html is not None:
         boundary = "=_" + hashlib.sha256(message.message_id.encode()).hexdigest()[:40]
         letter = MIMEMultipart("alternative", boundary, [plain, _part(message.html, "html")])
-    letter["From"] = _from(one_line(sender_name), sender)  # type: ignore[assignment]  # typeshed: str alone
+    name = one_line(sender_name)
+    writer: Header | str = formataddr((name, sender))
+    if not _is_plain(name) or set('"\\') & set(name):
+        writer = _encoded(name, "From")
+        writer.append(f"<{sender}>", "us-ascii")
+    letter["From"] = writer  # type: ignore[assignment]  # typeshed: str alone
     letter["To"] = recipient
     subject = one_line(message.subject)
     letter["Subject"] = subject if _is_plain(subject) else _encoded(subject, "Subject")  # type: ignore[assignment]  # as above
@@ -70,14 +75,6 @@ def _part(text: str, kind: str) -> MIMENonMultipart:
     part = MIMENonMultipart("text", kind, charset="utf-8")
     part.set_payload(ends.join([*re.split(r"\r\n|\r|\n", text.removesuffix("\n")), ""]), charset)
     return part
-
-
-def _from(name: str, address: str) -> Header | str:
-    if _is_plain(name) and not set('"\\') & set(name):
-        return formataddr((name, address))
-    header = _encoded(name, "From")
-    header.append(f"<{address}>", "us-ascii")
-    return header
 
 
 def _encoded(text: str, field: str) -> Header:

@@ -83,7 +83,6 @@ class SmtpProvider(contract.Provider):
         return self._attempt(opened, envelope, ends + time.monotonic() - began)
 
     def _attempt(self, connection: SmtpConnection, envelope: Envelope, ends: float) -> Result:
-        """Try once over that connection, and keep or close it in the end."""
         result = connection.ready(ends) or connection.deliver(envelope)
         if connection.kept and self._open:
             self._kept.append(connection)

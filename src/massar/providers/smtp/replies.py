@@ -14,7 +14,6 @@ GREETING, HELLO, SIGN_IN, MAIL, RCPT, DATA, END = (
     "greeting", "EHLO", "sign-in", "MAIL", "RCPT", "DATA", "the end of the message",
 )  # fmt: skip
 _ABOUT = {RCPT: RECIPIENT, DATA: MESSAGE, END: MESSAGE}
-
 _ENHANCED = re.compile(r"([245])\.(\d{1,3})\.(\d{1,3})\b")
 _OVERLOADED = ("4.3.1", "4.3.2", "4.4.5")  # RFC 3463: no room, not accepting mail now, congestion
 # Sign-in, its mechanism, and commands that the server does not take (RFC 4954 §6, RFC 5321 §4.2.2).
