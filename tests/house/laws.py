@@ -7,6 +7,7 @@ import ast
 import shutil
 import subprocess
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -55,23 +56,18 @@ def module_name(path: Path) -> str:
     return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
 
 
-def names_used(source: str, module: str = "") -> Iterator[tuple[str, int]]:
+@cache
+def names_used(source: str, module: str = "") -> tuple[tuple[str, int], ...]:
     """Every dotted name that the source imports or reaches through an import, with its line.
 
     `module` is the dotted name of the source itself, for relative imports. Imported names stand for what they
     were called where they come from.
     """
-    tree = ast.parse(source)
-    aliases = {}
-    for node in ast.walk(tree):
-        for local, full in _imported(node, module):
-            aliases[local] = full
-            yield full, node.lineno
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Attribute | ast.Name):
-            full = _dotted(node, aliases)
-            if full:
-                yield full, node.lineno
+    nodes = list(ast.walk(ast.parse(source)))
+    imported = [(*names, node.lineno) for node in nodes for names in _imported(node, module)]
+    aliases = {local: full for local, full, _ in imported}
+    reached = [(_dotted(node, aliases), node.lineno) for node in nodes if isinstance(node, ast.Attribute | ast.Name)]
+    return (*((full, line) for _, full, line in imported), *((full, line) for full, line in reached if full))
 
 
 def _imported(node: ast.AST, module: str) -> Iterator[tuple[str, str]]:
