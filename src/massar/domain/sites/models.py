@@ -4,10 +4,7 @@ from django.db import models
 
 
 class SigningKey(models.Model):
-    """One signing key; its life: keys.py.
-
-    `ciphertext` holds the private key (PKCS#8 DER), `public` the JWK (JSON) or the X.509 certificate (PEM).
-    """
+    """`ciphertext` holds the private key (PKCS#8 DER), `public` the JWK (JSON) or the X.509 certificate (PEM)."""
 
     class Use(models.TextChoices):
         ES256 = "ES256"
@@ -35,9 +32,8 @@ class SavedRequest(models.Model):
 class Grant(models.Model):
     """What one session granted to one site: the family of all codes and tokens that came of it.
 
-    Ends with its session, with a password change, with reuse of a code or refresh token. `session_id` 0: a site's own
-    (client credentials). `sid`: the name under which the site was told of the session.
-    `offline`: outlives its session (a program that stays signed in), until the person or a password change ends it.
+    Ends with its session, with a password change, with reuse of a code or refresh token; if `offline` it outlives its
+    session. `session_id` 0: a site's own (client credentials). `sid`: the name of the session at the site.
     """
 
     site = models.CharField(max_length=40)

@@ -189,10 +189,8 @@ class Site(Table):
     @property
     def acs_by_index(self) -> dict[str, str]:
         """AssertionConsumerServiceIndex as a request has it -> address (SAML core §3.4.1); without any, positions."""
-        return {
-            str(index): address
-            for index, address in zip(self.acs_indexes or range(len(self.acs)), self.acs, strict=True)
-        }
+        indexes = map(str, self.acs_indexes or range(len(self.acs)))
+        return dict(zip(indexes, self.acs, strict=True))
 
     @property
     def slo_answers(self) -> str:
@@ -229,11 +227,8 @@ class Registry:
 
 
 def read(given: object, environ: Mapping[str, str]) -> tuple[Registry, list[str]]:
-    """Read the operator's tables, which add sites or override single values of the six.
-
-    given: what stands under `sites` in the file. environ: where `env:NAME` is looked up. Returns the registry of what
-    can be read, and one sentence for each mistake.
-    """
+    """Read what stands under `sites` in the operator's file; environ: where `env:NAME` is looked up. Returns the
+    registry of what can be read, and one sentence for each mistake."""
     tables: dict[str, dict[str, Any]] = settings.read_toml(DEFAULTS)["sites"]
     mistakes, sites = [], []
     if not isinstance(given, Mapping):

@@ -56,10 +56,7 @@ def name_id_values(sid: str, subject: str, login: str) -> dict[str, str]:
 
 
 def name_id(site: Site, kind: str, sid: str, subject: str, login: str) -> NameId:
-    """The one that the site is told; kind '': the registered one.
-
-    It is the site's own, unless it is an address, which is the same everywhere.
-    """
+    """The one that the site is told; kind '': the registered one. It is the site's own, unless it is an address."""
     kind = kind or site.name_id
     own = () if kind == "email" else (idp_of(site).entity_id, site.entity_id)
     return NameId(name_id_values(sid, subject, login)[kind], NAME_ID_FORMATS[kind], *own)

@@ -84,8 +84,7 @@ def _check() -> int:
 def judged(site: Site, now: datetime) -> Iterator[Finding]:
     """What the file can't tell by itself: time, place, what our verifier takes, who would not hear of a sign-out.
 
-    A mistake is to be put right: something does not work, or soon will not, or is not safe. A note is worth knowing
-    while all works; it does not change the exit status.
+    A mistake is what does not work, or soon will not, or is not safe; a note is worth knowing while all works.
     """
     yield from sites.saml_certificate.findings(site.certificate, now=now) if site.certificate else ()
     if settings.MASSAR.mode == "production":
@@ -267,10 +266,7 @@ def _test(site: Site) -> int:
 
 
 def _try_pages(site: Site) -> Tried:
-    """Whether the addresses that browsers are sent to answer at all; a site may well refuse an empty request.
-
-    A native program listens on people's machines, while somebody signs in.
-    """
+    """Whether the addresses that browsers are sent to answer at all; a site may well refuse an empty request."""
     for address in (*site.redirect_uris, *site.acs):
         if address not in site.loopback_uris:
             status, word = _ask("GET", address)

@@ -116,23 +116,19 @@ def _may_hide_a_line(uri: str) -> bool:
 
 
 def _judge(request: Request, wanted: GatedPage) -> HttpResponse:
-    """200 with the facts, or 401, or 403.
-
-    X-Massar-User is the login where the site may have it, else the subject. Names are percent-encoded UTF-8.
-    """
+    """200 with the facts (X-Massar-User is the login, else the subject; percent-encoded UTF-8), or 401, or 403."""
     tokens = _cookies(request, "gate", wanted.site)
     if len(tokens) > 1:
         return HttpResponse(status=403)  # a neighbouring host has put a second one beside ours
     well_formed = tokens and _TOKEN.fullmatch(tokens[0])
-    passed = journey.check(site=wanted.site, token=tokens[0], now=request.now) if well_formed else None
-    if passed is None:
+    found = journey.check(site=wanted.site, token=tokens[0], now=request.now) if well_formed else None
+    if found is None:
         return HttpResponse(status=401, headers={"WWW-Authenticate": "Massar-Gate"})
-    response = HttpResponse(status=200)
-    response["X-Massar-Token"] = passed.token
-    response["X-Massar-Subject"] = passed.subject
-    response["X-Massar-User"] = quote(passed.claims.get("email", passed.subject), safe="@.+-_")
-    for header, claim in (("Name", "name"), ("School", "school"), ("Role", "role")):
-        response[f"X-Massar-{header}"] = quote(passed.claims.get(claim, ""), safe="")
+    subject, token, claims = found
+    response = HttpResponse(headers={"X-Massar-Token": token, "X-Massar-Subject": subject})
+    response["X-Massar-User"] = quote(claims.get("email", subject), safe="@.+-_")
+    for claim in ("name", "school", "role"):
+        response[f"X-Massar-{claim.title()}"] = quote(claims.get(claim, ""), safe="")
     return response
 
 
@@ -187,10 +183,8 @@ def _write(response: HttpResponse, short: str, value: str, site: Site) -> None:
 
 @require_GET
 def start(request: Request) -> HttpResponse:
-    """From a site's proxy with the page that is wanted. An address that is not the site's own leads nowhere.
-
-    `again=yes`: the site wants a fresh proof. Anybody may write that into an address; it only asks for the password.
-    """
+    """From a site's proxy with the page that is wanted. An address that is not the site's own leads nowhere. Anybody
+    may write `again=yes` into it; it only asks for the password."""
     targets, states, again = (request.GET.getlist(name) for name in ("to", "state", "again"))
     wanted = gated_pages.page_at(targets[0], settings.MASSAR.sites) if len(targets) == 1 else None
     if wanted is None or len(states) != 1 or not _STATE.fullmatch(states[0]) or again not in ([], ["yes"]):

@@ -8,7 +8,6 @@ two statements and one ES256 signature.
 """
 
 import hashlib
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from django.conf import settings
@@ -22,15 +21,6 @@ from massar.journeys.sso.access import AccessDenied, AccessGranted, SignInRequir
 TICKET, COOKIE = "ticket", "gate"  # kinds of tokens
 TICKET_LIFE = 60  # seconds
 PASS_LIFE = 60  # seconds that the signed token of one request is good for
-
-
-@dataclass(frozen=True)
-class GatePass:
-    """token: compact JWS (ES256, typ `gate+jwt`). claims: what it says about the person, by standard claim name."""
-
-    subject: str
-    token: str
-    claims: dict[str, str]
 
 
 def state_of(mark: str) -> str:
@@ -54,10 +44,8 @@ def start(
 
 
 def enter(*, site: sites.Site, ticket: str, mark: str, now: datetime) -> tuple[str, str] | None:
-    """Back at the site's host: the ticket becomes the gate cookie, once, in the browser that began, at that site.
-
-    mark: what the browser carries; '' for none. Returns the cookie's value and the address that was wanted.
-    """
+    """Back at the site's host: the ticket becomes the gate cookie, once, in the browser that began (its mark, ''), at
+    that site. Returns the cookie's value and the address that was wanted."""
     held = token_status.read(ticket)
     if held is None:
         return None
@@ -76,8 +64,9 @@ def authenticate_proxy(name: str, key: str) -> sites.Site | None:
     return site
 
 
-def check(*, site: sites.Site, token: str, now: datetime) -> GatePass | None:
-    """The pass of the person behind a gate cookie at that site; None: nobody who may pass."""
+def check(*, site: sites.Site, token: str, now: datetime) -> tuple[str, str, dict[str, str]] | None:
+    """Who is behind a gate cookie at that site: the subject, a compact JWS (ES256, typ `gate+jwt`), and what it says
+    about the person, by standard claim name. None: nobody who may pass."""
     state = token_status.read(token)
     if state is None or state.person is None or state.grant.site != site.slug:
         return None
@@ -90,4 +79,4 @@ def check(*, site: sites.Site, token: str, now: datetime) -> GatePass | None:
         **claims, "iss": access.issuer(), "aud": site.gate_origin, "sub": grant.subject, "sid": grant.sid,
         "auth_time": grant.auth_time, "iat": moment, "exp": moment + PASS_LIFE,
     }  # fmt: skip
-    return GatePass(grant.subject, sites.keys.signed(said, use=sites.keys.ES256, kind="gate+jwt", now=now), claims)
+    return grant.subject, sites.keys.signed(said, use=sites.keys.ES256, kind="gate+jwt", now=now), claims

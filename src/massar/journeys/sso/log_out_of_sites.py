@@ -27,10 +27,7 @@ LOGOUT_EVENT = "http://schemas.openid.net/event/backchannel-logout"
 
 @dataclass(frozen=True)
 class LogoutRequester:
-    """The site that began a sign-out and waits for the browser.
-
-    address: where to; '' with SAML, which is answered anew. request_id, relay_state: of its LogoutRequest.
-    """
+    """The site that began a sign-out and waits: for the browser at `address`, or for an answer to its LogoutRequest."""
 
     site: str
     address: str = ""
@@ -56,10 +53,7 @@ class RecentLogout:
 
 @dataclass(frozen=True)
 class LogoutStatus:
-    """What became of telling one site.
-
-    state: 'waiting', 'confirmed', 'failed', 'open' (only the browser can tell it), 'unreachable' (it takes no notice).
-    """
+    """state: 'waiting', 'confirmed', 'failed', 'open' (only the browser can tell it), 'unreachable' (it takes none)."""
 
     site: sites.Site
     state: str
@@ -93,8 +87,7 @@ def end_grants_and_notify(
 ) -> int:
     """End what these sessions granted and queue one message for each site, session and name of the person there.
 
-    Inside the transaction that ends the sessions. programs: end what outlives the person's sessions as well. Returns
-    how many messages were queued.
+    Inside the transaction that ends them. programs: what outlives the sessions too. Returns how many were queued.
     """
     moment = int(now.timestamp())
     grants = sites.grants.end_of_sessions(session_ids, now=moment)

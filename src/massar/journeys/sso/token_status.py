@@ -47,10 +47,8 @@ class TokenState:
         return self.kind == kind and self.used_at == 0 and in_time and self.grant_is_valid(now=now)
 
     def grant_is_valid(self, *, now: datetime) -> bool:
-        """Whether the grant has not ended, nor its session (or it outlives it), and its person is active.
-
-        A site's own grant has neither session nor person.
-        """
+        """Whether the grant has not ended, nor its session (or it outlives it), and its person is active. A site's own
+        has neither."""
         if self.grant.ended_at or self.grant.expires_at <= int(now.timestamp()):
             return False
         if not self.grant.person_id:

@@ -84,13 +84,12 @@ def _to_save(request: Request, asked: AuthorizationRequest, again: bool) -> dict
 
 
 def _send(request: Request, response: AuthorizationResponse, *, after_form: bool) -> HttpResponse:
-    """The answer on its way: 303 with a query, or a form that posts itself (OAuth 2.0 Form Post Response Mode).
+    """303 with a query, or a form that posts itself (OAuth 2.0 Form Post Response Mode).
 
     after_form: the browser comes from our sign-in form, whose policy must not be held against what the site does next.
     """
     site, address, fields = response.site, response.address, response.fields
     if response.mode == "form_post":
-        posts = page.render(request, "sso/send_on.html", site=site, action=address, fields=fields)
-        return page.form_goes_to_site(posts, address)
+        return page.post_to_site(request, address, site, fields)
     way = f"{address}{'&' if '?' in address else '?'}{urlencode(fields)}"
     return page.redirect_by_page(request, way, site) if after_form else page.redirect_to_site(request, way, site)

@@ -71,11 +71,8 @@ def _confirmed(request: Request) -> HttpResponse:
 
 
 def _sign_out(request: Request, signed_in: SignedIn, asked: EndSessionRequest) -> HttpResponse:
-    """End the session; every site it opened is told, the asking one too.
-
-    If one of them can only be told by this browser, the person sees the list of the sites, from where it goes on to the
-    asking site, unless the way on is longer than a cookie.
-    """
+    """End the session; every site it opened is told, the asking one too. If only this browser can tell one, by the list
+    of the sites, from where it goes on to the asking site, unless the way on is longer than a cookie."""
     way, person_id, session_id = asked.return_to, signed_in.person.id, signed_in.session.id
     close_sessions.sign_out(signed_in=signed_in, browser=request.browser, now=request.now)
     knows = (asked.site.slug,) if asked.site else ()

@@ -36,10 +36,8 @@ log = logging.getLogger("massar.saml")
 @csrf_exempt  # comes from a site, and is believed for its signature alone; without one it ends nothing
 @require_http_methods(["GET", "POST"])
 def slo(request: Request, entity: str = "") -> HttpResponse:
-    """A LogoutRequest. By POST the browser's session does not come along, so the browser is asked once more.
-
-    Or the answer to one of the account's own: then the browser is asked once more, with its cookies (SameSite).
-    """
+    """A LogoutRequest, or the answer to one of ours. By POST our cookies don't come along (SameSite), so the browser is
+    asked once more."""
     idp = idp_named(entity)
     if "SAMLResponse" in request.GET or "SAMLResponse" in request.POST:
         return _take_answer(request, idp)

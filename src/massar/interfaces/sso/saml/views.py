@@ -147,12 +147,11 @@ def _decoded(text: str) -> bytes:
 
 
 def post_to_site(request: Request, site: sites.Site, message: Outgoing, name: str, relay_state: str) -> HttpResponse:
-    """A form to the site with the signed message (SAML bindings §3.5.4), sent by a small script or by its button."""
+    """A form to the site with the signed message (SAML bindings §3.5.4)."""
     fields = {name: base64.b64encode(encode_signed(message, saml_idp.signer(now=request.now))).decode()}
     if relay_state:
         fields["RelayState"] = relay_state
-    response = page.render(request, "sso/send_on.html", site=site, action=message.destination, fields=fields)
-    return page.form_goes_to_site(response, message.destination)
+    return page.post_to_site(request, message.destination, site, fields)
 
 
 def carry(

@@ -19,11 +19,8 @@ ClaimsParameter = dict[str, dict[str, object] | None]  # by member: userinfo, id
 
 
 def granted_scope(site: sites.Site, scopes: list[str], claims: ClaimsParameter) -> str:
-    """What a grant holds: these scopes, and what the `claims` parameter asks of what the site's scopes allow, as far as
-    there is room: a single claim that is not said is no error (OIDC Core §5.5).
-
-    What UserInfo says for the granted scopes in any case needs no mark.
-    """
+    """What a grant holds: these scopes, and what the `claims` parameter asks beyond them of what its scopes allow, as
+    far as there is room: a single claim that is not said is no error (OIDC Core §5.5)."""
     covered = {name for scope in scopes for name in OF_SCOPE.get(scope, ())}
     allowed = {name for scope in site.scopes for name in OF_SCOPE.get(scope, ())}
     granted = " ".join(scopes)

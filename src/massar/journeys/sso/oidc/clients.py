@@ -18,11 +18,8 @@ LAST_MOMENT = 2**53  # seconds; beyond it JSON numbers are no longer exact
 def authenticate(
     header: tuple[str, str] | None, form: Mapping[str, str], *, addresses: tuple[str, ...], now: datetime
 ) -> sites.Site | None:
-    """The site behind a request, or None.
-
-    header: name and secret of HTTP Basic as they stand, not decoded. addresses: what an assertion may name as its
-    audience.
-    """
+    """The site behind a request, or None. header: name and secret of HTTP Basic, not decoded. addresses: what an
+    assertion may name as its audience."""
     client_id, secret, assertion = (form.get(name, "") for name in ("client_id", "client_secret", "client_assertion"))
     if sum([header is not None, bool(secret), bool(assertion)]) > 1:  # RFC 6749 §2.3: one way in one request
         return None

@@ -25,11 +25,8 @@ LONGEST = 8192  # characters of one value; sites put whole objects into state, a
 
 @dataclass(frozen=True)
 class EndSessionRequest:
-    """A site's wish to sign the person out.
-
-    return_to: where the browser goes afterwards, with the site's state; '' for nowhere. sid, subject: of the session
-    that it proves.
-    """
+    """return_to: where the browser goes afterwards, with the site's state; '' for nowhere. sid, subject: of the session
+    that it proves."""
 
     site: sites.Site | None = None
     return_to: str = ""
@@ -68,10 +65,8 @@ def read(given: Mapping[str, str], *, now: datetime) -> EndSessionRequest | None
 
 @transaction.atomic
 def end_left_open(asked: EndSessionRequest, visitor: Visitor) -> None:
-    """Nobody is signed in here any more (idle, or the browser was closed), but the site proves which session it means.
-
-    That session ends, and the other sites that it had opened are told.
-    """
+    """Nobody is signed in here any more (idle, or the browser was closed), but the site proves which session it means:
+    that ends, and the other sites are told."""
     site = asked.site
     person_id = sites.subjects.person_of(site.slug, asked.subject) if site and asked.sid else None
     person = people.directory.by_id(person_id) if person_id else None

@@ -143,10 +143,8 @@ def _verifies(verifier: str, challenge: str) -> bool:
 def _exchange(
     state: TokenState, token: str, site: sites.Site, mistake: str, now: datetime, *, scope: str = ""
 ) -> Answer | TokenError:
-    """Use the code or refresh token up and issue what follows it, unless a mistake was made: one atomic step.
-
-    `scope`: of the access token, where it is narrower than the grant's.
-    """
+    """Use the code or refresh token up and issue what follows it, unless a mistake was made: one atomic step. scope: of
+    the access token, where it is narrower than the grant's."""
     grant, person, moment = state.grant, state.person, int(now.timestamp())
     scope, left = scope or grant.scope, grant.expires_at - moment
     if not mistake and not (state.grant_is_valid(now=now) and person):

@@ -18,13 +18,7 @@ from massar.journeys.sso import access
 from massar.journeys.sso.access import ACR_NO_RECENT_RECOVERY, AccessDenied, AccessGranted, SignInRequired, Visitor
 from massar.journeys.sso.saml.validate_message import validate
 
-CLASSES = (
-    messages.CLASS_PROTECTED,
-    messages.CLASS_PASSWORD,
-    messages.CLASS_UNSPECIFIED,
-    access.ACR_PASSWORD,
-    ACR_NO_RECENT_RECOVERY,
-)
+CLASSES = (messages.CLASS_PROTECTED, messages.CLASS_PASSWORD, messages.CLASS_UNSPECIFIED, *access.ACRS)
 
 
 @dataclass(frozen=True)
@@ -130,12 +124,9 @@ def _enter(enter: AccessGranted, visitor: Visitor, kind: str, contexts: Sequence
         visit = access.open_visit(enter, visitor, scope=f"saml {kind}", life=life)
     claims = access.claims_of(enter.person, names=set(site.released.values()))
     true_contexts = (name for name in contexts if name != ACR_NO_RECENT_RECOVERY or enter.acr == ACR_NO_RECENT_RECOVERY)
+    name, begun = saml_idp.name_id(site, kind, visit.sid, visit.subject, enter.person.login), enter.session.signed_in_at
     return Assertion(
-        name_id=saml_idp.name_id(site, kind, visit.sid, visit.subject, enter.person.login),
-        audience=site.entity_id,
-        authenticated_at=enter.session.signed_in_at,
-        session_ends_at=enter.session.signed_in_at + settings.MASSAR.session_longest,
-        session_index=visit.sid,
-        context_class=next(true_contexts, messages.CLASS_PROTECTED),
+        name, site.entity_id, authenticated_at=begun, session_ends_at=begun + settings.MASSAR.session_longest,
+        session_index=visit.sid, context_class=next(true_contexts, messages.CLASS_PROTECTED),
         attributes={name: claims[claim] for name, claim in site.released.items() if claim in claims},
-    )
+    )  # fmt: skip

@@ -100,10 +100,7 @@ def end_here(requested: RequestedLogout, visitor: Visitor, *, cookie: str) -> Lo
 
 @transaction.atomic
 def end(requested: RequestedLogout, visitor: Visitor) -> LogoutOutcome | None:
-    """End the sessions that were meant and tell the other sites. None: they are none of the site's.
-
-    A session that had ended already is no error.
-    """
+    """End the sessions that were meant, if they have not ended, and tell the other sites. None: none is the site's."""
     site, present = requested.site, visitor.signed_in.person if visitor.signed_in else None
     person = _person(requested, present)
     if person is None or (present and present.id != person.id):
@@ -173,10 +170,7 @@ def _attempt_id(message: delivery.QueuedMessage) -> str:
 
 
 def judge_soap_answer(message: delivery.QueuedMessage, result: delivery.Result, *, now: datetime) -> delivery.Result:
-    """What the site's answer is worth. Only a believed Success is Accepted.
-
-    What can't be believed is tried again, and an operator must look; the others' sign-outs go on.
-    """
+    """Only a believed Success is Accepted. What can't be believed is tried again, and an operator must look."""
     if not isinstance(result, delivery.Accepted):
         return result
     site = settings.MASSAR.sites.by_slug[message.values["site"]]
@@ -201,11 +195,8 @@ def validate_soap_answer(envelope: bytes, *, site: sites.Site, now: datetime) ->
 
 
 def browser_request(site: sites.Site, recent: RecentLogout, *, now: datetime) -> LogoutRequest | None:
-    """The LogoutRequest that the browser carries, which its binding signs. None: the site was not visited.
-
-    It calls the person as this browser's session did there, else as the newest did, and names every session that knew
-    the person by that name.
-    """
+    """The LogoutRequest that the browser carries, which its binding signs; None: the site was not visited. It calls the
+    person as this browser's session did there, else as the newest did, and names every session of that name."""
     visits = []
     for grant in sites.grants.ended_since(recent.person_id, since=int(recent.since.timestamp())):
         if grant.site == site.slug:

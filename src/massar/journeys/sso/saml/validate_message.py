@@ -25,11 +25,8 @@ log = logging.getLogger("massar.saml")
 
 @dataclass(frozen=True)
 class ValidMessage(Generic[M]):
-    """A message that may be acted on.
-
-    is_proved: a registered certificate of the site says that the site wrote it. is_distrusted: it carries a signature
-    by algorithms that nobody should trust, which was not looked at.
-    """
+    """is_proved: a registered certificate says that the site wrote it. is_distrusted: it carries a signature by
+    algorithms that nobody should trust, which was not looked at."""
 
     site: sites.Site
     message: M
