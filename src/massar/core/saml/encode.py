@@ -38,14 +38,12 @@ def encode_soap(message: Outgoing, signer: XmlSigner) -> str:
     return etree.tostring(root).decode()
 
 
-def encode_metadata(*, entity_id: str, sso_url: str, slo_url: str, certificates: Iterable[str]) -> bytes:
+def encode_metadata(entity_id: str, sso_url: str, slo_url: str, certificates: Iterable[str]) -> bytes:
     """The EntityDescriptor of an identity provider in UTF-8 (SAML metadata §2.4.3).
 
     It says which signatures are taken, the best liked first (SAML V2.0 Metadata Profile for Algorithm Support 1.0, §2):
     a site that reads nothing of it may sign with SHA-1, as Shibboleth's SP 3 does by SOAP, and is not believed.
-
-    Args:
-        certificates: in PEM, the one that signs first. While a certificate is being rolled there are two.
+    certificates: in PEM, the one that signs first. While a certificate is being rolled there are two.
     """
     about = {"entityID": entity_id, "cacheDuration": CACHED}
     root = etree.Element(f"{{{MD}}}EntityDescriptor", about, nsmap={"md": MD, "ds": DS, "alg": ALG})

@@ -32,11 +32,8 @@ CLASS_PROTECTED, CLASS_PASSWORD, CLASS_UNSPECIFIED = (
 
 
 class MessageRefused(Exception):
-    """A message that is not answered.
-
-    problem: 'site', 'address', 'request', 'expired' or 'logout'; the error page has a text for each. why: one sentence
-    for whoever runs the site.
-    """
+    """A message that is not answered. problem: 'site', 'address', 'request', 'expired' or 'logout'; the error page has
+    a text for each. why: one sentence for whoever runs the site."""
 
     def __init__(self, problem: str, why: str):
         super().__init__(why)

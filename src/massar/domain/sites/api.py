@@ -14,13 +14,12 @@ from massar.domain.sites import (
 )
 from massar.domain.sites.gated_pages import GatedPage
 from massar.domain.sites.grants import GrantFacts
-from massar.domain.sites.keys import Signer
 from massar.domain.sites.registry import Registry, Site, hashed_secret, is_secret
 from massar.domain.sites.saml_certificate import Finding
 from massar.domain.sites.saml_idp import IdentityProvider
 
 __all__ = [
-    "Finding", "GatedPage", "GrantFacts", "IdentityProvider", "Registry", "Signer", "Site",
+    "Finding", "GatedPage", "GrantFacts", "IdentityProvider", "Registry", "Site",
     "gated_pages", "grants", "hashed_secret", "is_secret", "keys", "replay_cache", "rules",
     "saml_certificate", "saml_idp", "saml_metadata", "saved_requests", "subjects",
 ]  # fmt: skip

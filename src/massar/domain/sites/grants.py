@@ -109,10 +109,8 @@ _END_FAMILY_OF_USED = (
 
 
 def _repeat_rotation(key: str, new: Sequence[NewToken], site: str, now: int) -> list[str] | None:
-    """Issue a new access token, and give the refresh token that replaced this one a moment ago, while it is unused.
-
-    A family has one refresh token that is not used, and its ciphertext is bound to the direct predecessor.
-    """
+    """Issue a new access token, and give the refresh token that replaced this one a moment ago, while it is unused: its
+    ciphertext is bound to its direct predecessor."""
     found = sql.row(_SUCCESSOR, (key, site, now, now, now))
     if found is None:
         return None
@@ -147,11 +145,8 @@ def end(grant_id: int, *, now: int) -> bool:
 
 
 def end_of_sessions(session_ids: Sequence[int], *, now: int) -> list[GrantFacts]:
-    """End what these sessions granted; returns all grants they ever had, for the sites to be told.
-
-    Those that ended before are among them: a site that gave its token back still shows the person as signed in. What
-    outlives its session goes on (OpenID Connect Back-Channel Logout 1.0 §2.7).
-    """
+    """End what these sessions granted, but what outlives them (OpenID Connect Back-Channel Logout 1.0 §2.7). Returns
+    all grants that they ever had: a site that gave its token back still shows the person as signed in."""
     if not session_ids:
         return []
     of_sessions = f"session_id IN ({', '.join(['%s'] * len(session_ids))})"
@@ -162,11 +157,6 @@ def end_of_sessions(session_ids: Sequence[int], *, now: int) -> list[GrantFacts]
 
 def offline_of(person_id: int, *, now: int) -> list[GrantFacts]:
     return _select("person_id = %s AND offline AND ended_at = 0 AND expires_at > %s ORDER BY id DESC", person_id, now)
-
-
-def of_session(session_id: int) -> list[GrantFacts]:
-    """Every grant of a session, ended ones too: which sites it has opened."""
-    return _select("session_id = %s ORDER BY id", session_id)
 
 
 def ended_since(person_id: int, *, since: int) -> list[GrantFacts]:
@@ -199,11 +189,8 @@ _NEW_ROW = "(%s, %s, %s, CAST(%s AS bigint), CAST(%s AS bytea), CAST(%s AS bigin
 def _with_tokens(
     head: str, params: tuple[object, ...], new: Sequence[NewToken], now: int, replaced: str = ""
 ) -> list[str] | None:
-    """Run `head`, which names a grant, and issue tokens under it: all or nothing. None if it names none.
-
-    PostgreSQL writes both tables in one statement, which needs no BEGIN and COMMIT around it. replaced: hash of the
-    refresh token that these come instead of.
-    """
+    """Run `head`, which names a grant, and issue tokens under it: all or nothing. None if it names none. PostgreSQL
+    writes both tables in one statement, without BEGIN and COMMIT. replaced: hash of the refresh token before these."""
     tokens = [ids.token() for _ in new]
     rows = [_values(token, one, now, replaced) for token, one in zip(tokens, new, strict=True)]
     if new and sql.writes_in_with():

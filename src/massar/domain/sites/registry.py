@@ -159,9 +159,8 @@ class Site(Table):
     def takes_back(self, address: str) -> bool:
         """Whether a code may be sent there: character by character, but for the port of a native program."""
         at = _AT_A_PORT.fullmatch(address)
-        if at and int(at[2]) <= 65535 and f"{at[1]}{at[3]}" in self.loopback_uris:
-            return True
-        return address in self.redirect_uris
+        native = at and int(at[2]) <= 65535 and f"{at[1]}{at[3]}" in self.loopback_uris
+        return bool(native) or address in self.redirect_uris
 
     @property
     def for_people(self) -> bool:

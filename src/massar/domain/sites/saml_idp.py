@@ -13,10 +13,8 @@ from massar.domain.sites.registry import Site
 
 @dataclass(frozen=True)
 class IdentityProvider:
-    """The account as one SAML entity. name: `our_entity` of the sites that know it so; '': the entity of all others.
-
-    Two sites of one entity id (two domains of one Microsoft tenant) are told apart by the address a message came to.
-    """
+    """The account as one SAML entity. name: `our_entity` of the sites that know it so; '': of all others. Two sites of
+    one entity id (two domains of one Microsoft tenant) are told apart by the address a message came to."""
 
     name: str = ""
 

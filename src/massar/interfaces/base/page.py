@@ -65,9 +65,9 @@ def render(request: Request, template: str, *, status: int = 200, **more: object
 
 
 def post_to_site(request: Request, address: str, site: Site, fields: dict[str, str]) -> HttpResponse:
-    """Answer a site by a form that sends itself, which may end wherever the site leads. Browsers hold
-    form-action against every redirect that follows a form, those of the site too, and sites do lead on to other hosts.
-    Pages on which people type keep 'self'; what follows their forms goes through `redirect_by_page`."""
+    """Answer a site by a form that sends itself, which may end wherever the site leads: browsers hold form-action
+    against every redirect that follows a form, and sites do lead on to other hosts. Pages on which people type keep
+    'self'; what follows their forms goes through `redirect_by_page`."""
     response = render(request, "sso/send_on.html", site=site, action=address, fields=fields)
     loopback = " http:" if urlsplit(address).scheme == "http" else ""  # no other address of a site is plain
     response["Content-Security-Policy"] = _CSP.format(f"'self' https:{loopback}")

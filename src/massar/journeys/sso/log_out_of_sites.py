@@ -70,10 +70,8 @@ def supports_browser_logout(site: sites.Site) -> bool:
 
 
 def sid(site: str, session_id: int) -> str:
-    """A name for the session at one site, different at every site: the sid claim, or SAML SessionIndex.
-
-    It is kept with the grant and read from there: what a site was told stays what it is told, whatever keys change.
-    """
+    """A name for the session, different at every site: the sid claim, or SAML SessionIndex. It is kept with the grant
+    and read from there: what a site was told stays what it is told, whatever keys change."""
     return encryption.data_keys().blind_index("sid", site, session_id)[:32]
 
 
@@ -143,11 +141,8 @@ def logout_token_for(site: sites.Site, subject: str, session: str, *, now: datet
 
 
 def logout_statuses(person_id: int, *, since: datetime, confirmed: tuple[str, ...] = ()) -> list[LogoutStatus]:
-    """What the sites of sessions that ended since then said, newest word of each.
-
-    An older session there may have run out, and some sites answer that it was none. A gated site needs no word: its
-    gate asks the account at every request.
-    """
+    """What the sites of sessions that ended since then said, newest word of each: an older session there may have run
+    out, and some sites answer that it was none. A gated site needs no word: its gate asks at every request."""
     states = {"submitted": "confirmed", "queued": "waiting", "sending": "waiting"}
     said = {
         slug: states.get(state, "failed")
@@ -166,10 +161,8 @@ def logout_statuses(person_id: int, *, since: datetime, confirmed: tuple[str, ..
 def has_left_open(
     person_id: int, sessions: Collection[int], *, since: datetime, confirmed: tuple[str, ...] = ()
 ) -> bool:
-    """Whether a site that only the browser can tell was opened by one of those sessions, which have ended since then.
-
-    Another session may have given way to a newer one in the same second: its sites are not this browser's.
-    """
+    """Whether a site that only the browser can tell was opened by one of those sessions, which have ended since then:
+    the sites of another that has given way in the same second are not this browser's."""
     ended = sites.grants.ended_since(person_id, since=int(since.timestamp()))
     opened = {grant.site for grant in ended if grant.session_id in sessions}
     statuses = logout_statuses(person_id, since=since, confirmed=confirmed)

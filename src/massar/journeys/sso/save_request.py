@@ -12,10 +12,8 @@ from massar.journeys.sso.access import Visitor
 
 @transaction.atomic
 def save(request: dict[str, str], visitor: Visitor) -> str | None:
-    """Save a request; returns the reference for the browser's cookie, or None: too many came from this network.
-
-    Anybody can make a row, so strangers share a budget by network. It keeps nobody from signing in.
-    """
+    """Save a request; returns the reference for the browser's cookie, or None: anybody can make a row, so strangers
+    share a budget by network. It keeps nobody from signing in."""
     may_write = _may_write(limits.rate_limits.SAVED_REQUEST_NETWORK, visitor)
     return sites.saved_requests.save(request, now=visitor.now) if may_write else None
 

@@ -23,10 +23,8 @@ _GRANT_COLUMNS = len(sites.GrantFacts._fields)
 
 @dataclass(frozen=True)
 class TokenState:
-    """A token that we have issued, and what decides about it. Times are seconds since 1970.
-
-    binding: what it was issued with. person: None for a site's own token and where the person is gone.
-    """
+    """A token of ours and what decides about it; times are seconds since 1970. binding: what it was issued with.
+    person: None for a site's own token and where the person is gone."""
 
     kind: str
     binding: dict[str, str]

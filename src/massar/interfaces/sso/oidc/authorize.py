@@ -84,10 +84,8 @@ def _to_save(request: Request, asked: AuthorizationRequest, again: bool) -> dict
 
 
 def _send(request: Request, response: AuthorizationResponse, *, after_form: bool) -> HttpResponse:
-    """303 with a query, or a form that posts itself (OAuth 2.0 Form Post Response Mode).
-
-    after_form: the browser comes from our sign-in form, whose policy must not be held against what the site does next.
-    """
+    """303 with a query, or a form that posts itself (OAuth 2.0 Form Post Response Mode). after_form: the browser comes
+    from our sign-in form, whose policy must not be held against what the site does next."""
     site, address, fields = response.site, response.address, response.fields
     if response.mode == "form_post":
         return page.post_to_site(request, address, site, fields)

@@ -34,9 +34,7 @@ _PARAMETERS = ("SAMLRequest", "SAMLResponse", "RelayState", "SigAlg", "Signature
 @require_safe
 def metadata(request: Request, entity: str = "") -> HttpResponse:
     idp, certificates = idp_named(entity), saml_idp.certificates(now=request.now)
-    document = encode_metadata(
-        entity_id=idp.entity_id, sso_url=idp.at("sso"), slo_url=idp.at("slo"), certificates=certificates
-    )
+    document = encode_metadata(idp.entity_id, idp.at("sso"), idp.at("slo"), certificates)
     return HttpResponse(document, content_type="application/samlmetadata+xml")
 
 

@@ -39,10 +39,8 @@ class EndSessionRequest:
 
 
 def read(given: Mapping[str, str], *, now: datetime) -> EndSessionRequest | None:
-    """Read the request; None if something in it is false: then nothing is done and nobody is sent anywhere.
-
-    An address needs a site that is known for sure and has it registered; without a site it is left out.
-    """
+    """Read the request; None if something in it is false: then nothing is done and nobody is sent anywhere. An address
+    needs a site that is known for sure and has it registered; without a site it is left out."""
     id_token_hint, client_id, return_to, state = values = [given.get(name, "") for name in FIELDS]
     if any(len(value) > LONGEST for value in values):
         return None

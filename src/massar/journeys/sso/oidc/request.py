@@ -50,10 +50,8 @@ class AuthorizationResponse:
 
 @dataclass(frozen=True)
 class AuthorizationRequest:
-    """A request that can be answered. `scope` is what the grant will hold; `fresh`: the password is to be typed.
-
-    raw: what was asked, as it is kept while its person signs in.
-    """
+    """A request that can be answered. raw: what was asked, as it is kept while its person signs in. scope: what the
+    grant will hold. fresh: the password is to be typed."""
 
     site: sites.Site
     raw: dict[str, str] = field(repr=False)

@@ -54,10 +54,8 @@ def for_code(*, site: sites.Site, code: str, redirect_uri: str, verifier: str, n
 
 
 def for_refresh(*, site: sites.Site, token: str, scope: str, now: datetime) -> Answer | TokenError:
-    """The token answer for a refresh token, with the next one in it; the old one is used up (RFC 9700 §4.14.2).
-
-    A narrower scope is that of the answer's access token alone; the next refresh token keeps the whole (RFC 6749 §6).
-    """
+    """The token answer for a refresh token, which is used up, with the next one in it (RFC 9700 §4.14.2). A narrower
+    scope is that of the access token alone (RFC 6749 §6)."""
     state = token_status.read(token)
     if state is None or (state.kind, state.grant.site) != ("refresh", site.slug):
         return NO_REFRESH

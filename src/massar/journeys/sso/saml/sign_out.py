@@ -9,8 +9,6 @@ Either the worker asks by SOAP, with the leases and retries of the outbox, or th
 step, and back.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -60,7 +58,7 @@ class RequestedLogout:
         return {"protocol": kind, "site": self.site.slug, "id": self.id, "relay_state": self.relay_state, **meant}
 
     @classmethod
-    def from_saved(cls, values: Mapping[str, str], *, is_proved: bool) -> RequestedLogout | None:
+    def from_saved(cls, values: Mapping[str, str], *, is_proved: bool) -> "RequestedLogout | None":
         """None: it is something else, or of the other kind, or the site is no longer registered."""
         site = settings.MASSAR.sites.by_slug.get(values.get("site", ""))
         if site is None or values.get("protocol") != (PROVED if is_proved else NOT_PROVED):
@@ -176,8 +174,8 @@ def judge_soap_answer(message: delivery.QueuedMessage, result: delivery.Result, 
     site = settings.MASSAR.sites.by_slug[message.values["site"]]
     try:
         valid = validate_soap_answer(result.answer, site=site, now=now)
-        own = valid.site.slug == site.slug and valid.message.in_response_to == _attempt_id(message)
-        demand(own, "the answer is another's")
+        right = valid.site.slug == site.slug and valid.message.in_response_to == _attempt_id(message)
+        demand(right, "the answer is another's")
     except MessageRefused as refused:
         return delivery.Rejected(refused.why, permanent=False, configuration_error=True, about=delivery.RECIPIENT)
     if valid.message.is_success:
@@ -186,10 +184,8 @@ def judge_soap_answer(message: delivery.QueuedMessage, result: delivery.Result, 
 
 
 def validate_soap_answer(envelope: bytes, *, site: sites.Site, now: datetime) -> ValidAnswer:
-    """The LogoutResponse in the envelope that a site sent back, believed. Raises MessageRefused.
-
-    The connection says whose it is; a signature is demanded of sites that sign everything, and judged where it stands.
-    """
+    """The LogoutResponse in the envelope that a site sent back. Raises MessageRefused. The connection says whose it is;
+    a signature is demanded of sites that sign everything, and judged where it stands."""
     received, idp = decode.decode_logout_response(decode.decode_soap(envelope)), saml_idp.idp_of(site)
     return validate(received, idp=idp, destination=None, now=now)
 
