@@ -107,12 +107,9 @@ def removed_jwks() -> list[Jwk]:
 def rotate(
     *, now: datetime, uses: tuple[str, ...] = FOR_TOKENS, at_once: bool = False, lead: timedelta | None = None
 ) -> list[str]:
-    """Make the next keys and remove those that nobody needs any more. Returns a sentence for each thing that was done.
-
-    Args:
-        at_once: the active key may be stolen and signs no longer; nor does one that waits for its day.
-        lead: how long the new key is published before it signs; None: PUBLISHED_BEFORE of its use.
-    """
+    """Make the next keys and remove those that nobody needs any more; returns a sentence for each thing that was done.
+    at_once: the active key may be stolen and signs no longer; nor does one that waits for its day. lead: how long the
+    new key is published before it signs; None: PUBLISHED_BEFORE of its use."""
     done = []
     for use in uses:
         before = _ensured(use, now)

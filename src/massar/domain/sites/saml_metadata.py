@@ -56,11 +56,8 @@ def _toml(value: object) -> str:
 def read(document: bytes, *, now: datetime) -> tuple[Table, list[str]]:
     """The settings of a [sites.…] table that it says something of, and a sentence for each thing that is left out.
 
-    The address first in `acs` is the default one; only addresses for the POST binding are taken. `acs_indexes` is there
-    where the site's numbers are not the positions in `acs`.
-
-    Raises MetadataRefused, also for what its own validUntil calls over: it may name addresses that are somebody else's
-    by now (SAML metadata §2.3.2).
+    The address first in `acs` is the default one. Raises MetadataRefused, also for what its own validUntil calls over:
+    it may name addresses that are somebody else's by now (SAML metadata §2.3.2).
     """
     entity, role = _entity_and_role(document)
     for element in (role, entity, *entity.iterancestors()):

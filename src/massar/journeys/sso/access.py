@@ -74,10 +74,8 @@ def decide(
 ) -> AccessGranted | SignInRequired | AccessDenied:
     """Decide whether the visitor may enter the site, and record a denial. The registry may ask for as much by itself.
 
-    Args:
-        max_age: seconds that the sign-in may be old (OIDC Core §3.1.2.1).
-        fresh_since: the sign-in must be newer than that (prompt=login, ForceAuthn).
-        no_recent_recovery: the site asks for ACR_NO_RECENT_RECOVERY.
+    max_age: seconds that the sign-in may be old (OIDC Core §3.1.2.1). fresh_since: it must be newer than that
+    (ForceAuthn). no_recent_recovery: the site asks for ACR_NO_RECENT_RECOVERY.
     """
     if visitor.signed_in is None:
         return SignInRequired(again=False)

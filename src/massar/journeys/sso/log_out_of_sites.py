@@ -37,11 +37,9 @@ class LogoutRequester:
 
 @dataclass(frozen=True)
 class RecentLogout:
-    """What this browser may still see and do after a sign-out: whose sessions ended since then, and which was its own.
-
-    alone: this session ended and no other. requester: None if the person began here. confirmed: sites that confirmed
-    through this browser, or asked for it themselves.
-    """
+    """What this browser may still see and do after a sign-out: whose sessions ended since then, and which was its own
+    (`alone`: no other). requester: None if the person began here. confirmed: sites that confirmed through this browser,
+    or asked for it themselves."""
 
     person_id: int
     since: datetime

@@ -54,7 +54,7 @@ def _of_a_server(view: View) -> View:
 @require_POST
 def token(request: Request) -> HttpResponse:
     site, form = _asked(request)
-    kind, now = form.get("grant_type", ""), request.now
+    kind, scope, now = form.get("grant_type", ""), form.get("scope", ""), request.now
     outcome: oidc_tokens.Answer | TokenError
     needed = {"authorization_code": "code", "refresh_token": "refresh_token", "": "grant_type"}.get(kind)
     if needed and not form.get(needed):
@@ -63,10 +63,9 @@ def token(request: Request) -> HttpResponse:
         back, verifier = form.get("redirect_uri", ""), form.get("code_verifier", "")
         outcome = oidc_tokens.for_code(site=site, code=form["code"], redirect_uri=back, verifier=verifier, now=now)
     elif kind == "refresh_token":
-        scope = form.get("scope", "")
         outcome = oidc_tokens.for_refresh(site=site, token=form["refresh_token"], scope=scope, now=now)
     elif kind == "client_credentials":
-        outcome = oidc_tokens.for_site(site=site, scope=form.get("scope", ""), now=now)
+        outcome = oidc_tokens.for_site(site=site, scope=scope, now=now)
     else:
         return _error("unsupported_grant_type", "grant_type is not supported.")
     return _error(outcome.error, outcome.detail) if isinstance(outcome, TokenError) else _json(outcome)
