@@ -171,19 +171,16 @@ def _with_history(messages: list[QueuedMessage]) -> list[QueuedMessage]:
 
 def fix_expiry(messages: list[QueuedMessage], expires_at: datetime) -> None:
     """The end of messages that had none: once, at the first attempt."""
-    if messages:
-        sql.execute(
-            "UPDATE delivery_message SET expires_at = %s WHERE expires_at IS NULL AND id IN "
-            f"({sql.placeholders(len(messages))})",
-            [sql.at(expires_at), *(message.id for message in messages)],
-        )
+    sql.execute(
+        "UPDATE delivery_message SET expires_at = %s WHERE expires_at IS NULL AND id IN "
+        f"({sql.placeholders(len(messages))})",
+        [sql.at(expires_at), *(message.id for message in messages)],
+    )
 
 
 def begin_attempts(messages: list[QueuedMessage], provider: str, *, longest: timedelta, now: datetime) -> None:
     """The attempt rows, before the provider is called, and a lease that outlives its longest call. An attempt of an
     earlier lease without outcome was interrupted."""
-    if not messages:
-        return
     again = [message.id for message in messages if message.attempt > 1]
     if again:
         sql.execute(

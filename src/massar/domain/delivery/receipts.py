@@ -4,7 +4,7 @@ A receipt is stored before the provider is told that it was received. One that f
 may have come before the provider's own answer was written, or the worker died between hand-over and answer. Then it
 is the answer (reconciliation), and no twin is sent."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
@@ -60,27 +60,21 @@ class _Unmatched(NamedTuple):
 _UNMATCHED = "SELECT s.id, s.provider, s.reference, s.uid, s.state, s.code, s.to_hmac"
 
 
-def store(told: Iterable[tuple[Receipt, str]], *, now: datetime) -> list[MessageStatus]:
+def store(told: Sequence[tuple[Receipt, str]], *, now: datetime) -> list[MessageStatus]:
     """Take (receipt, uid of the message or '') in the caller's transaction; return what is new about whole messages. A
-    repeat changes nothing. `uid` helps where a provider's receipt has no name of its own."""
-    found = []
-    for receipt, uid in told:
-        segments = receipt_match.find_one(receipt_match.key_of(receipt), uid, now=now)
-        if not segments and not _came_back(receipt, uid):
-            _keep_unmatched(receipt, uid, now)
-        found += [(segment, receipt) for segment in segments]
-    return _news(_tell_segments(found, now))
-
-
-def store_by_reference(told: list[Receipt], *, now: datetime) -> list[MessageStatus]:
-    """As `store` for many receipts that name their message, in a few statements."""
-    final = [receipt for receipt in told if receipt.state in (DELIVERED, FAILED)]
-    found = []
-    for receipt, segments in zip(final, receipt_match.find([*map(receipt_match.key_of, final)], now=now), strict=True):
-        if not segments:
-            _keep_unmatched(receipt, "", now)
-        found += [(segment, receipt) for segment in segments]
-    return _news(_tell_segments(found, now))
+    repeat changes nothing. Those that name their message are looked up together, in a few statements; `uid` helps where
+    a provider's receipt has no name of its own."""
+    key_of = receipt_match.key_of
+    named = [one for one, uid in told if one.reference and not uid and one.state in (DELIVERED, FAILED)]
+    by_name = receipt_match.find([key_of(one) for one in named], now=now)
+    meant = [(one, "", segments) for one, segments in zip(named, by_name, strict=True)]
+    for one, uid in told:
+        if uid or not one.reference:
+            meant.append((one, uid, receipt_match.find_one(key_of(one), uid, now=now)))
+    for one, uid, segments in meant:
+        if not segments and not (uid and _came_back(one, uid)):
+            _keep_unmatched(one, uid, now)
+    return _news(_tell_segments([(segment, one) for one, _, segments in meant for segment in segments], now))
 
 
 def match_unmatched(*, now: datetime) -> list[MessageStatus]:

@@ -35,20 +35,14 @@ class Rendered(NamedTuple):
     html: str | None
 
 
-_REQUIRED = {
-    TEMPORARY_PASSWORD: {"secret", "valid_until"},
-    CONTACT_CODE: {"code", "valid_until"},
-    NOTICE: {"event", "when"},
-    TRIAL: {"when"},
-}
-_OPTIONAL = {
-    TEMPORARY_PASSWORD: {"valid_date", "host", "help"},
-    CONTACT_CODE: {"valid_date", "host", "help"},
-    NOTICE: {"device", "contact", "counts_from", "dropped", "cancel_url", "host", "help"},
-    TRIAL: {"host", "help", "lines"},
+_VALUES = {  # those that a template must have, and those that it may have
+    TEMPORARY_PASSWORD: ({"secret", "valid_until"}, {"valid_date", "host", "help"}),
+    CONTACT_CODE: ({"code", "valid_until"}, {"valid_date", "host", "help"}),
+    NOTICE: ({"event", "when"}, {"device", "contact", "counts_from", "dropped", "cancel_url", "host", "help"}),
+    TRIAL: ({"when"}, {"host", "help", "lines"}),
 }
 # 70 units of Arabic can't say what happened, when, and whom to call; nobody waits for a notice.
-_MOST_SEGMENTS = {(name, language): 1 for name in _REQUIRED for language in LANGUAGES} | {(NOTICE, "ar"): 2}
+_MOST_SEGMENTS = {(name, language): 1 for name in _VALUES for language in LANGUAGES} | {(NOTICE, "ar"): 2}
 _SECRET_FIELD = {TEMPORARY_PASSWORD: "secret", CONTACT_CODE: "code"}
 
 _DAY = "EEEE d MMMM y"
@@ -61,12 +55,9 @@ _GSM_TWINS = str.maketrans(
 )
 
 _templates = Environment(
-    loader=FileSystemLoader(Path(__file__).with_suffix("")),
-    autoescape=select_autoescape(["html"]),
-    undefined=StrictUndefined,
-    trim_blocks=True,
-    lstrip_blocks=True,
-)
+    loader=FileSystemLoader(Path(__file__).with_suffix("")), autoescape=select_autoescape(["html"]),
+    undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True,
+)  # fmt: skip
 
 
 def render(template: str, *, language: str, channel: str, values: Mapping[str, object]) -> Rendered:
@@ -78,10 +69,11 @@ def render(template: str, *, language: str, channel: str, values: Mapping[str, o
     (masked contacts; e-mail only), cancel_url (e-mail only), host, help). Empty and None are "not there". Moments may
     be aware datetimes, which are written in the country's time, or text that is written already. Raises KeyError for an
     unknown template, language, channel, event or value, or a missing one."""
-    if language not in LANGUAGES or channel not in CHANNELS or template not in _REQUIRED:
+    if language not in LANGUAGES or channel not in CHANNELS or template not in _VALUES:
         raise KeyError(f"no wording for {template!r} in {language!r} by {channel!r}")
-    missing = _REQUIRED[template] - {name for name, value in values.items() if value not in (None, "")}
-    unknown = set(values) - _REQUIRED[template] - _OPTIONAL[template]
+    required, optional = _VALUES[template]
+    missing = required - {name for name, value in values.items() if value not in (None, "")}
+    unknown = set(values) - required - optional
     if missing or unknown:
         raise KeyError(f"{template}: missing {sorted(missing)}, unknown {sorted(unknown)}")
     if template == NOTICE and values["event"] not in EVENTS:
@@ -134,7 +126,7 @@ def _email(template: str, language: str, values: Mapping[str, object]) -> Render
 
 def _prepared(template: str, values: Mapping[str, object], written: Callable[[datetime], str]) -> dict[str, str]:
     """`valid_until` is a clock time alone, which is what the eye looks for."""
-    ready = dict.fromkeys(_REQUIRED[template] | _OPTIONAL[template] | {"contact"}, "")
+    ready = dict.fromkeys(set.union(*_VALUES[template], {"contact"}), "")
     for name, value in values.items():
         if isinstance(value, datetime):
             ready[name] = local_time.clock_time(value) if name == "valid_until" else written(value)

@@ -43,10 +43,11 @@ def messages(request: Request) -> HttpResponse:
     window = delivery.metrics.DAY if day else delivery.metrics.HOUR
     seen = watch_messages.Overview(now=request.now, window=window)
     tallies = (tally for (channel, _), tally in seen.tallies.items() if channel in deliver_messages.CHANNELS)
+    steps = delivery.metrics.tally_over_time(now=request.now, window=window, step=watch_messages.STEP)
     return page.render(
         request, "ops/messages.html", day=day, seen=seen, total=delivery.metrics.add_up(tallies),
         waiting=sum(one.count for one in seen.queue if one.state != "awaiting_receipt"),
-        plots=plots.of(watch_messages.tally_over_time(now=request.now, window=window)),
+        plots=plots.of(steps),
         number=lambda value, digits=0: _number(value, digits, request.language),
         age=lambda moment: local_time.elapsed(moment, request.now),
     )  # fmt: skip

@@ -96,11 +96,7 @@ def by_owner(
 def rules() -> list[policy.Rule]:
     """Return the checklist of the rule profile, in page order: what is shown beforehand, and what a browser may tell
     when it is broken."""
-    return policy.checklist(_profile())
-
-
-def _profile() -> policy.Profile:
-    return policy.PROFILES[settings.MASSAR.password_profile]
+    return policy.checklist(policy.PROFILES[settings.MASSAR.password_profile])
 
 
 def _judge_and_hash(person: people.PersonFacts, new: str, confirm: str, now: datetime) -> str | Problems | Overloaded:
@@ -130,5 +126,6 @@ def broken_rules(password: str, person: people.PersonFacts, now: datetime) -> li
         phones=tuple(c.value for c in contacts if c.kind == "phone"),
         emails=tuple(c.value for c in contacts if c.kind == "email"),
     )
-    refusals = policy.refusals(password, facts=facts, profile=_profile())
+    profile = policy.PROFILES[settings.MASSAR.password_profile]
+    refusals = policy.refusals(password, facts=facts, profile=profile)
     return [Problem(f"rule.{rule.id}.refused", rule.args) for rule in refusals]

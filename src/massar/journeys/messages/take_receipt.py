@@ -16,9 +16,7 @@ TIME_FOR_ANOTHER = timedelta(minutes=3)  # less is not enough to be sent, read a
 def take(told: Sequence[tuple[delivery.Receipt, str]], *, now: datetime) -> None:
     """Stores (receipt, uid of the message or ''). Committed when this returns: only then the provider may hear so. What
     will not arrive is looked after by the worker's next sweep, which knows the other providers."""
-    named = [receipt for receipt, uid in told if receipt.reference and not uid]
-    others = [(receipt, uid) for receipt, uid in told if uid or not receipt.reference]
-    _deliver(receipts.store_by_reference(named, now=now) + receipts.store(others, now=now), now)
+    _deliver(receipts.store(told, now=now), now)
 
 
 @transaction.atomic

@@ -10,7 +10,7 @@ from massar.domain.people import api as people
 from massar.journeys.messages import sms_budget
 
 metrics = delivery.metrics
-STEP = timedelta(minutes=5)
+STEP = timedelta(minutes=5)  # of the plots
 SHOWN, SHOWN_FOR = 10, timedelta(days=30)
 
 
@@ -42,11 +42,6 @@ class Overview(metrics.MetricsSnapshot):
             if facts.state != delivery.breaker.State.CLOSED and name not in named:
                 listed["", name] = metrics.Tally()
         return listed
-
-
-def tally_over_time(*, now: datetime, window: timedelta) -> list[tuple[datetime, metrics.Tally]]:
-    """Read (beginning, tally) of every five minutes of the window, for plots."""
-    return metrics.tally_over_time(now=now, window=window, step=STEP)
 
 
 def of_person(*, person: people.PersonFacts, now: datetime) -> list[metrics.ToPerson]:
