@@ -1,6 +1,5 @@
 """A browser on the real product. Every page that a test opens is watched: what goes wrong fails the test."""
 
-import http.client
 import os
 import sqlite3
 from collections.abc import Callable, Iterator
@@ -56,10 +55,7 @@ def browser() -> Iterator[Browser]:
 def first_state() -> Iterator[tuple[Product, dict[Path, sqlite3.Connection]]]:
     """A running demo, and what stood in its databases before anybody came; its keys for sites are there already."""
     with running_product() as running:
-        for path in ("/jwks", "/saml/metadata"):
-            with closing(http.client.HTTPConnection(running.url.removeprefix("http://"), timeout=30)) as line:
-                line.request("GET", path)
-                assert line.getresponse().status == 200
+        assert [running.get(path)[0] for path in ("/jwks", "/saml/metadata")] == [200, 200]
         kept = {running.log.parent / "var" / name: sqlite3.connect(":memory:") for name in KEPT}
         for file, copy in kept.items():
             with closing(sqlite3.connect(file)) as database:

@@ -1,4 +1,4 @@
-"""Log lines, random names, browser labels."""
+"""Log lines, and the reader of them that tells tests what has arrived; random names, browser labels."""
 
 import json
 import logging
@@ -7,6 +7,7 @@ import sys
 import pytest
 
 from massar.core import browser, ids, log
+from tests.support.written import entries
 
 
 def _line(message, *args, exc_info=None):
@@ -34,6 +35,17 @@ def test_a_trace_has_no_values():
     except ValueError:
         line = _line("broke", exc_info=sys.exc_info())
     assert "typed by somebody" not in line and json.loads(line)["trace"][-1] == "ValueError"
+
+
+def test_half_a_line_is_none_yet(tmp_path):
+    file = tmp_path / "log"
+    assert entries(file) == []
+    first, second = '{"text": "é"}\n'.encode(), '{"text": "après"}\n'.encode()
+    for end in range(len(second)):
+        file.write_bytes(b"listening\n" + first + second[:end])
+        assert entries(file) == [{"text": "é"}]
+    file.write_bytes(first + second)
+    assert entries(file) == [{"text": "é"}, {"text": "après"}]
 
 
 def test_random_names_have_their_shape_and_do_not_repeat():

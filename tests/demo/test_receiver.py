@@ -33,12 +33,8 @@ def test_an_email_arrives_with_both_parts_as_they_were_written(receiver):
         sent = receiver.send("email", "khadija@example.org", written.text, subject=written.subject, html=written.html)
         assert isinstance(sent, Accepted)
         mail, *_ = receiver.received()
-        assert (mail.id, mail.kind, mail.key, mail.recipient) == (
-            number,
-            "email",
-            "<k1@example.ma>",
-            "khadija@example.org",
-        )
+        assert (mail.id, mail.kind, mail.key) == (number, "email", "<k1@example.ma>")
+        assert mail.recipient == "khadija@example.org"
         assert mail.subject == written.subject and mail.sender == "Massar <massar@example.ma>"
         assert mail.text == written.text and mail.html.split() == written.html.split()
 

@@ -8,7 +8,7 @@ import pytest
 from massar.core import sql
 from massar.domain.delivery import api as delivery
 from tests.support.outbox import attempt, message, part, request
-from tests.support.plans import whole_reads
+from tests.support.plans import reads
 
 pytestmark = pytest.mark.django_db
 metrics = delivery.metrics
@@ -161,13 +161,10 @@ def test_no_look_reads_a_whole_table(vendor):
     """A million old messages must not make the newest hour slow. SQLite tells how it would go about each statement."""
     if vendor != "sqlite":
         pytest.skip("PostgreSQL reads small tables whole; how it reads large ones: docs/operate/messages.md")
-
-    def looks() -> None:
+    with reads() as found:
         delivery.alarms.find_active(metrics.MetricsSnapshot(NOW))
         metrics.tally_by_provider(now=NOW, window=metrics.DAY)
         metrics.tally_over_time(now=NOW, window=metrics.DAY, step=timedelta(minutes=5))
         metrics.read_errors()
         metrics.read_messages_to(1, since=AGO, most=10)
-
-    asked, whole = whole_reads(looks)
-    assert asked > 10 and whole == {}
+    assert len(found.asked) > 10 and found.whole == {}

@@ -8,7 +8,7 @@ from massar.domain.delivery import api as delivery
 from massar.domain.delivery.models import Attempt, Message, Part, UnmatchedReceipt
 from massar.journeys.messages import take_receipt
 from tests.support.outbox import LONGEST, NOW, NUMBER, accept, again, begun, receipt, router, sent, sweep, tell
-from tests.support.plans import whole_reads
+from tests.support.plans import reads
 
 pytestmark = pytest.mark.django_db
 outbox = delivery.outbox
@@ -327,5 +327,6 @@ def test_names_are_found_by_index(vendor):
     if vendor != "sqlite":
         pytest.skip("SQLite alone tells its plan whatever the tables hold")
     sent("0077")
-    asked, whole = whole_reads(lambda: tell(receipt("77"), receipt("78"), receipt("0077", to=NUMBER)))
-    assert asked >= 3 and whole == {}
+    with reads() as found:
+        tell(receipt("77"), receipt("78"), receipt("0077", to=NUMBER))
+    assert len(found.asked) >= 3 and found.whole == {}

@@ -6,17 +6,9 @@ from html.parser import HTMLParser
 
 import pytest
 
+from massar.domain.delivery import wording
 from massar.domain.delivery.sms_text import measure
-from massar.domain.delivery.wording import (
-    CONTACT_CODE,
-    EVENTS,
-    LANGUAGES,
-    NOTICE,
-    TEMPORARY_PASSWORD,
-    TRIAL,
-    most_segments,
-    render,
-)
+from massar.domain.delivery.wording import CONTACT_CODE, EVENTS, LANGUAGES, NOTICE, TEMPORARY_PASSWORD, render
 from tests.support.letters import CANCEL, CASES, CODE, LONG_HELP, LONGEST, SECRET, UNTIL, rendered
 
 every_message = pytest.mark.parametrize(("template", "event"), CASES, ids=lambda case: case or None)
@@ -32,9 +24,8 @@ def test_an_sms_keeps_to_its_allowance_and_alphabet(template, event, language, h
     changes = {"help": help_line} | ({"contact": contact} if template == NOTICE else {})
     sms = rendered(template, event, language, "sms", **changes)
     size, text = measure(sms.text), sms.text
-    assert size.segments <= most_segments(template, language) == (2 if (template, language) == (NOTICE, "ar") else 1), (
-        text
-    )
+    allowed = 2 if (template, language) == (NOTICE, "ar") else 1
+    assert size.segments <= wording.most_segments(template, language) == allowed, text
     assert language == "ar" or not size.offenders, (text, size.offenders)
     assert sms.subject == "" and sms.html is None
     assert not re.search(r"https?:|www\.|/[a-z]", text), "a link"
@@ -114,7 +105,7 @@ def test_a_letter_says_direction_and_language_on_every_cell(template, event, lan
     assert letter.open == []
     direction = "rtl" if language == "ar" else "ltr"
     cells = [attributes for tag, attributes in letter.tags if tag == "td"]
-    assert len(cells) > (3 if template == TRIAL else 5)  # a trial has one paragraph
+    assert len(cells) > (3 if template == wording.TRIAL else 5)  # a trial has one paragraph
     for cell in cells:
         own = "ltr" if "isolate" in cell["style"] else direction
         assert cell["dir"] == own and f"direction:{own}" in cell["style"] and "text-align:" in cell["style"]

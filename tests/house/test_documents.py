@@ -57,9 +57,8 @@ def commands_of_the_code() -> set[str]:
     return set(subparsers.choices)
 
 
-each_document = pytest.mark.parametrize(
-    "path", [path for path in files_of_the_tree() if path.suffix == ".md"], ids=name_of
-)
+DOCUMENTS = [path for path in files_of_the_tree() if path.suffix == ".md"]
+each_document = pytest.mark.parametrize("path", DOCUMENTS, ids=name_of)
 
 
 # -- state pictures

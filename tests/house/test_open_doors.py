@@ -9,17 +9,9 @@ pytestmark = pytest.mark.both_databases
 
 # Posted by sites and providers, without a form of ours: each with the answer to one that proves nothing.
 POSTED_BY_SITES = {
-    "oidc_authorize": 303,  # to itself, asked with GET
-    "oidc_token": 400,
-    "oidc_userinfo": 400,
-    "oidc_introspect": 400,
-    "oidc_revoke": 400,
-    "oidc_logout": 303,
-    "saml_sso": 400,
-    "saml_slo": 400,
-    "saml_sso_as": 404,  # a name that no site has
-    "saml_slo_as": 404,
-    "receipt": 404,
+    **dict.fromkeys(("oidc_authorize", "oidc_logout"), 303),  # the first to itself, asked with GET
+    **dict.fromkeys(("oidc_token", "oidc_userinfo", "oidc_introspect", "oidc_revoke", "saml_sso", "saml_slo"), 400),
+    **dict.fromkeys(("saml_sso_as", "saml_slo_as", "receipt"), 404),  # a name that no site has
 }
 PUBLIC = {"oidc_discovery", "oidc_jwks"}  # may be kept, by whoever
 TRIED = ("get", "post")

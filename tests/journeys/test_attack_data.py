@@ -89,13 +89,8 @@ def test_atk_142_a_row_written_without_the_key_is_found(cast, clock):
     assert [row.uid for row in audit_log.all_events() if not row.genuine] == ["forged"]
 
 
-CANARY = {
-    "password": "Perroquet&9361-premier",
-    "new": "Perroquet&7248-second",
-    "wrong": "Perroquet&5555-errone",
-    "phone": "0661987654",
-    "email": "canary.mailbox@example.org",
-}
+CANARY = {"password": "Perroquet&9361-premier", "new": "Perroquet&7248-second", "wrong": "Perroquet&5555-errone",
+          "phone": "0661987654", "email": "canary.mailbox@example.org"}  # fmt: skip
 
 
 @pytest.fixture

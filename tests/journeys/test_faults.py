@@ -7,17 +7,7 @@ import threading
 
 import psycopg
 import pytest
-from django.db import (
-    DatabaseError,
-    Error,
-    IntegrityError,
-    InterfaceError,
-    InternalError,
-    OperationalError,
-    ProgrammingError,
-    connection,
-    transaction,
-)
+from django.db import connection, transaction, utils
 from django.http import HttpResponse
 from django.test import Client
 
@@ -77,7 +67,7 @@ def away(monkeypatch, db):
     """Every statement fails, as it does while the database is gone."""
 
     def fail(*_, **__):
-        raise OperationalError("could not connect")
+        raise utils.OperationalError("could not connect")
 
     with monkeypatch.context() as patch:
         patch.setattr(connection, "cursor", fail)
@@ -110,7 +100,7 @@ def test_a_metric_reader_is_told_too(away, settings):
     assert answer.status_code == 503 and answer.headers["Retry-After"] and "away" in answer.content.decode()
 
 
-def caused(kind: type[Error], **facts) -> Error:
+def caused(kind: type[utils.Error], **facts) -> utils.Error:
     """An error as Django raises it, over one of the driver's with these attributes."""
     cause = type("OfTheDriver", (sqlite3.OperationalError if "sqlite_errorcode" in facts else psycopg.Error,), {})()
     vars(cause).update(facts)
@@ -120,20 +110,20 @@ def caused(kind: type[Error], **facts) -> Error:
 
 
 @pytest.mark.parametrize(("trouble", "away"), [
-    *((caused(OperationalError, sqlstate=state), True) for state in (
+    *((caused(utils.OperationalError, sqlstate=state), True) for state in (
         None, "57P03", "53100", "40P01",  # cut or refused; starting; its disk is full; deadlock
     )),
-    (caused(InternalError, sqlstate="25006"), True),  # a standby
-    (caused(InterfaceError, sqlstate=None), True),
-    (caused(InternalError, sqlstate="XX000"), False),
-    (caused(ProgrammingError, sqlstate="42P01"), False),
-    (caused(IntegrityError, sqlstate="23505"), False),
-    *((caused(OperationalError, sqlite_errorcode=code), True) for code in (
+    (caused(utils.InternalError, sqlstate="25006"), True),  # a standby
+    (caused(utils.InterfaceError, sqlstate=None), True),
+    (caused(utils.InternalError, sqlstate="XX000"), False),
+    (caused(utils.ProgrammingError, sqlstate="42P01"), False),
+    (caused(utils.IntegrityError, sqlstate="23505"), False),
+    *((caused(utils.OperationalError, sqlite_errorcode=code), True) for code in (
         sqlite3.SQLITE_BUSY, sqlite3.SQLITE_FULL, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_IOERR_WRITE,
         sqlite3.SQLITE_CANTOPEN,
     )),
-    (caused(DatabaseError, sqlite_errorcode=sqlite3.SQLITE_NOTADB), True),
-    (caused(OperationalError, sqlite_errorcode=sqlite3.SQLITE_ERROR), False),  # no such table
+    (caused(utils.DatabaseError, sqlite_errorcode=sqlite3.SQLITE_NOTADB), True),
+    (caused(utils.OperationalError, sqlite_errorcode=sqlite3.SQLITE_ERROR), False),  # no such table
 ])  # fmt: skip
 def test_what_the_database_can_not_help_is_told_from_what_is_ours(trouble, away):
     assert sql.unavailable(trouble) == away
@@ -203,7 +193,7 @@ class CutOff:
         self.looks += 1
         if self.looks == 2:
             self.stop.set()
-        raise InterfaceError("gone")
+        raise utils.InterfaceError("gone")
 
     def close(self):
         pass

@@ -41,14 +41,11 @@ def read() -> dict[str, dict]:
 
 
 @pytest.mark.parametrize("sent", [None, "", TOKEN, f"Basic {TOKEN}", f"Bearer {TOKEN}x", "Bearer ", "Bearer é"])
-def test_without_the_token_there_is_no_such_page(opened, sent):
+def test_without_the_token_there_is_no_such_page_nor_without_the_setting(opened, monkeypatch, sent):
     answer = asked(**({} if sent is None else {"authorization": sent}))
+    monkeypatch.undo()
+    assert settings.MASSAR.metrics_token == "" and asked(authorization="Bearer ").status_code == 404
     assert answer.status_code == 404 and b"massar_" not in answer.content
-
-
-def test_without_the_setting_there_is_no_such_page(db):
-    assert settings.MASSAR.metrics_token == ""
-    assert asked(authorization="Bearer ").status_code == 404
 
 
 def test_gauges_are_there_before_anything_happened(opened):

@@ -21,17 +21,9 @@ from massar.domain.limits import api as limits
 from massar.domain.people import api as people_api
 from massar.domain.people.models import Contact
 from massar.domain.sessions.models import ChangeSession, Session
+from massar.journeys import outcomes as outcome
 from massar.journeys.account import change_password, close_sessions, edit_profile, recover_password, sign_in
 from massar.journeys.messages import sms_budget
-from massar.journeys.outcomes import (
-    Done,
-    Gone,
-    MustChangePassword,
-    Problems,
-    SessionOpened,
-    TooManyAttempts,
-    WrongSecret,
-)
 from massar.journeys.people.import_people import NewPerson
 from tests import cast
 from tests.cast import FATIMA, FATIMA_PHONE, KHADIJA, KHADIJA_EMAIL, NEW, YOUSSEF, YOUSSEF_EMAIL
@@ -100,7 +92,7 @@ def recovers(clock, secret: str, grant, new: str = NEW):
     return change_password.by_temporary(grant=grant, current=secret, new=new, confirm=new, browser=HERE, now=clock())
 
 
-def changes(clock, entered: SessionOpened, new: str):
+def changes(clock, entered: outcome.SessionOpened, new: str):
     return change_password.by_owner(
         person=entered.person, session_id=entered.session_id, current=YOUSSEF.password,
         new=new, confirm=new, browser=HERE, now=clock(),
@@ -168,16 +160,16 @@ def test_at_the_last_try_one_password_is_evaluated(people, clock, monkeypatch):
     evaluated, fits = [], credentials.passwords.verify
     monkeypatch.setattr(credentials.passwords, "verify", lambda *a, **k: evaluated.append(a) or fits(*a, **k))
     outcomes = Counter(type(o) for o in at_once(100, lambda n: enter(f"Wrong-{n}&longer", clock)))
-    assert outcomes == {WrongSecret: 1, TooManyAttempts: 99}
+    assert outcomes == {outcome.WrongSecret: 1, outcome.TooManyAttempts: 99}
     assert len(evaluated) == 1
 
 
 def test_right_and_wrong_sign_ins_of_one_account_at_once(people, clock):
     """A storm on one account, the owner in it: nobody meets a fault, and no wrong password gets in."""
     outcomes = at_once(60, lambda n: enter(YOUSSEF.password if n % 3 == 0 else f"Wrong-{n}&longer", clock))
-    assert all(isinstance(o, (SessionOpened, TooManyAttempts)) for o in outcomes[::3])
-    assert not any(isinstance(o, SessionOpened) for n, o in enumerate(outcomes) if n % 3)
-    assert any(isinstance(o, SessionOpened) for o in outcomes)
+    assert all(isinstance(o, (outcome.SessionOpened, outcome.TooManyAttempts)) for o in outcomes[::3])
+    assert not any(isinstance(o, outcome.SessionOpened) for n, o in enumerate(outcomes) if n % 3)
+    assert any(isinstance(o, outcome.SessionOpened) for o in outcomes)
 
 
 @pytest.mark.parametrize(("left_in", "phone"), [("block", "+2126611230{:02d}"), ("country", "+2126{:02d}123000")])
@@ -190,7 +182,7 @@ def test_sixteen_codes_and_one_left(people, clock, monkeypatch, settings, left_i
     assert limits.consume(spent, now=clock()) is None
     persons, browsers = _accounts(16, clock), [Browser(network=f"net-{n}") for n in range(16)]
     outcomes = at_once(16, lambda n: saves(persons[n], clock, phone=phone.format(10 + n), browser=browsers[n]))
-    assert Counter(type(o) for o in outcomes) == {edit_profile.Saved: 1, TooManyAttempts: 15}
+    assert Counter(type(o) for o in outcomes) == {edit_profile.Saved: 1, outcome.TooManyAttempts: 15}
     assert Message.objects.filter(purpose="contact_code").count() == 1
     assert [limits.remaining(one, now=clock()) for one in sms_budget.buckets(reserve=True)] == [1, 50_000]
 
@@ -238,7 +230,7 @@ def test_fifty_claims_leave_one(people, clock):
     row, secret = secret_of(YOUSSEF, "email", clock)
     browsers = [HERE] * 10 + [Browser(network=HERE.network, recovery_browser=f"b{n}") for n in range(40)]
     outcomes = at_once(50, lambda n: enter(secret, clock, browser=browsers[n]))
-    granted = [o for o in outcomes if isinstance(o, MustChangePassword)]
+    granted = [o for o in outcomes if isinstance(o, outcome.MustChangePassword)]
     assert len(granted) == 50, Counter(type(o) for o in outcomes)
     good = [o for o in granted if close_sessions.may_change(cookie=o.cookie, now=clock())]
     assert len(good) == 1, "one change session is open"
@@ -259,9 +251,10 @@ def test_fifty_changes_by_one_session_save_one_password(people, clock):
     person = cast.facts(YOUSSEF)
     chosen = [f"Tamarin&{n}-oued" for n in range(6000, 6050)]
     outcomes = at_once(50, lambda n: recovers(clock, secret, grant, chosen[n]))
-    won = [n for n, o in enumerate(outcomes) if isinstance(o, SessionOpened)]
+    won = [n for n, o in enumerate(outcomes) if isinstance(o, outcome.SessionOpened)]
     assert len(won) == 1, Counter(type(o) for o in outcomes)
-    assert {type(o) for n, o in enumerate(outcomes) if n not in won} <= {Gone, TooManyAttempts, Problems}
+    others = {type(o) for n, o in enumerate(outcomes) if n not in won}
+    assert others <= {outcome.Gone, outcome.TooManyAttempts, outcome.Problems}
     stored = credentials.passwords.stored(person.id)
     assert credentials.passwords.is_right(chosen[won[0]], stored, known=True)
     assert TemporaryPassword.objects.filter(state="consumed").count() == 1
@@ -275,7 +268,7 @@ def test_voluntary_changes_by_one_session_save_one_password(people, clock):
     """All of them proved the same current password; only the first still finds its session open."""
     entered = enter(YOUSSEF.password, clock)
     outcomes = at_once(12, lambda n: changes(clock, entered, f"Tamarin&{6000 + n}-oued"))
-    won = [n for n, o in enumerate(outcomes) if isinstance(o, SessionOpened)]
+    won = [n for n, o in enumerate(outcomes) if isinstance(o, outcome.SessionOpened)]
     assert len(won) == 1, Counter(type(o) for o in outcomes)
     stored = credentials.passwords.stored(entered.person.id)
     assert credentials.passwords.is_right(f"Tamarin&{6000 + won[0]}-oued", stored, known=True)
@@ -291,10 +284,11 @@ def test_what_is_under_way_does_not_outlive_a_recovery(people, clock, monkeypatc
     recovered = []
     after_the_next_proof(monkeypatch, lambda: recovered.append(recovers(clock, secret, grant)))
     if kind == "sign-in":
-        assert isinstance(enter(YOUSSEF.password, clock, browser=Browser(network="198.51.100.0/24")), WrongSecret)
+        elsewhere = Browser(network="198.51.100.0/24")
+        assert isinstance(enter(YOUSSEF.password, clock, browser=elsewhere), outcome.WrongSecret)
     else:
-        assert not isinstance(changes(clock, borrowed, "Thief-was-here&1"), SessionOpened)
-    assert isinstance(recovered[0], SessionOpened) and Session.objects.filter(ended_at=None).count() == 1
+        assert not isinstance(changes(clock, borrowed, "Thief-was-here&1"), outcome.SessionOpened)
+    assert isinstance(recovered[0], outcome.SessionOpened) and Session.objects.filter(ended_at=None).count() == 1
     assert credentials.passwords.is_right(NEW, credentials.passwords.stored(borrowed.person.id), known=True)
 
 
@@ -310,7 +304,7 @@ def test_a_rehash_under_way_does_not_bring_the_old_password_back(people, clock, 
         return hashed(password, **known)
 
     monkeypatch.setattr(credentials.passwords, "hash_password", then_saved)
-    assert isinstance(enter(YOUSSEF.password, clock), WrongSecret)
+    assert isinstance(enter(YOUSSEF.password, clock), outcome.WrongSecret)
     assert credentials.passwords.is_right(NEW, credentials.passwords.stored(person.id), known=True)
 
 
@@ -330,7 +324,7 @@ def test_change_recovery_and_sign_ins_together_meet_no_fault(people, clock):
     outcomes = at_once(48, lambda n: steps[n % len(steps)](n))
     assert len(outcomes) == 48
     live = TemporaryPassword.objects.filter(state__in=("issued", "claimed")).count()
-    changed = [o for n, o in enumerate(outcomes) if n % len(steps) in (0, 1) and isinstance(o, SessionOpened)]
+    changed = [o for n, o in enumerate(outcomes) if n % len(steps) in (0, 1) and isinstance(o, outcome.SessionOpened)]
     assert len(changed) >= 1 and live == 0
 
 
@@ -394,7 +388,7 @@ def test_a_request_is_answered_by_one_of_ten_who_hold_it(people, clock):
 
 def ask(person, channel: str, contact: str, clock, *, browser: Browser = HERE, ask_id: str = "") -> None:
     typed = {"typed_login": person.login, "channel": channel, "typed_contact": contact}
-    assert recover_password.ask(**typed, ask_id=ask_id or ids.token(), browser=browser, now=clock()) == Done()
+    assert recover_password.ask(**typed, ask_id=ask_id or ids.token(), browser=browser, now=clock()) == outcome.Done()
 
 
 class _Closing:
@@ -422,13 +416,13 @@ def test_fifty_codes_are_five_tries(people, clock):
     left = sorted(o.of["code"][0].args["left"] for o in outcomes if o.of["code"][0].id == "code_wrong")
     assert Contact.objects.get(pk=held).code_tries == 5
     assert len(left) <= 5
-    assert isinstance(_prove(person, held, code, clock), Problems), "the right code comes too late"
+    assert isinstance(_prove(person, held, code, clock), outcome.Problems), "the right code comes too late"
 
 
 def test_the_right_code_proves_once(people, clock):
     person, held, code = _proposed(clock)
     outcomes = at_once(5, lambda n: _prove(person, held, code, clock))
-    assert [type(o) for o in outcomes].count(Done) == 1
+    assert [type(o) for o in outcomes].count(outcome.Done) == 1
     assert Contact.objects.get(pk=held).state == "proved"
 
 

@@ -98,13 +98,17 @@ def test_signing_in_again_on_the_same_browser_ends_the_former_session(cast, cloc
     assert visitor.get("/sign-in/").path == "/", "who is known is not asked again"
 
 
-def test_home_greets_and_links_to_everything(cast):
+def test_home_greets_and_links_to_everything_and_asks_for_contacts_until_one_is_proved(cast, post):
     visitor = home(KHADIJA)
     assert shows(visitor, "home.greeting") and "<bdi>خديجة الإدريسي</bdi>" in visitor.html
     for address in ("/profile/", "/password/change/", "/devices/"):
         assert f'href="{address}"' in visitor.html
     assert 'action="/sign-out/"' in visitor.html
     assert not shows(visitor, "home.needs_contacts"), "she has proved an e-mail"
+    jamal = home(JAMAL)
+    assert shows(jamal, "home.needs_contacts")
+    save_contact(jamal, JAMAL.password, email="jamal@example.org")
+    assert shows(jamal.get("/"), "home.needs_contacts"), "typed is not proved"
 
 
 def test_the_cards_lead_to_pages_that_explain(cast):
@@ -114,13 +118,6 @@ def test_the_cards_lead_to_pages_that_explain(cast):
         visitor.get(f"/sites/{slug}/")
         assert visitor.page.status_code == 200 and shows(visitor, "site.not_connected")
     assert visitor.get("/sites/other/").page.status_code == 404
-
-
-def test_the_banner_stays_until_a_contact_is_proved(cast, post):
-    jamal = home(JAMAL)
-    assert shows(jamal, "home.needs_contacts")
-    save_contact(jamal, JAMAL.password, email="jamal@example.org")
-    assert shows(jamal.get("/"), "home.needs_contacts"), "typed is not proved"
 
 
 def test_a_disabled_account_is_shut_out_at_once_and_everywhere(cast, post, clock):

@@ -4,25 +4,18 @@ import threading
 import time
 from datetime import timedelta
 
-from massar.domain.delivery.provider import (
-    Accepted,
-    NotTransmitted,
-    OutboundMessage,
-    OutcomeUnknown,
-    Provider,
-    Rejected,
-)
+from massar.domain.delivery import provider
 
 ANSWERS = {
-    "gone": NotTransmitted("nobody there"),
-    "not_now": Rejected("busy", permanent=False),
-    "throttled": Rejected("http 429", permanent=False, busy=True),
-    "configuration_error": Rejected("who are you", permanent=False, configuration_error=True),
-    "refused": Rejected("no such recipient", permanent=True),
+    "gone": provider.NotTransmitted("nobody there"),
+    "not_now": provider.Rejected("busy", permanent=False),
+    "throttled": provider.Rejected("http 429", permanent=False, busy=True),
+    "configuration_error": provider.Rejected("who are you", permanent=False, configuration_error=True),
+    "refused": provider.Rejected("no such recipient", permanent=True),
 }
 
 
-class BehavingProvider(Provider):
+class BehavingProvider(provider.Provider):
     """Ends in 0001: refused for good; 0002: it arrives, but no answer comes; 0003: slow.
 
     `mood` overrides the number: one of ANSWERS, `silent` or empty.
@@ -32,7 +25,7 @@ class BehavingProvider(Provider):
         self.name, self.channel = name or f"behaving-{channel}", channel
         self.longest = timedelta(seconds=max(1.0, 2 * slow))
         self.mood = ""
-        self.received: list[OutboundMessage] = []
+        self.received: list[provider.OutboundMessage] = []
         self._slow = slow
         self._lock = threading.Lock()
 
@@ -45,7 +38,9 @@ class BehavingProvider(Provider):
             time.sleep(self._slow)
         with self._lock:
             self.received.append(message)
-        return OutcomeUnknown("no answer in time") if mood == "silent" else Accepted(f"ref-{len(self.received)}")
+        if mood == "silent":
+            return provider.OutcomeUnknown("no answer in time")
+        return provider.Accepted(f"ref-{len(self.received)}")
 
     def check(self) -> list[str]:
         return ["Nobody there."] if self.mood == "gone" else []

@@ -1,7 +1,9 @@
 """Which statements would read a whole table. SQLite tells how it would go about each, also while tables are small."""
 
+import contextlib
 import re
-from collections.abc import Callable
+from collections.abc import Iterator
+from typing import NamedTuple
 
 from django.db import connection
 
@@ -15,18 +17,26 @@ _NAMED = re.compile(rf'\b(?:FROM|JOIN|UPDATE)\s+"?(?:{GROW})"?(?:\s+(?:AS\s+)?(?
 _READ = re.compile(r"\s*(SELECT|UPDATE|DELETE|WITH)\b")
 
 
-def whole_reads(job: Callable[[], object]) -> tuple[int, dict[str, list[str]]]:
-    """(statements asked, statement -> its steps that read a table of GROW without an index). For SQLite alone."""
-    asked: list[tuple[str, object]] = []
+class Reads(NamedTuple):
+    """`whole`: statement -> its steps that read a table of GROW without an index."""
+
+    asked: list[tuple[str, object]]
+    whole: dict[str, list[str]]
+
+
+@contextlib.contextmanager
+def reads() -> Iterator[Reads]:
+    """What the block asks; it is judged when the block is left. For SQLite alone."""
+    found = Reads([], {})
 
     def listen(execute, statement, params, many, context):
         if _READ.match(statement):
-            asked.append((statement, params))
+            found.asked.append((statement, params))
         return execute(statement, params, many, context)
 
     with connection.execute_wrapper(listen):
-        job()
-    return len(asked), {statement: whole for statement, params in asked if (whole := _whole(statement, params))}
+        yield found
+    found.whole.update({asked: whole for asked, params in found.asked if (whole := _whole(asked, params))})
 
 
 def _whole(statement: str, params: object) -> list[str]:

@@ -60,16 +60,17 @@ class Product:
         own = {"MODE": "demo", "PUBLIC_URL": self.url, "VAR": str(var), "CONFIG": str(var / "sites.toml")}
         return {**kept, "PYTHONPATH": str(ROOT / "src"), **{f"MASSAR_{name}": value for name, value in own.items()}}
 
+    def get(self, path: str) -> tuple[int, bytes]:
+        with contextlib.closing(http.client.HTTPConnection(self.url.removeprefix("http://"), timeout=30)) as line:
+            line.request("GET", path)
+            answer = line.getresponse()
+            return answer.status, answer.read()
+
     def messages(self) -> list[dict]:
         """Every SMS and e-mail that arrived so far, oldest first, as the on-screen phone reads them."""
-        host = self.url.removeprefix("http://")
-        connection = http.client.HTTPConnection(host, timeout=10)
-        with contextlib.closing(connection):
-            connection.request("GET", "/demo/messages?after=0")
-            answer = connection.getresponse()
-            body = answer.read()
-        if answer.status != 200:
-            raise ProductFault(f"/demo/messages answered {answer.status}")
+        status, body = self.get("/demo/messages?after=0")
+        if status != 200:
+            raise ProductFault(f"/demo/messages answered {status}")
         return sorted(json.loads(body)["messages"], key=lambda message: message["id"])
 
     def read(self, to: str, secret: re.Pattern[str]) -> str:
@@ -171,8 +172,6 @@ def _start(home: Path) -> Product:
 
 
 def _answers(product: Product) -> bool:
-    connection = http.client.HTTPConnection(product.url.removeprefix("http://"), timeout=5)
-    with contextlib.closing(connection), contextlib.suppress(OSError):  # not listening yet
-        connection.request("GET", "/")
-        return connection.getresponse().status < 500 and PERSON_LINE.search(product.output()) is not None
+    with contextlib.suppress(OSError):  # not listening yet
+        return product.get("/")[0] < 500 and PERSON_LINE.search(product.output()) is not None
     return False
