@@ -28,12 +28,11 @@ DATABASES = {"default": {**MASSAR.database, "ATOMIC_REQUESTS": False}}
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 TEMPLATES = [
     {
-        "BACKEND": "django.template.backends.jinja2.Jinja2",
+        "BACKEND": "django.template.backends.jinja2.Jinja2", "APP_DIRS": False,
         "DIRS": sorted(str(p) for p in (PACKAGE / "interfaces").glob("*/templates")),
-        "APP_DIRS": False,
         "OPTIONS": {"environment": "massar.interfaces.base.jinja.environment"},
     }
-]
+]  # fmt: skip
 TIME_ZONE = "UTC"
 LANGUAGE_CODE = "ar"
 LANGUAGES = [("ar", "العربية"), ("fr", "Français"), ("en", "English")]

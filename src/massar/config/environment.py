@@ -25,11 +25,9 @@ DEMO_SECRET_KEY = "demo-secret-key-for-a-loopback-address-only-0123456789"
 DEMO_DATA_KEYS = "demo:" + base64.b64encode(b"demo-data-key-not-for-production"[:32]).decode()
 # What is required in production has a value for trying things out.
 ELSEWHERE = {
-    "MASSAR_PUBLIC_URL": "http://localhost:8000",
-    "MASSAR_SECRET_KEY": DEMO_SECRET_KEY,
-    "MASSAR_DATA_KEYS": DEMO_DATA_KEYS,
-    "MASSAR_HELP_CONTACT": "0800 00 11 22",
-}
+    "MASSAR_PUBLIC_URL": "http://localhost:8000", "MASSAR_SECRET_KEY": DEMO_SECRET_KEY,
+    "MASSAR_DATA_KEYS": DEMO_DATA_KEYS, "MASSAR_HELP_CONTACT": "0800 00 11 22",
+}  # fmt: skip
 FIRST = {"MASSAR_MODE", "MASSAR_CONFIG"}  # the others depend on them
 URLS = {"MASSAR_EMAIL_URL": {"smtp"}, "MASSAR_SMS_URL": {"http", "smpp"}}  # and the kinds of tables that stand for them
 TABLES = ("sites", "providers")  # what may stand in the file

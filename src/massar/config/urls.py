@@ -3,12 +3,8 @@
 from django.conf import settings
 from django.urls import include, path
 
-urlpatterns = [
-    path("", include("massar.interfaces.web.urls")),
-    path("", include("massar.interfaces.sso.urls")),
-    path("", include("massar.interfaces.receipts")),
-    path("", include("massar.interfaces.ops.views")),
-]
+PARTS = ("web.urls", "sso.urls", "receipts", "ops.views")
+urlpatterns = [path("", include(f"massar.interfaces.{part}")) for part in PARTS]
 if settings.MASSAR.demo:  # the on-screen phone exists in the demo alone
     urlpatterns.append(path("demo/", include("massar.interfaces.demo.views")))
 

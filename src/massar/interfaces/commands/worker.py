@@ -147,7 +147,6 @@ class Worker:
         self._now_and_then("watch", WATCH_EVERY, self._watch)  # last: what this turn has put right is no alarm
         return bool(busy)
 
-    # What leaves
     def _send(self, channel: Channel) -> int:
         now = self.tick()
         self.router.look(now)
@@ -253,7 +252,6 @@ class Worker:
             if tries >= MOST_SETTLE_TRIES:
                 way.give_up_unsettled(one, type(trouble).__name__, now=self.tick())
 
-    # What comes back
     def take_receipt(self, receipt: delivery.Receipt) -> Future[None]:
         """In a provider's thread. The future is done when the receipt is committed."""
         stored: Future[None] = Future()
@@ -289,7 +287,6 @@ class Worker:
             for _, stored in reported:
                 stored.set_result(None)
 
-    # What was asked for
     def answer(self, most: int = MOST_ANSWERED) -> int:
         claimed = delivery.requests.claim(most, now=self.tick())
         waiting = deque(claimed)
@@ -308,7 +305,6 @@ class Worker:
             raise
         return len(claimed)
 
-    # Now and then
     def _now_and_then(self, name: str, every: timedelta, *works: Callable[..., object]) -> None:
         """Also when the last time lies ahead, by a clock that was put right since. A fault ends nothing but its own
         work."""

@@ -4,8 +4,7 @@ from massar.core import clock
 from massar.domain.credentials import api as credentials
 from massar.domain.people import api as people
 from massar.journeys.outcomes import Problems
-from massar.journeys.people import import_people
-from massar.journeys.people.import_people import NewPerson
+from massar.journeys.people.import_people import NewPerson, add
 
 _KHALDOUN = ("24187K", "ثانوية ابن خلدون التأهيلية", "Lycée Ibn Khaldoun")
 _DIRECTORATE = ("10000D", "المديرية الإقليمية", "Direction provinciale")
@@ -45,7 +44,7 @@ def seed() -> list[str]:
     lines = []
     for person, note in PEOPLE:
         if people.directory.by_login(person.login) is None:
-            outcome = import_people.add(person, now=clock.now())
+            outcome = add(person, now=clock.now())
             if isinstance(outcome, Problems):
                 raise ValueError(f"the cast breaks the rules: {outcome.of}")
         known = people.directory.by_login(person.login)

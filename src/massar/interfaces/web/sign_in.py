@@ -64,10 +64,9 @@ def _end_earlier(request: Request) -> None:
 
 
 def _refuse(
-    request: Request,
-    form: SignInForm,
+    request: Request, form: SignInForm,
     outcome: outcomes.WrongSecret | outcomes.SecretExpired | outcomes.TooManyAttempts | outcomes.Overloaded,
-) -> HttpResponse:
+) -> HttpResponse:  # fmt: skip
     match outcome:
         case outcomes.WrongSecret():
             if text.login(form.cleaned_data["user"]) is None:  # known by the text alone

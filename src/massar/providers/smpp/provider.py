@@ -247,7 +247,6 @@ class SmppProvider(contract.Pipelined):
         note.warning("%s: %s", self.name, self._why.why)
         self._pump()
 
-    # The queue
     def _pump(self) -> None:
         self._awake = False  # first: what is put from now on wakes us again
         now = time.monotonic()
@@ -299,7 +298,6 @@ class SmppProvider(contract.Pipelined):
         while self._queue:
             self._queue.popleft().give_up(why)
 
-    # Receipts
     def _delivered(self, delivered: smpp.Delivery, stored: Callable[[bool], None]) -> None:
         if not smpp_receipt.is_receipt(delivered):
             stored(True)  # a person's answer: nobody reads it, and the SMSC would repeat it for days

@@ -96,7 +96,6 @@ class Session(asyncio.Protocol):
     def sends(self) -> bool:
         return self._command != smpp.BIND_RECEIVER
 
-    # The bind
     async def bind(self) -> None:
         """Raises NoBind."""
         settings = self._settings
@@ -135,7 +134,6 @@ class Session(asyncio.Protocol):
         self._transport.abort()
         await self.ended
 
-    # Messages
     def free(self) -> int:
         """How many more submit_sm the window has room for."""
         usable = self.bound and not (self._leaving or self._choked or self._probing or self.ended.done())
@@ -163,7 +161,6 @@ class Session(asyncio.Protocol):
         done(result)
         self._look_idle()
 
-    # The wire
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         if isinstance(transport, asyncio.Transport):
             self._transport = transport
@@ -264,7 +261,6 @@ class Session(asyncio.Protocol):
         if out and not self._transport.is_closing():
             self._transport.write(b"".join(out))
 
-    # Deadlines
     def _tick(self) -> None:
         self._ticking = self._loop.call_later(self._settings.tick, self._tick)
         now = self._loop.time()

@@ -12,8 +12,7 @@ from pydantic import PlainValidator
 from massar.core.settings import OWN, Expected, Table
 from massar.domain.delivery.provider import Receipt
 from massar.providers.receipt_words import listed
-from massar.providers.sms_http import body as http_body
-from massar.providers.sms_http.answer import Pattern, Steps, find, reason, reference, walk
+from massar.providers.sms_http.answer import Pattern, Steps, data_of, fields_of, find, reason, reference, walk
 
 note = logging.getLogger("massar.receipts")
 MOST_RECEIPTS = 1000
@@ -89,8 +88,8 @@ class ReceiptForm(Table):
             octets = query.encode("latin-1")  # as they came: WSGI has each in a character of its own
         except UnicodeEncodeError:
             octets = query.encode("utf-8", "replace")  # but some servers have decoded them
-        asked = http_body.fields(octets, ("utf-8", self.charset))
-        data = http_body.read(body, content_type, self.charset) if body else {}
+        asked = fields_of(octets, ("utf-8", self.charset))
+        data = data_of(body, content_type, self.charset) if body else {}
         items = self._items(data) or [{}]  # a body that tells nothing: what was asked for may be enough
         if len(items) > MOST_RECEIPTS:
             return None
