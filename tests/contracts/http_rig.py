@@ -46,10 +46,8 @@ class Gateway:
     def serve(self, handler: BaseHTTPRequestHandler) -> None:
         if self.mood == "cut_before":
             return _cut(handler)
-        kind, sent = (
-            handler.headers["Content-Type"] or "",
-            handler.rfile.read(int(handler.headers["Content-Length"] or 0)),
-        )
+        kind, length = handler.headers["Content-Type"] or "", int(handler.headers["Content-Length"] or 0)
+        sent = handler.rfile.read(length)
         if "xml" in kind:  # gateways speak JSON, sites take a form or an envelope
             body = {"envelope": sent.decode()}
         else:

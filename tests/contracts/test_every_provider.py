@@ -60,9 +60,8 @@ def _fake(channel, message):
     def mood(name):
         provider.mood = name
 
-    received = provider.received
-    texts, keys = (lambda: [m.text for m in received]), (lambda: [m.message_id for m in received])
-    return Rig(provider, provider, message, mood, texts, keys)
+    got = provider.received
+    return Rig(provider, provider, message, mood, lambda: [m.text for m in got], lambda: [m.message_id for m in got])
 
 
 def _mail(server, *providers):
@@ -88,11 +87,10 @@ def _http(server, *providers, message=SMS, field="text", answers=(422, 503, 401)
     def mood(name):
         server.mood = moods.get(name, "")
 
-    texts, keys = (
-        lambda: [body[field] for _, _, body in server.requests],
-        lambda: [headers["Idempotency-Key"] for _, headers, _ in server.requests],
-    )
-    return Rig(*providers, message, mood, texts, keys)
+    def texts():
+        return [body[field] for _, _, body in server.requests]
+
+    return Rig(*providers, message, mood, texts, lambda: [head["Idempotency-Key"] for _, head, _ in server.requests])
 
 
 def _smsc(server, *providers):

@@ -13,14 +13,9 @@ from tests.servers.sites import SECRETS
 @pytest.fixture
 def session(account, layout, monkeypatch):
     monkeypatch.setenv("AUTHLIB_INSECURE_TRANSPORT", "1")  # loopback has no TLS
-    return OAuth2Session(
-        "authlib",
-        SECRETS["authlib"],
-        scope="openid profile email",
-        redirect_uri=layout.at("authlib", "/back"),
-        code_challenge_method="S256",
-        token_endpoint_auth_method="client_secret_basic",
-    )
+    way = {"code_challenge_method": "S256", "token_endpoint_auth_method": "client_secret_basic"}
+    back = layout.at("authlib", "/back")
+    return OAuth2Session("authlib", SECRETS["authlib"], scope="openid profile email", redirect_uri=back, **way)
 
 
 VERIFIER = "a-verifier-of-this-test-with-enough-characters-0123456789"

@@ -115,12 +115,8 @@ def _conf(place: Place) -> str:
         block(PAGE, "group = smsbox"), sendsms_port=str(place.ports["sendsms"]), password=PASSWORD, http_queue_delay="1"
     )  # fmt: skip
     page = page.replace("group = smsbox", "group = smsbox\nlog-file = smsbox.log\nsendsms-interface = 127.0.0.1")
-    return (
-        CONF.format(password=PASSWORD, user=SYSTEM_ID, bind_password=BIND_PASSWORD, **place.ports)
-        + "\n"
-        + page
-        + LEFT_OUT.format(password=PASSWORD)
-    )
+    rest = CONF.format(password=PASSWORD, user=SYSTEM_ID, bind_password=BIND_PASSWORD, **place.ports)
+    return f"{rest}\n{page}{LEFT_OUT.format(password=PASSWORD)}"
 
 
 @pytest.fixture
@@ -211,15 +207,13 @@ def test_a_hundred_messages_take_one_connection(kannel: Place, smsc: Phones, mon
 
 
 def test_the_recorded_answers_are_what_this_kannel_says(kannel: Place):
-    whats = ("taken", "wrong password", "a number that is not allowed, or none")
-    taken, wrong, denied = (ANSWERED[what] for what in whats)
-    secret, to = quote(PASSWORD), quote("+212661000222")
-    for query, expected in [
-        (f"username=massar&password={secret}&from=MASSAR&to={to}&text=x", taken),
-        (f"username=massar&password=x&from=MASSAR&to={to}&text=x", wrong),
-        (f"username=massar&password={secret}&from=MASSAR&to=nobody&text=x", denied),
-    ]:
-        assert _get(kannel, query) == (expected["status"], expected["body"])
+    secret, number = quote(PASSWORD), quote("+212661000222")
+    for what, password, to in (
+        ("taken", secret, number), ("wrong password", "x", number),
+        ("a number that is not allowed, or none", secret, "nobody"),
+    ):  # fmt: skip
+        said = _get(kannel, f"username=massar&password={password}&from=MASSAR&to={to}&text=x")
+        assert said == (ANSWERED[what]["status"], ANSWERED[what]["body"]), what
 
 
 def _get(kannel: Place, query: str) -> tuple[int, str]:

@@ -64,9 +64,8 @@ def _set_up(folder: Path, here: str, account, layout) -> None:
     config, names = blocks("xml")
     listens = f'<OutOfProcess logger="{folder}/shibd.logger"/><UnixListener address="{folder}/shibd.sock"/>'
     config = config.replace("<ApplicationDefaults", f"{listens}\n  <ApplicationDefaults", 1)
-    config = (
-        config.replace("/etc/shibboleth/", f"{folder}/").replace(HOST, here).replace("https://ACCOUNT", account.url)
-    )
+    config = config.replace("/etc/shibboleth/", f"{folder}/").replace(HOST, here)
+    config = config.replace("https://ACCOUNT", account.url)
     config = config.replace('handlerSSL="true" cookieProps="https"', 'handlerSSL="false" cookieProps="http"')
     files = {
         "shibboleth2.xml": config,

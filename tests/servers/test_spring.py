@@ -30,13 +30,8 @@ def site(account, layout):
         source.write_text((HERE / "Site.java.txt").read_text("utf-8").replace("// THE PAGE", chain))
         settings = re.search(r"```yaml\n(.*?)```", PAGE, re.DOTALL)[1].replace("https://compte.example.ma", account.url)
         (folder / "application.yml").write_text(settings.replace("client-id: esise", "client-id: spring"))
-        built = subprocess.run(
-            [maven, "-q", "-B", "-ntp", "package", "-DskipTests"],
-            cwd=folder,
-            capture_output=True,
-            text=True,
-            timeout=600,
-        )
+        build = [maven, "-q", "-B", "-ntp", "package", "-DskipTests"]
+        built = subprocess.run(build, cwd=folder, capture_output=True, text=True, timeout=600)
         assert built.returncode == 0, built.stdout[-3000:]
         port = layout.port("spring")
         command = [java, "-jar", "target/site-1.jar", f"--server.port={port}", "--server.address=127.0.0.1"]

@@ -78,8 +78,8 @@ def test_without_the_scope_or_the_setting_it_ends_with_the_session(mail, browser
 
 
 def disabled(browser, clock):
-    close_account.disable(person=facts(YOUSSEF), reason="", now=clock())
-    close_account.enable(person=facts(YOUSSEF), reason="", now=clock())
+    for change in (close_account.disable, close_account.enable):
+        change(person=facts(YOUSSEF), reason="", now=clock())
 
 
 ENDS = {
@@ -105,12 +105,8 @@ def test_what_ends_everything_ends_it_too_and_its_site_is_told(mail, browser, cl
     assert not works(mail, tokens) and len(provider.received) == told + 1
 
 
-def recovered(settings, post):
-    recover(post, YOUSSEF, YOUSSEF.email, NEW_PASSWORD)
-
-
 TAKEN_AWAY = {
-    "recovered": recovered,
+    "recovered": lambda _, post: recover(post, YOUSSEF, YOUSSEF.email, NEW_PASSWORD),
     "disabled": lambda *_: Person.objects.filter(login=YOUSSEF.login).update(state="disabled"),
     "operator": lambda *_: Person.objects.filter(login=YOUSSEF.login).update(role="operator"),
     "role": lambda settings, _: register(settings, replace(MAIL, roles=("inspector",))),

@@ -21,9 +21,10 @@ HEAD = (
     '<md:EntityDescriptor xmlns:md="urn:oasis:names:tc:SAML:2.0:metadata" '
     'xmlns:ds="http://www.w3.org/2000/09/xmldsig#" entityID="{entity}">{inside}</md:EntityDescriptor>'
 )
-POST = "urn:oasis:names:tc:SAML:2.0:bindings:HTTP-POST"
-REDIRECT = "urn:oasis:names:tc:SAML:2.0:bindings:HTTP-Redirect"
-SOAP = "urn:oasis:names:tc:SAML:2.0:bindings:SOAP"
+POST, REDIRECT, SOAP, ARTIFACT, PAOS = (
+    f"urn:oasis:names:tc:SAML:2.0:bindings:{end}"
+    for end in ("HTTP-POST", "HTTP-Redirect", "SOAP", "HTTP-Artifact", "PAOS")
+)
 
 
 def read(document: bytes) -> dict:
@@ -74,7 +75,6 @@ def logout(binding: str, location: str, answers: str = "") -> str:
     return f'<md:SingleLogoutService Binding="{binding}" Location="{location}"{back}/>'
 
 
-ARTIFACT = "urn:oasis:names:tc:SAML:2.0:bindings:HTTP-Artifact"
 THREE = "https://retraite.example.ma/saml/acs3"
 FULL = (
     key(SITE_KEYS.certificate)
@@ -192,7 +192,6 @@ def test_what_was_good_until_yesterday_is_refused(until, element):
     assert read(metadata(FULL).replace(element, element + later)) == read(metadata(FULL))
 
 
-PAOS = "urn:oasis:names:tc:SAML:2.0:bindings:PAOS"
 OLD = "urn:oasis:names:tc:SAML:1.0:profiles:browser-post"
 WHERE = "https://retraite.example.ma/x"
 

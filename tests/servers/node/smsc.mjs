@@ -55,13 +55,10 @@ function written(submit, how) {
 
 function take(session, submit) {
   const ending = submit.destination_addr.slice(-2);
-  if (ending === "31") return session.destroy();
   const entry = written(submit, session.how);
   const status = REFUSALS[ending] ?? (tooMany() ? 0x58 : 0);
   record({ submit: entry, status, at: Date.now() });
   if (status) return session.send(submit.response({ command_status: status }));
-  if (ending === "30") return;
-  if (ending === "32") return session.destroy();
   const id = String(++ids);
   const receipt = { id, state: "DELIVRD", error: "000", submit };
   if (ending === "11") Object.assign(receipt, { state: "UNDELIV", error: "011" });
@@ -75,7 +72,6 @@ function take(session, submit) {
     return setTimeout(deliver, late ? 1000 * entry.valid_for : 1500, receipt);
   }
   if (ending === "42") session.destroy(); // the answer may be lost with it, the receipt is not
-  if (ending === "60") session.deaf = true;
   if (ending === "61") session.unbind(() => { record({ unbound: true }); session.close(); });
   if (PAUSE) setTimeout(deliver, 2 * PAUSE, receipt); else setImmediate(deliver, receipt);
   if (ending === "41") setImmediate(deliver, receipt);
@@ -96,7 +92,7 @@ function serve(session) {
     });
   }
   session.on("submit_sm", (submit) => take(session, submit));
-  session.on("enquire_link", (asked) => { record({ enquired: true }); session.deaf || session.send(asked.response()); });
+  session.on("enquire_link", (asked) => { record({ enquired: true }); session.send(asked.response()); });
   session.on("unbind", (asked) => { record({ goodbye: true }); session.send(asked.response(), undefined, () => session.close()); });
 }
 
