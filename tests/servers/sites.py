@@ -3,10 +3,10 @@
 The product is `localhost`, the sites are `127.0.0.1`: two hosts, as in life, so that their cookies stay apart.
 """
 
-import hashlib
 import json
 from dataclasses import dataclass
 
+from massar.domain.sites.api import hashed_secret
 from tests.servers.pages import registered
 from tests.support.certificates import Pair, pair
 from tests.support.postgres import free_port
@@ -97,7 +97,7 @@ def _oidc(name: str, redirect: str, **values) -> dict:
 
 
 def _hash(name: str) -> str:
-    return f"sha256:{hashlib.sha256(SECRETS[name].encode()).hexdigest()}"
+    return hashed_secret(SECRETS[name])
 
 
 def _table(slug: str, values: dict) -> str:

@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from django.test import Client
 from django.utils.functional import cached_property
 
-from massar.domain.sites.api import Registry, Site
+from massar.domain.sites.api import Registry, Site, hashed_secret
 from tests.cast import YOUSSEF
 from tests.sso import jws
 from tests.sso.jws import Distrust
@@ -392,16 +392,12 @@ OTHER_SECRET = "another-secret-of-the-tests-9876543210-xyz"
 KEY = ec.generate_private_key(ec.SECP256R1())
 
 
-def hashed(secret: str) -> str:
-    return f"sha256:{hashlib.sha256(secret.encode()).hexdigest()}"
-
-
 def _site(slug: str, **values) -> Site:
     host = f"https://{slug}.example.ma"
     usual = Site(
-        slug, protocol="oidc", name={"ar": slug, "fr": slug, "en": slug}, client_id=slug, client_secret=hashed(SECRET),
-        redirect_uris=(f"{host}/callback",), post_logout_redirect_uris=(f"{host}/signed-out",),
-        backchannel_logout_uri=f"{host}/backchannel",
+        slug, protocol="oidc", name=dict.fromkeys(("ar", "fr", "en"), slug), client_id=slug,
+        client_secret=hashed_secret(SECRET), redirect_uris=(f"{host}/callback",),
+        post_logout_redirect_uris=(f"{host}/signed-out",), backchannel_logout_uri=f"{host}/backchannel",
         scopes=("openid", "profile", "email", "school", "offline_access"),
     )  # fmt: skip
     return replace(usual, **values)
@@ -409,7 +405,7 @@ def _site(slug: str, **values) -> Site:
 
 # As the conformance suite wants its clients: no PKCE of its own accord, RS256, a second client beside.
 SUITE = _site("suite", pkce=False, algorithm="RS256")
-BY_FORM = {"client_auth": "client_secret_post", "client_secret": hashed(OTHER_SECRET)}
+BY_FORM = {"client_auth": "client_secret_post", "client_secret": hashed_secret(OTHER_SECRET)}
 SECOND = _site("second", pkce=False, algorithm="RS256", **BY_FORM)
 # As a site of the ministry is registered by default.
 STRICT = _site("strict")

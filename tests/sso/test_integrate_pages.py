@@ -11,12 +11,13 @@ from dataclasses import replace
 import pytest
 from django.urls import reverse
 
+from massar.domain.sites import api as sites
 from massar.interfaces.commands import main
 from massar.interfaces.web import home
 from massar.journeys.sso.oidc import request
 from tests.cast import YOUSSEF
 from tests.house.laws import ROOT
-from tests.sso.relying_party import SECRET, STRICT, RelyingParty, hashed, party, register
+from tests.sso.relying_party import SECRET, STRICT, RelyingParty, party, register
 from tests.support.sites import load
 
 PAGES = {name: (ROOT / "docs" / f"{name}.md").read_text("utf-8")
@@ -25,7 +26,7 @@ MAIL, MOODLE = PAGES["integrate/dovecot"], PAGES["integrate/moodle"]
 THUNDERBIRD = json.loads(re.search(r"```json\n(.*?)```", MAIL, re.DOTALL)[1])["oauth_provider"]
 DOVECOT = (ROOT / "deploy" / "dovecot" / "massar.conf").read_text("utf-8")
 SUBMISSION = ROOT / "deploy" / "submission"
-SECRETS = {f"{name}_SECRET_HASH": hashed(SECRET) for name in ("WEBMAIL", "DOVECOT", "MOODLE", "SCHOOLS")}
+SECRETS = {f"{name}_SECRET_HASH": sites.hashed_secret(SECRET) for name in ("WEBMAIL", "DOVECOT", "MOODLE", "SCHOOLS")}
 
 
 @pytest.fixture

@@ -52,21 +52,16 @@ def leave(visitor: Visitor) -> None:
     assert not visitor.signed_in
 
 
-def test_the_logout_token_names_the_session_as_the_id_token_did(browser, clock, settings, told):
-    suite = party(clock, SUITE)
-    tokens = suite.enter(browser)
-    give_new_keys(settings)
-    leave(browser)
-    claims = verified(told()[0].text, suite.keys(), {"RS256"})[1]
-    assert (claims["sub"], claims["sid"]) == (tokens.claims["sub"], tokens.claims["sid"])
-
-
-def test_an_id_token_from_before_still_signs_out_without_a_question(browser, clock, settings):
+def test_an_id_token_from_before_signs_out_without_a_question_and_the_logout_token_names_the_session_as_it_did(
+    browser, clock, settings, told
+):
     suite, uri = party(clock, SUITE), SUITE.post_logout_redirect_uris[0]
     tokens = suite.enter(browser)
     give_new_keys(settings)
     browser.open(suite.end_session(id_token_hint=tokens.id_token, post_logout_redirect_uri=uri, state="s"))
     assert browser.arrived.address == uri and not browser.signed_in
+    claims = verified(told()[0].text, suite.keys(), {"RS256"})[1]
+    assert (claims["sub"], claims["sid"]) == (tokens.claims["sub"], tokens.claims["sid"])
 
 
 def test_a_saml_site_that_knows_a_transient_name_is_asked_by_it(youssef, clock, settings, told):
