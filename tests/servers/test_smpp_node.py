@@ -73,13 +73,11 @@ class TestNode(BothServers):
         assert len(accepted.parts) == len(read) > 2
         until(lambda: {receipt.reference for receipt in smsc.sink.stored} == set(accepted.parts))
 
-    def test_a_receipt_before_the_answer(self, far):
+    def test_a_receipt_before_the_answer_and_one_that_is_kept_while_nobody_is_bound(self, far):
         smsc = far()
         accepted = send(smsc.bound(), "40")
         until(lambda: smsc.sink.stored)
         assert [receipt.reference for receipt in smsc.sink.stored] == [accepted.reference]
-
-    def test_a_receipt_is_kept_while_nobody_is_bound(self, far):
         smsc = far()
         provider = smsc.bound()
         assert isinstance(send(provider, "42"), Accepted | OutcomeUnknown)  # the connection went with the answer
