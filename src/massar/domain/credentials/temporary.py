@@ -39,8 +39,6 @@ class Match(NamedTuple):
 
 
 class _Tried(NamedTuple):
-    """A row whose try was counted."""
-
     id: int
     channel: str
     contact_id: int

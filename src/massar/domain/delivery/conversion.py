@@ -84,7 +84,6 @@ def by_block(*, now: datetime) -> list[Tally]:
 
 
 def stopped_blocks(*, now: datetime) -> list[Tally]:
-    """Blocks to which no code is sent just now."""
     return [block for block in by_block(now=now) if block.stopped_until(BLOCK)]
 
 

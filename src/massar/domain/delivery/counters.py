@@ -60,7 +60,6 @@ def add(counts: Counts) -> None:
 
 
 def read() -> dict[Series, int]:
-    """Return every counter that was ever added to."""
     found = sql.rows("SELECT metric, labels, value FROM delivery_counter ORDER BY metric, labels")
     return {Series(metric, tuple(json.loads(labels))): value for metric, labels, value in found}
 

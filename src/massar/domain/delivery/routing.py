@@ -48,7 +48,6 @@ SITE_OF_MESSAGE = f"SUBSTR('site:' || about, 1, {LONGEST_NAME})"  # name_of_site
 
 
 def name_of_site(slug: str) -> str:
-    """Return the name under which a site stands among the providers."""
     return f"site:{slug}"[:LONGEST_NAME]
 
 
@@ -71,7 +70,6 @@ class Breakers:
         self._probing: set[str] = set()
 
     def look(self, now: datetime) -> None:
-        """Read them anew."""
         self._states = breaker.all_states()
 
     def probe_in(self, names: Iterable[str], now: datetime) -> timedelta:

@@ -82,7 +82,6 @@ def render(template: str, *, language: str, channel: str, values: Mapping[str, o
 
 
 def most_segments(template: str, language: str) -> int:
-    """The most segments an SMS of this kind may take."""
     return _MOST_SEGMENTS[template, language]
 
 

@@ -109,7 +109,6 @@ def _by_key(buckets: Iterable[Bucket]) -> list[Bucket]:
 
 
 def remaining(bucket: Bucket, *, now: datetime) -> int:
-    """How many units could be taken now."""
     found = sql.row("SELECT tat FROM limits_bucketstate WHERE key = %s", (bucket.key,))
     owed = min(max(0, (found[0] if found else 0) - clock.micros(now)), bucket.limit.room)
     return (bucket.limit.room - owed) // bucket.limit.cost

@@ -34,8 +34,6 @@ class Rule(NamedTuple):
 
 
 class _Question(NamedTuple):
-    """What every judge is asked about."""
-
     text: str  # canonical
     views: personal.Views
     owner: personal.OwnerWords

@@ -119,7 +119,6 @@ def fits_privileged(facts: SessionFacts, *, now: datetime) -> bool:
 
 
 def of_person(person_id: int, *, now: datetime) -> list[SessionFacts]:
-    """Return live sessions, newest sign-in first."""
     return sql.select(
         SessionFacts,
         f"{_SELECT} AND person_id = %s AND expires_at > %s AND last_seen_at > %s ORDER BY signed_in_at DESC, id DESC",
@@ -150,5 +149,4 @@ def end_all(person_id: int, *, now: datetime, why: str, besides: int | None = No
 
 
 def sweep(*, now: datetime, keep: timedelta = timedelta(days=90)) -> int:
-    """Remove sessions that ended or ran out long ago."""
     return Session.objects.filter(expires_at__lt=now - keep).delete()[0]

@@ -260,7 +260,6 @@ class ToPutRight(NamedTuple):
 
 
 def to_put_right(*, person: people.PersonFacts, now: datetime) -> ToPutRight:
-    """Return what the banner says, until it is put right."""
     held = [c for c in people.contacts.of_person(person.id, now) if c.receives(now)]
     return ToPutRight(not held, tuple(c.masked for c in held if c.bounced_at))
 

@@ -213,7 +213,6 @@ class LeasedDelivery(ABC):
         return Written(outbound, (message.expires_at or message.deadline) - now, segments)
 
     def hand_over(self, ready: Ready, *, tick: Callable[[], datetime]) -> ProviderAnswer:
-        """Hand a message to a provider that answers at once."""
         written = self.write(ready.message, now=tick())
         if written is None:
             return ready.answered(TOO_LATE)
@@ -309,7 +308,6 @@ def give_up(message: QueuedMessage, state: str, reason: str, now: datetime) -> N
 
 
 def record(messages: Sequence[QueuedMessage | delivery.MessageStatus], outcome: str, now: datetime) -> None:
-    """Record in the audit log what became of messages."""
     about = [(one.person_id, {"purpose": one.purpose, "channel": one.channel}) for one in messages]
     audit_log.record_events(
         [audit_log.AuditEvent("message", now, outcome, person_id, detail=detail) for person_id, detail in about]
