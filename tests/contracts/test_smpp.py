@@ -151,7 +151,8 @@ def test_the_check_takes_no_bind_beside_workers(smsc, smpp, bind):
     """An operator that sold one counts the second as a fault, and some cut the first."""
     server, slots = smsc(), Slots()
     worker = smpp(server, bind=bind, slots=slots.of("worker"))
-    before = len(server.binds)
+    before = len(bind.split("+"))
+    until(lambda: len(server.binds) == before, why="the worker has not bound")
     beside = provider_from_table(smpp_table(server, bind=bind), name="smpp-test", slots=slots.of("check"))
     assert beside.check() == [] and "workers" in beside.left_alone
     assert len(server.binds) == before and worker.room()

@@ -188,7 +188,7 @@ def test_a_long_reader_stops_no_writer(connections, checkpoint, reader, tmp_path
     assert reader.execute("SELECT value FROM number").fetchone() == (0,)
     if written_since:
         run(connections, "UPDATE number SET value = 7")
-    stop, waits = threading.Event(), []
+    writes, stop, waits = threading.Event(), threading.Event(), []
 
     def write_on():
         line = sqlite3.connect(tmp_path / "one.sqlite3", isolation_level=None, timeout=PATIENT)
@@ -196,10 +196,12 @@ def test_a_long_reader_stops_no_writer(connections, checkpoint, reader, tmp_path
             begun = time.monotonic()
             line.execute("UPDATE number SET value = value + 1")
             waits.append(time.monotonic() - begun)
+            writes.set()
         line.close()
 
     with ThreadPoolExecutor(1) as pool:
         other = pool.submit(write_on)
+        assert writes.wait(PATIENT)
         begun = time.monotonic()
         done = [checkpoint() for _ in range(3)]
         took = time.monotonic() - begun
