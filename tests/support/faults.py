@@ -185,7 +185,9 @@ def empty() -> None:
     tables = [t for t in connection.introspection.table_names() if t != "django_migrations"]
     with connection.cursor() as cursor:
         if connection.vendor == "postgresql":
-            cursor.execute(f"TRUNCATE {', '.join(tables)} RESTART IDENTITY CASCADE")
+            # By rows: TRUNCATE makes a new file for each table and index. A replica's role fires no trigger.
+            deletes = "; ".join(f"DELETE FROM {table}" for table in tables)
+            cursor.execute(f"SET session_replication_role = replica; {deletes}; RESET session_replication_role")
             return
         cursor.execute("SELECT name, sql FROM sqlite_master WHERE type = 'trigger'")
         triggers = cursor.fetchall()
