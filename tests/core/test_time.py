@@ -64,11 +64,11 @@ def system_has(tmp_path: Path):
         if version is not None:
             (tmp_path / "tzdata.zi").write_text(f"# version {version}\n# ddeps backzone\nR d 1916 o - Jun 14 23s 1 S\n")
         zoneinfo.reset_tzpath(to=[tmp_path])
-        local_time._zone.cache_clear()
+        local_time.zone_of.cache_clear()
 
     yield install
     zoneinfo.reset_tzpath()
-    local_time._zone.cache_clear()
+    local_time.zone_of.cache_clear()
 
 
 OLDER = ("2025b", "2025c-rearguard", "2026b", "2018zz", "nonsense", "", None)

@@ -117,7 +117,7 @@ class Grant:
 
 
 @dataclass
-class Held:
+class ModelContact:
     """A contact as the model knows it."""
 
     id: int
@@ -165,7 +165,7 @@ class Model:
     password: str = YOUSSEF.password
     used: list[str] = field(default_factory=list)
     secrets: list[Secret] = field(default_factory=list)
-    contacts: list[Held] = field(default_factory=list)
+    contacts: list[ModelContact] = field(default_factory=list)
     asked: list[Asking] = field(default_factory=list)
     frozen_until: datetime | None = None
     buckets: dict[tuple, Bucket] = field(default_factory=dict)
@@ -209,7 +209,7 @@ class Journeys(RuleBasedStateMachine):
         self.model = Model()
         for row in Contact.objects.filter(person_id=self.person).order_by("id"):
             value = YOUSSEF_EMAIL if row.kind == "email" else PHONE
-            self.model.contacts.append(Held(row.pk, row.kind, value, "proved", self.clock(), None))
+            self.model.contacts.append(ModelContact(row.pk, row.kind, value, "proved", self.clock(), None))
         self.seats = {b: Seat(Client(headers={"user-agent": f"Firefox/{b}"})) for b in BROWSERS}
         self.post = PostOffice(self.clock)
         self.read = 0
@@ -614,7 +614,7 @@ class Journeys(RuleBasedStateMachine):
                 if older.kind == kind and older.state == "proposed":
                     older.state, older.ends_at = "cancelled", now
             newest = Contact.objects.filter(person_id=self.person).latest("id")
-            self.model.contacts.append(Held(newest.pk, kind, value, code_until=now + 10 * MINUTE))
+            self.model.contacts.append(ModelContact(newest.pk, kind, value, code_until=now + 10 * MINUTE))
 
     @precondition(lambda self: any(c.state == "proposed" for c in self.model.contacts))
     @rule(browser=BROWSER, right=st.sampled_from([True, True, False]), which=st.integers(0, 1))
@@ -637,7 +637,7 @@ class Journeys(RuleBasedStateMachine):
             self.seen["proved"] += 1
             self._expect_proved(held, now)
 
-    def _expect_proved(self, held: Held, now: datetime) -> None:
+    def _expect_proved(self, held: ModelContact, now: datetime) -> None:
         others = [c for c in self.model.contacts if c.state == "proved"]
         recently = any(c.ends_at is None or c.ends_at > now - WAIT for c in others)
         held.state, held.counts_from = "proved", now + WAIT if recently else now
@@ -680,7 +680,7 @@ class Journeys(RuleBasedStateMachine):
         else:
             assert answer.status_code == 303
 
-    def _code_for(self, held: Held) -> str | None:
+    def _code_for(self, held: ModelContact) -> str | None:
         """The code out of the newest letter to that contact, if it arrived."""
         texts = [one.message.text for one in self.post.arrived if one.message.to == held.value]
         codes = [code for text in texts if not TEMPORARY.search(text) for code in CODE.findall(text)[:1]]

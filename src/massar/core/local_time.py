@@ -29,7 +29,8 @@ _KEY = re.compile(r"[A-Za-z][A-Za-z0-9_+-]*(/[A-Za-z0-9_+-]+)*")
 
 
 @lru_cache(maxsize=8)  # read once in a process: every message and page asks
-def _zone(key: str) -> zoneinfo.ZoneInfo:
+def zone_of(key: str) -> zoneinfo.ZoneInfo:
+    """The zone by the newer of the two tables. Raises ValueError for a name that neither knows."""
     return newest(key).zone(key)
 
 
@@ -37,7 +38,7 @@ def local(moment: datetime) -> datetime:
     """The moment in the zone of the installation. Raises ValueError for a naive one."""
     if moment.tzinfo is None:
         raise ValueError("a naive time has no meaning here")
-    return moment.astimezone(_zone(settings.MASSAR.time_zone))
+    return moment.astimezone(zone_of(settings.MASSAR.time_zone))
 
 
 def clock_time(moment: datetime) -> str:
