@@ -13,7 +13,7 @@ from tests.support.outbox import LONGEST, NOW, accept, begun, put
 pytestmark = pytest.mark.django_db
 outbox, requests = delivery.outbox, delivery.requests
 SECRET = {"secret": "kdmwt47392"}
-ASKED = delivery.RecoveryForm("a@taalim.ma", "email", "a@example.org", "", "", "", "", "")
+ASKED = delivery.TypedRecovery("a@taalim.ma", "email", "a@example.org", "", "", "", "", "")
 
 
 def claim(now=NOW, most=10):

@@ -2,6 +2,7 @@
 
 import ast
 import re
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -122,3 +123,32 @@ def test_the_reader_sees_what_it_should(source: str, group: tuple[str, ...], see
 
 def test_the_reader_sees_an_import_inside_a_function():
     assert laws.imports_inside_functions("import a\ndef f():\n    if 1:\n        import b\n") == [4]
+
+
+SECRET = re.compile(r"(client_)?secret|(refresh_)?token|password|cookie|trusted_devices|recovery_browser|phc")
+
+
+def classes() -> Iterator[tuple[Path, ast.ClassDef]]:
+    for path in python_files():
+        for node in ast.parse(path.read_text("utf-8")).body:
+            if isinstance(node, ast.ClassDef):
+                yield path, node
+
+
+def test_no_representation_shows_a_secret():
+    """What holds one may stand in a traceback or a line of the log: its field says repr=False, or its whole class."""
+    shown = []
+    for path, one in classes():
+        heads = " ".join(map(ast.unparse, [*one.decorator_list, *one.bases]))
+        if ("dataclass" in heads or "NamedTuple" in heads) and "repr=False" not in heads:
+            fields = [field for field in one.body if isinstance(field, ast.AnnAssign)]
+            named = [field for field in fields if SECRET.fullmatch(ast.unparse(field.target))]
+            open_ = [field for field in named if "repr=False" not in ast.unparse(field)]
+            shown += [f"{name_of(path)}:{field.lineno}" for field in open_]
+    assert shown == []
+
+
+def test_one_name_is_one_class():
+    found = Counter(one.name for _, one in classes() if not one.name.startswith("_"))
+    # Django looks for these by their names.
+    assert {name for name, times in found.items() if times > 1} <= {"DatabaseWrapper", "Migration"}

@@ -1,7 +1,7 @@
 """What is known of the browser in front of us: values only, made by an interface, read by journeys."""
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 # Name by mark; the first that is there counts.
 _SYSTEMS = {"Android": "Android", "iPhone": "iPhone", "iPad": "iPad", "Windows": "Windows", "Mac OS X": "macOS",
@@ -19,8 +19,8 @@ class Browser:
 
     network: str = ""
     label: str = ""
-    trusted_devices: str = ""
-    recovery_browser: str = ""
+    trusted_devices: str = field(default="", repr=False)
+    recovery_browser: str = field(default="", repr=False)
     language: str = ""
 
 

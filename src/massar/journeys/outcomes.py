@@ -13,8 +13,8 @@ class SessionOpened:
 
     person: PersonFacts
     session_id: int
-    cookie: str
-    trusted_devices: str
+    cookie: str = field(repr=False)
+    trusted_devices: str = field(repr=False)
 
 
 @dataclass(frozen=True)
@@ -22,7 +22,7 @@ class MustChangePassword:
     """A right temporary password: this browser may change the password and nothing else."""
 
     person: PersonFacts
-    cookie: str
+    cookie: str = field(repr=False)
 
 
 @dataclass(frozen=True)

@@ -30,7 +30,7 @@ _WAIT = frozenset({408, 425, 429})
 _HEADERS = {"Accept": "application/json", "Content-Type": "application/x-www-form-urlencoded"}
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class TokenAuth(Table):
     token_url: Annotated[tuple[Origin, str] | None, PlainValidator(read_address), Expected("an address")] = None
     """where tokens are fetched; https, or http on this machine"""

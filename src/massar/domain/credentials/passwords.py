@@ -7,6 +7,7 @@ bounded, and who would wait too long is told to come back (503 and Retry-After).
 import heapq
 import itertools
 import threading
+from dataclasses import dataclass, field
 from datetime import datetime
 from functools import lru_cache
 from typing import NamedTuple
@@ -92,10 +93,11 @@ def needs_rehash(phc: str) -> bool:
     return f"$m={cost.memory_kib},t={cost.passes},p=1$" not in phc
 
 
-class StoredPassword(NamedTuple):
+@dataclass(frozen=True)
+class StoredPassword:
     """`phc` is the decrypted `$argon2id$` string; a decoy for the unknown, the unset and the forged."""
 
-    phc: str
+    phc: str = field(repr=False)
     real: bool = False
     changed_at: datetime | None = None
     devices_since: datetime | None = None

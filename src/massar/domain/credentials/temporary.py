@@ -7,6 +7,7 @@ issued --right secret, in time--> claimed --right secret again--> claimed (by th
 
 A running secret may be sent again (ADR 36): each browser that asked for it has a row, and so tries, of its own."""
 
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
@@ -50,11 +51,12 @@ class _Tried(NamedTuple):
     state: str
 
 
-class LiveSecret(NamedTuple):
+@dataclass(frozen=True)
+class LiveSecret:
     """A live secret that its contact may be told again. `expires_at` None: its message has not left yet."""
 
     id: int
-    secret: str
+    secret: str = field(repr=False)
     expires_at: datetime | None
     issued_at: datetime
 

@@ -21,7 +21,7 @@ _CODES = "purpose = 'contact_code' AND channel = 'sms' AND submitted_at IS NOT N
 _SENT = "SUM(CASE WHEN used_at IS NOT NULL OR submitted_at <= %s THEN 1 ELSE 0 END)"
 
 
-class Tally(NamedTuple):
+class Conversion(NamedTuple):
     """Codes sent that tell something by now, and those of them that were used. `last`: when the newest was put in.
     `delivered`: how many have arrived, as the provider says. `name`: of a provider; of a block the readable beginning
     of its 1 000 numbers, as `+212661123`. `newest`: the number of a message."""
@@ -53,24 +53,24 @@ def stopped(number: str, *, now: datetime) -> datetime | None:
     return max(filter(None, (of_block, of_nation)), default=None)
 
 
-def national(*, now: datetime) -> Tally:
+def national(*, now: datetime) -> Conversion:
     """Of all codes sent to phones in the hour up to the newest."""
     return _tally("", [], now)
 
 
-def _tally(scope: str, params: list[str], now: datetime) -> Tally:
+def _tally(scope: str, params: list[str], now: datetime) -> Conversion:
     """Within the hour up to the newest code; nothing if that is an hour old."""
     of_those = f"FROM delivery_message WHERE {_CODES} AND created_at > %s {scope}"
     [(newest,)] = sql.rows(f"SELECT MAX(created_at) {of_those}", [sql.at(now - WINDOW), *params])
     last = sql.moment(newest)
     if last is None:
-        return Tally(0, 0)
+        return Conversion(0, 0)
     counted = [sql.at(now - RIPE), sql.at(last - WINDOW), *params]
-    [tally] = sql.select(Tally, f"SELECT {_SENT} AS sent, COUNT(used_at) AS used {of_those}", counted)
+    [tally] = sql.select(Conversion, f"SELECT {_SENT} AS sent, COUNT(used_at) AS used {of_those}", counted)
     return tally._replace(last=last)
 
 
-def by_block(*, now: datetime) -> list[Tally]:
+def by_block(*, now: datetime) -> list[Conversion]:
     """Blocks with enough codes to tell something, the worst first; each in the hour up to its newest code."""
     told = [tally for tally in _tallies("block_hmac", now) if tally.sent >= BLOCK]
     if not told:
@@ -83,13 +83,13 @@ def by_block(*, now: datetime) -> list[Tally]:
     return sorted((one._replace(name=numbers[one.newest]) for one in told), key=lambda one: one.share)
 
 
-def stopped_blocks(*, now: datetime) -> list[Tally]:
+def stopped_blocks(*, now: datetime) -> list[Conversion]:
     return [block for block in by_block(now=now) if block.stopped_until(BLOCK)]
 
 
-def _tallies(column: str, now: datetime) -> list[Tally]:
+def _tallies(column: str, now: datetime) -> list[Conversion]:
     return sql.select(
-        Tally,
+        Conversion,
         f"WITH codes AS (SELECT id, {column} AS name, created_at, submitted_at, used_at, delivered_at, "
         f"MAX(created_at) OVER (PARTITION BY {column}) AS last FROM delivery_message "
         f"WHERE {_CODES} AND {column} <> '' AND created_at > %s) "

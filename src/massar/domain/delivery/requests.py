@@ -4,7 +4,6 @@ import contextlib
 import json
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from typing import NamedTuple
 
 from massar.core import encryption, ids, sql
 from massar.domain.delivery.outbox import FAULT
@@ -16,7 +15,8 @@ _PAUSES = (1, 5, 15, 30, 60, 120, 240)  # seconds after a fault, by the number o
 _ID_LONGEST = 43
 
 
-class RecoveryForm(NamedTuple):
+@dataclass(frozen=True, repr=False)
+class TypedRecovery:
     """What was typed and by which browser."""
 
     login: str
@@ -39,15 +39,15 @@ class ClaimedRequest:
     created_at: datetime
     tries: int
     ciphertext: bytes = field(repr=False)
-    form: RecoveryForm | None = field(default=None, repr=False)
+    form: TypedRecovery | None = field(default=None, repr=False)
 
 
-def put(ask_id: str, asked: RecoveryForm, *, now: datetime) -> bool:
+def put(ask_id: str, asked: TypedRecovery, *, now: datetime) -> bool:
     """One insert; False if this very form was already put in (a reload asks nothing twice). A form that was put right
     and sent again under its old number is another one."""
     keys = encryption.data_keys()
     form = keys.blind_index("recovery-form", ask_id, asked.login, asked.channel, asked.contact)[:_ID_LONGEST]
-    ciphertext = keys.encrypt(json.dumps(asked._asdict()).encode(), associated_data=f"recovery-request|{form}")
+    ciphertext = keys.encrypt(json.dumps(vars(asked)).encode(), associated_data=f"recovery-request|{form}")
     added = sql.execute(
         "INSERT INTO delivery_recoveryrequest (ask_id, ciphertext, state, lease_by, created_at) "
         "VALUES (%s, %s, 'waiting', '', %s) ON CONFLICT (ask_id) DO NOTHING",
@@ -72,7 +72,7 @@ def claim(most: int, *, now: datetime) -> list[ClaimedRequest]:
         form = None
         with contextlib.suppress(encryption.DecryptionFailed, TypeError, ValueError):
             typed = encryption.data_keys().decrypt(one.ciphertext, associated_data=f"recovery-request|{one.ask_id}")
-            form = RecoveryForm(**json.loads(typed))
+            form = TypedRecovery(**json.loads(typed))
         opened.append(replace(one, form=form))
     return opened
 

@@ -64,7 +64,7 @@ class Site(Table):
     # OpenID Connect
     client_id: str = ""
     """OpenID Connect: the site's name"""
-    client_secret: str = ""
+    client_secret: str = field(default="", repr=False)
     """its secret as `massar sites secret` prints the hash: `sha256:…`"""
     client_auth: Literal["client_secret_basic", "client_secret_post", "private_key_jwt", "none"] = "client_secret_basic"
     """how the site proves itself; with `none` PKCE is required"""

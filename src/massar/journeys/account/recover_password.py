@@ -37,7 +37,7 @@ def ask(
     and row are one commit: who reads "asked" is answered, whatever dies. TooManyAttempts only speaks of the network's
     limit, or of this browser's, which know nothing of what was typed."""
     contact = edit_profile.read_contact(channel, typed_contact)
-    asked = delivery.RecoveryForm(
+    asked = delivery.TypedRecovery(
         login=text.login(typed_login) or "", channel=channel, contact="" if isinstance(contact, Problem) else contact,
         language=browser.language, network=browser.network, browser=browser.label,
         trusted_devices=browser.trusted_devices, recovery_browser=browser.recovery_browser,
@@ -129,7 +129,7 @@ def _answer(claimed: delivery.requests.ClaimedRequest, judged: _Judged | None, n
     return judged.outcome
 
 
-def _judge(asked: delivery.RecoveryForm, asked_at: datetime, now: datetime) -> _Judged:
+def _judge(asked: delivery.TypedRecovery, asked_at: datetime, now: datetime) -> _Judged:
     person = people.directory.by_login(asked.login)
     if person is None:
         return _Judged(None, "unknown")
@@ -148,8 +148,12 @@ def _judge(asked: delivery.RecoveryForm, asked_at: datetime, now: datetime) -> _
 
 
 def _find_a_way(
-    person: people.PersonFacts, contact: people.Contact, asked: delivery.RecoveryForm, asked_at: datetime, now: datetime
-) -> _Judged:
+    person: people.PersonFacts,
+    contact: people.Contact,
+    asked: delivery.TypedRecovery,
+    asked_at: datetime,
+    now: datetime,
+) -> _Judged:  # fmt: skip
     """Find the limit that gives the message, a known device's own first: what strangers spend is not his. Raises _Later
     where none does, and nothing was sent since."""
     people.contacts.lock(person.id)  # requests answered side by side still leave two secrets alive at most
@@ -186,7 +190,7 @@ def longest(channel: str) -> timedelta:
 
 
 def _send(
-    person: people.PersonFacts, contact: people.Contact, judged: _Judged, asked: delivery.RecoveryForm, now: datetime
+    person: people.PersonFacts, contact: people.Contact, judged: _Judged, asked: delivery.TypedRecovery, now: datetime
 ) -> None:
     """Write the secret and its message: one commit with the end of the request. Raises _Later."""
     channel, live, asker = "sms" if contact.kind == "phone" else "email", judged.live, asked.recovery_browser

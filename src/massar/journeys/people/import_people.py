@@ -1,6 +1,6 @@
 """Adding people. (Bulk import joins here later; it will call the same function.)"""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from django.conf import settings
@@ -31,7 +31,7 @@ class NewPerson:
     establishment: tuple[str, str, str] | None = None
     email: str = ""
     phone: str = ""
-    password: str = ""
+    password: str = field(default="", repr=False)
 
 
 @transaction.atomic

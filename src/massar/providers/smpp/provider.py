@@ -24,7 +24,7 @@ from massar.domain.delivery.provider import NotTransmitted, OutboundMessage, Rec
 from massar.providers.connect import describe, tls_context
 from massar.providers.smpp import pdu as smpp
 from massar.providers.smpp import receipt as smpp_receipt
-from massar.providers.smpp.session import TOO_LATE, NoBind, Session, Submission, connect
+from massar.providers.smpp.session import TOO_LATE, NoBind, SmppSession, Submission, connect
 from massar.providers.smpp.settings import OFF, RELATIVE, SmppSettings
 
 note = logging.getLogger("massar.smpp")
@@ -63,8 +63,8 @@ class SmppProvider(contract.Pipelined):
         self._lock = threading.Lock()
         self._closed = self._awake = False
         self._stopping = asyncio.Event()
-        self._sessions: list[Session] = []  # all that are bound
-        self._senders: tuple[Session, ...] = ()  # those that send
+        self._sessions: list[SmppSession] = []  # all that are bound
+        self._senders: tuple[SmppSession, ...] = ()  # those that send
         self._held: set[int] = set()
         self._timer: asyncio.TimerHandle | None = None
         self._why: Rejected | NotTransmitted = NO_CONNECTION
@@ -268,19 +268,21 @@ class SmppProvider(contract.Pipelined):
                 return
             self._write(submission, session, now)
 
-    def _hopeless(self, waiting: Submission, session: Session | None, now: float) -> Rejected | NotTransmitted | None:
+    def _hopeless(
+        self, waiting: Submission, session: SmppSession | None, now: float
+    ) -> Rejected | NotTransmitted | None:
         if not self._senders:
             return self._why
         if session is not None and session.ended.done():
             return NotTransmitted("the connection was lost")
         return NotTransmitted("a segment of it was lost") if waiting.spoilt() else waiting.late(now)
 
-    def _best(self, now: float) -> Session | None:
+    def _best(self, now: float) -> SmppSession | None:
         """The session with the most room among those whose pace allows one more."""
         ready = [session for session in self._senders if session.free() > 0 and session.pace.wait(now) == 0]
-        return max(ready, key=Session.free, default=None)
+        return max(ready, key=SmppSession.free, default=None)
 
-    def _write(self, submission: Submission, session: Session, now: float) -> None:
+    def _write(self, submission: Submission, session: SmppSession, now: float) -> None:
         place, submission.session = submission.written, session
         submission.written += 1
         if submission.written == len(submission.segments):

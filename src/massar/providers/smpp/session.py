@@ -69,7 +69,7 @@ class Pace:
             self._tokens, self._slowed = min(self._tokens, 0.0), now
 
 
-class Session(asyncio.Protocol):
+class SmppSession(asyncio.Protocol):
     """`command` is the bind that it asks for. `freed` is called when there is room again or none any more."""
 
     def __init__(self, settings: SmppSettings, command: int, *, deliver: Deliver, freed: Callable[[], None]):
@@ -302,7 +302,7 @@ class Session(asyncio.Protocol):
 
 async def connect(
     settings: SmppSettings, command: int, tls: ssl.SSLContext | None, *, deliver: Deliver, freed: Callable[[], None]
-) -> Session:
+) -> SmppSession:
     """A bound session. Raises NoBind."""
     loop = asyncio.get_running_loop()
     host, port = settings.place
@@ -310,7 +310,7 @@ async def connect(
         opened = await asyncio.to_thread(open_socket, host, port, settings.connect_timeout)
         async with asyncio.timeout(settings.connect_timeout):
             _, session = await loop.create_connection(
-                lambda: Session(settings, command, deliver=deliver, freed=freed), sock=opened, ssl=tls,
+                lambda: SmppSession(settings, command, deliver=deliver, freed=freed), sock=opened, ssl=tls,
                 server_hostname=host if tls else None, ssl_shutdown_timeout=1.0 if tls else None,
             )  # fmt: skip
     except (OSError, ValueError) as problem:
@@ -339,7 +339,7 @@ class Submission:
         now = time.monotonic()
         self.leave_by, self.worthless_at = now + patience, now + valid_for.total_seconds()
         self.written = 0
-        self.session: Session | None = None  # all segments leave by one
+        self.session: SmppSession | None = None  # all segments leave by one
         self._results: dict[int, Result] = {}
 
     def late(self, now: float) -> NotTransmitted | None:

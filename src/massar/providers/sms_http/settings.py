@@ -133,7 +133,7 @@ _CREDENTIALS = {
 _OF_TOKENS = ("token_url", "client_id", "client_secret", "refresh_token", "scope")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Auth(TokenAuth):
     kind: Literal["none", "basic", "bearer", "header", "oauth2"] = "none"
     """how we prove who we are; for `oauth2` the settings above"""

@@ -21,7 +21,7 @@ _PORTS = {PLAIN: 25, STARTTLS: 587, TLS: 465}
 IN_URL = ("ca_file", "hello", "bounces", "connections", "connect_timeout", "answer_timeout", "total_timeout")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class MailAuth(TokenAuth):
     """Where tokens come from that are shown instead of a password. Secrets stand elsewhere."""
 
