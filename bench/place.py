@@ -92,7 +92,9 @@ class Standing(NamedTuple):
 
 def forget_settings() -> None:
     """What is started from here on finds no setting of the product or of PostgreSQL but those of its place."""
-    for name in [name for name in os.environ if name.startswith(("MASSAR_", "DJANGO_", "PG"))]:
+    for name in [
+        name for name in os.environ if name.startswith(("MASSAR_", "DJANGO_", "PG")) and name != "MASSAR_TEST_CHROMIUM"
+    ]:
         del os.environ[name]
 
 

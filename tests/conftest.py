@@ -22,8 +22,8 @@ from tests.support.wire import Wire
 django_client.ClientHandler = Wire  # every test client goes in by the product's own WSGI callable
 django_client.WSGIRequest = Request  # and what it and the request factory make is the product's class of request
 
-# How long an example takes is no promise: machines differ. The build machine searches through more of them.
-EXAMPLES = int(os.environ.get("MASSAR_TEST_EXAMPLES", "40"))
+# How long an example takes is no promise: machines differ.
+EXAMPLES = int(os.environ.get("MASSAR_TEST_EXAMPLES", "100"))
 hypothesis.settings.register_profile("massar", deadline=None, max_examples=EXAMPLES)
 hypothesis.settings.load_profile("massar")
 

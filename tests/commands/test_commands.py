@@ -128,6 +128,7 @@ def test_check_names_a_mistake_in_the_file_of_settings(installed, line, told):
     ('[providers.gateway]\nkind = "http"\npreset = "best"\n', "unknown preset"),
     ('[providers.gateway]\nkind = "pigeon"\n', "needs a kind"),
     ("providers = 7\n", "give each provider a table"),
+    ("[providers]\na = 7\n", "give each provider a table"),
 ])  # fmt: skip
 def test_check_judges_the_providers_of_the_file(installed, tmp_path, text, told):
     (tmp_path / "massar.toml").write_text(text)

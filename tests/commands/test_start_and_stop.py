@@ -160,6 +160,7 @@ def test_a_second_server_for_bounces_takes_nobodys_place(installed, tmp_path):
             assert "taken in at" in first.process.stdout.readline()
             done = installed.massar("bounces", *words)
             assert done.returncode == 1 and "Bounces can't be taken in" in done.stderr, done.stderr
+            assert "Traceback" not in done.stderr
             assert first.process.poll() is None
     assert (tmp_path / "bounces").is_socket(), "left by one that was killed: the next takes its place"
     with started(installed, "bounces", "--socket", str(tmp_path / "bounces")) as next_one:

@@ -224,7 +224,8 @@ def test_a_request_that_waited_too_long_sends_nothing(nursery):
     """No worker for most of an hour: the person has gone, nothing is issued."""
     Visitor().ask(YOUSSEF.login, email=YOUSSEF_EMAIL)
     until_all_is_done(nursery, minutes_ahead=46)
-    assert not TemporaryPassword.objects.exists() and not nursery.far.mail.letters
+    assert not TemporaryPassword.objects.exists()
+    assert not nursery.far.mail.letters and not nursery.far.sms.requests
 
 
 def test_the_command_itself_killed_in_the_middle_of_many(nursery):

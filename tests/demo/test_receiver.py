@@ -2,8 +2,11 @@
 
 import http.client
 import json
+import os
 import signal
 import socket
+import subprocess
+import sys
 import time
 from datetime import UTC, datetime, timedelta
 
@@ -11,7 +14,10 @@ import pytest
 
 from massar.domain.delivery.provider import Accepted, OutcomeUnknown, Rejected
 from massar.domain.delivery.wording import LANGUAGES, TEMPORARY_PASSWORD, render
+from tests.contracts.smpp_rig import until
+from tests.support.installation import SOURCE
 from tests.support.postgres import free_port
+from tests.support.product import ROOT
 
 from .conftest import start
 
@@ -89,3 +95,23 @@ def test_a_taken_port_is_said_in_one_line(tmp_path):
         out, err = process.communicate(timeout=10)
     assert process.returncode == 1 and out == ""
     assert err.startswith("The demo's phone and mailbox can't start") and err.count("\n") == 1
+
+
+def test_it_ends_with_the_process_that_started_it(tmp_path):
+    """A demo that was killed would leave it on its ports for ever."""
+    smtp_port, sms_port = free_port(), free_port()
+    starter = (
+        f"import time; from pathlib import Path; from tests.demo.conftest import start; "
+        f"start({smtp_port}, {sms_port}, Path({str(tmp_path / 'inbox.sqlite3')!r})); time.sleep(60)"
+    )
+    path = os.pathsep.join(map(str, (ROOT, SOURCE)))
+    parent = subprocess.Popen([sys.executable, "-c", starter], env={**os.environ, "PYTHONPATH": path})
+    until(lambda: _answers(sms_port), 15)
+    parent.kill()
+    parent.wait(5)
+    until(lambda: not _answers(sms_port), 15)
+
+
+def _answers(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0

@@ -8,12 +8,14 @@ import re
 from itertools import product
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from massar.domain.policy import api, personal
+from massar.domain.policy import api, patterns, personal
 
 GUIDE = api.PROFILES["guide"]
 LIMIT = 0.005
-PASSWORDS, PEOPLE, PEOPLE_PER_PASSWORD = 500, 500, 25
+PASSWORDS, PEOPLE, PEOPLE_PER_PASSWORD = 1000, 1000, 25
 
 FIRST = """
 محمد Mohamed|أحمد Ahmed|يوسف Youssef|ياسين Yassine|عمر Omar|عثمان Othmane|حمزة Hamza|أيوب Ayoub|أنس Anas|بلال Bilal
@@ -162,3 +164,12 @@ def test_the_passwords_of_this_measure_fit_the_other_rules():
         judged = [api.refusals(kind(dice), facts=nobody, profile=GUIDE) for _ in range(200)]
         refused = [refusal.id for refusals in judged for refusal in refusals]
         assert len(refused) < 4, refused  # a passphrase of short words may lack a letter or two of length
+
+
+WORDS = st.lists(st.sampled_from([*FRENCH.split(), *ARABIC.split()]), min_size=3, max_size=5, unique=True)
+
+
+@given(WORDS, st.sampled_from("-_. +!"), st.integers(0, 9999))
+@settings(max_examples=300)
+def test_a_passphrase_of_different_words_is_never_taken_for_a_pattern(words, between, number):
+    assert not patterns.is_mostly_pattern(between.join([*words, str(number)]))

@@ -771,7 +771,7 @@ def _another(code: str | None) -> str:
 def test_journeys_in_every_order(clock, monkeypatch):
     Journeys.clock, Journeys.patch = clock, monkeypatch
     profile = settings(
-        max_examples=20, stateful_step_count=25, deadline=None, derandomize=True, print_blob=True, database=None,
+        max_examples=30, stateful_step_count=25, deadline=None, derandomize=True, print_blob=True, database=None,
         phases=(Phase.explicit, Phase.generate), suppress_health_check=list(HealthCheck),
     )  # fmt: skip
     stateful.run_state_machine_as_test(Journeys, settings=profile)

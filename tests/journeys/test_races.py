@@ -139,7 +139,7 @@ def test_a_budget_is_never_overrun(clock):
 
 
 def test_takes_and_returns_of_the_same_budgets_never_stand_in_each_others_way(clock):
-    """Two rows taken and given back in any order by 100 callers: no deadlock, and in the end the budgets are whole."""
+    """Two rows taken and given back in any order by 200 callers: no deadlock, and in the end the budgets are whole."""
     both = [limits.RateLimit(f"race-{n}", 500, timedelta(hours=1)).bucket("one") for n in range(4)]
     now = clock()
 
@@ -147,20 +147,20 @@ def test_takes_and_returns_of_the_same_budgets_never_stand_in_each_others_way(cl
         assert limits.consume(both, now=now) is None
         limits.refund(both[::-1] if number % 2 else both)
 
-    at_once(100, turn)
+    at_once(200, turn)
     assert {limits.remaining(d, now=now) for d in both} == {500}
 
 
 def test_at_the_last_try_one_password_is_evaluated(people, clock, monkeypatch):
-    """100 parallel wrong sign-ins with one try left: one Argon2id is spent on the account, 99 are told to wait."""
+    """200 parallel wrong sign-ins with one try left: one Argon2id is spent on the account, 199 are told to wait."""
     rate_limits = limits.rate_limits
     facts = cast.facts(YOUSSEF)
     spent = rate_limits.SIGN_IN_ACCOUNT.bucket("person", facts.id, units=rate_limits.SIGN_IN_ACCOUNT.burst - 1)
     assert limits.consume([spent], now=clock()) is None
     evaluated, fits = [], credentials.passwords.verify
     monkeypatch.setattr(credentials.passwords, "verify", lambda *a, **k: evaluated.append(a) or fits(*a, **k))
-    outcomes = Counter(type(o) for o in at_once(100, lambda n: enter(f"Wrong-{n}&longer", clock)))
-    assert outcomes == {outcome.WrongSecret: 1, outcome.TooManyAttempts: 99}
+    outcomes = Counter(type(o) for o in at_once(200, lambda n: enter(f"Wrong-{n}&longer", clock)))
+    assert outcomes == {outcome.WrongSecret: 1, outcome.TooManyAttempts: 199}
     assert len(evaluated) == 1
 
 

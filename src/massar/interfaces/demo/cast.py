@@ -1,5 +1,7 @@
 """The cast: the same people in the demo, the tests, the screenshots and the documentation. All of them are invented."""
 
+from django.conf import settings
+
 from massar.core import clock
 from massar.domain.credentials import api as credentials
 from massar.domain.people import api as people
@@ -40,7 +42,11 @@ PEOPLE = (
 
 
 def seed() -> list[str]:
-    """Add who is missing in the demo; one line for each person. A password that was changed since is not shown."""
+    """Add who is missing in the demo; one line for each person. A password that was changed since is not shown.
+
+    Raises ValueError outside the demo: their passwords are printed."""
+    if not settings.MASSAR.demo:
+        raise ValueError("demo people are for the demo only")
     lines = []
     for person, note in PEOPLE:
         if people.directory.by_login(person.login) is None:

@@ -3,11 +3,13 @@
     python -m massar.interfaces.demo.receiver --smtp-port 2525 --sms-port 2526 --store var/demo-inbox.sqlite3
 
 Numbers, or names before the @, that end in 0001 are refused; 0002: the message arrives and the line is cut
-before the answer; 0003: it takes three seconds. Prints nothing but errors; ends on SIGINT or SIGTERM."""
+before the answer; 0003: it takes three seconds. Prints nothing but errors; ends on SIGINT or SIGTERM, or with the
+process that started it."""
 
 import argparse
 import asyncio
 import json
+import os
 import re
 import signal
 import socket
@@ -28,12 +30,14 @@ from massar.interfaces.demo.store import Store
 LOOPBACK = "127.0.0.1"
 LARGEST = 1024 * 1024
 SLOW_SECONDS = 3.0
+PARENT_CHECK_SECONDS = 1.0
 _NUMBER = re.compile(r"\+[1-9][0-9]{6,14}")
 _HARD_CLOSE = b"\x01\x00\x00\x00\x00\x00\x00\x00"  # SO_LINGER on, zero seconds: the other side sees a reset
 
 
 def serve(smtp_port: int, sms_port: int, store_path: Path) -> None:
     """Until SIGINT or SIGTERM. Raises OSError when a port is taken. Runs in the main thread."""
+    parent = os.getppid()  # before any port answers: whoever saw one answer may be killed at once
     store = Store(store_path)
     store.prepare()
     gateway = _Gateway((LOOPBACK, sms_port), _SmsRequest)
@@ -41,7 +45,7 @@ def serve(smtp_port: int, sms_port: int, store_path: Path) -> None:
     thread = threading.Thread(target=gateway.serve_forever, kwargs={"poll_interval": 0.1})
     thread.start()
     try:
-        asyncio.run(_receive_mail(smtp_port, store))
+        asyncio.run(_receive_mail(smtp_port, store, parent))
     finally:
         gateway.shutdown()
         gateway.server_close()
@@ -53,15 +57,24 @@ def ending(recipient: str) -> str:
     return recipient.partition("@")[0][-4:]
 
 
-async def _receive_mail(port: int, store: Store) -> None:
+async def _receive_mail(port: int, store: Store, parent: int) -> None:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop.set)
     made = partial(SMTP, _Mailbox(store), hostname="demo.localhost", data_size_limit=LARGEST, loop=loop)
     server = await loop.create_server(made, LOOPBACK, port)
+    orphaned = asyncio.create_task(_stop_with_parent(stop, parent))
     await stop.wait()
+    orphaned.cancel()
     server.close()
+
+
+async def _stop_with_parent(stop: asyncio.Event, parent: int) -> None:
+    """End with a demo that was killed: else its children would hold ports and store for ever."""
+    while os.getppid() == parent:
+        await asyncio.sleep(PARENT_CHECK_SECONDS)
+    stop.set()
 
 
 class _Mailbox:
