@@ -43,6 +43,8 @@ def test_twenty_codes_that_nobody_types_stop_their_block_and_no_other():
     send(1, at=NOW - 10 * MINUTE)
     assert stopped() == NOW + 50 * MINUTE, "an hour from the last code"
     assert stopped(OTHER) is None
+    put(NOW - MINUTE, to=f"{BLOCK}999", purpose="contact_code")
+    assert stopped() == NOW + 50 * MINUTE, "a code that no provider took tells nothing"
 
 
 @pytest.mark.parametrize(("used", "alarm", "stops"), [

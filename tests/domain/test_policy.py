@@ -75,7 +75,10 @@ def test_checklist_is_the_profile_in_order():
     assert api.checklist(NIST)[0].args == {"min": 15}
 
 
-@pytest.mark.parametrize("body", ['rules=["lenght"]\npersonal="whole"', 'rules=["letter"]\npersonal="half"'])
+@pytest.mark.parametrize("body", [
+    'rules=["lenght", "length_max"]\npersonal="whole"', 'rules=["letter", "length_max"]\npersonal="half"',
+    'rules=["letter"]\npersonal="whole"',
+])  # fmt: skip
 def test_a_profile_that_cannot_be_judged_is_refused_at_start(body):
     with pytest.raises(ValueError, match="profile bad"):
         rules.load(f"[profiles.bad]\nmin_length=12\n{body}")

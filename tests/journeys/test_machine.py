@@ -212,7 +212,7 @@ class Journeys(RuleBasedStateMachine):
             self.model.contacts.append(ModelContact(row.pk, row.kind, value, "proved", self.clock(), None))
         self.seats = {b: Seat(Client(headers={"user-agent": f"Firefox/{b}"})) for b in BROWSERS}
         self.post = PostOffice(self.clock)
-        self.read = 0
+        self.read = self.audit_rows = 0
         self.fresh = iter(NEW_PASSWORDS)
         self.neighbours = self._rows(self.neighbour)
 
@@ -726,6 +726,12 @@ class Journeys(RuleBasedStateMachine):
         assert not final.exclude(ciphertext=None).exists(), "a final message keeps its body"
         assert not Message.objects.filter(state__in=("queued", "sending"), ciphertext=None).exists()
 
+    @invariant()
+    def the_audit_log_only_grows(self):
+        [(rows,)] = sql.rows("SELECT COUNT(*) FROM audit_event")
+        assert rows >= self.audit_rows
+        self.audit_rows = rows
+
     # --- helpers
 
     def _rows(self, person_id: int) -> list:
@@ -753,7 +759,7 @@ class Journeys(RuleBasedStateMachine):
 
 
 INVARIANTS = ("every_browser_is_where_the_model_says", "contacts_stand_as_the_model_says",
-              "secrets_stand_as_the_model_says", "final_messages_keep_nothing")  # fmt: skip
+              "secrets_stand_as_the_model_says", "final_messages_keep_nothing", "the_audit_log_only_grows")  # fmt: skip
 REACHED = (
     "claim", "claim moved", "change by a secret", "change of a dead secret refused", "superseded", "late", "frozen",
     "voluntary change", "cancelled by the old password", "proved", "repeat", "killed before settle", "sent again",

@@ -122,9 +122,10 @@ def after_the_next_proof(monkeypatch, happen: Callable[[], object]) -> None:
 # --- budgets
 
 
-def test_a_budget_is_never_overrun(clock):
+@pytest.mark.parametrize("burst", [1, 7])
+def test_a_budget_is_never_overrun(clock, burst):
     """200 parallel takes (decision 18): exactly as many pass as the budget holds, and none is lost."""
-    limit, burst = limits.RateLimit("race", 7, timedelta(hours=1)), 7
+    limit = limits.RateLimit("race", burst, timedelta(hours=1))
     shared = limits.RateLimit("race-shared", 1000, timedelta(hours=1))
     now = clock()
 
@@ -262,6 +263,16 @@ def test_fifty_changes_by_one_session_save_one_password(people, clock):
     # one set of notices: the institution mailbox, the e-mail and the phone
     assert Message.objects.filter(purpose="notice", person_id=person.id).count() == 3
     assert [e.event for e in audit_log.of_person(person.id)].count("password_recovered") == 1
+
+
+def test_a_change_is_by_a_session_of_its_own_person(people, clock):
+    """Whatever a caller says: the session that is held must be the person's."""
+    mine, other = enter(YOUSSEF.password, clock), cast.facts(FATIMA)
+    done = change_password.by_owner(
+        person=other, session_id=mine.session_id, current=FATIMA.password, new=NEW, confirm=NEW, browser=HERE,
+        now=clock(),
+    )  # fmt: skip
+    assert done == outcome.Gone()
 
 
 def test_voluntary_changes_by_one_session_save_one_password(people, clock):

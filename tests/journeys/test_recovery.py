@@ -151,6 +151,11 @@ def test_closing_the_dialog_strands_nobody_and_a_clock_that_jumps_back_opens_not
     visitor.sign_in(FATIMA.login, secret).submit("/password/close/")
     assert visitor.path == "/sign-in/"
     assert visitor.get("/password/change/").path == "/sign-in/"
+    visitor.sign_in(FATIMA.login, secret).get("/password/change/")
+    half = visitor.client.cookies.copy()
+    assert visitor.client.post("/sign-out/", {"csrfmiddlewaretoken": visitor.token}).status_code == 303
+    visitor.client.cookies.update(half)
+    assert visitor.get("/password/change/").path == "/sign-in/", "signing out ends a half-done change too"
     visitor.sign_in(FATIMA.login, secret).change(secret, NEW)
     assert visitor.signed_in
     clock.advance(hours=-1)

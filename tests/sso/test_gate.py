@@ -82,6 +82,9 @@ def test_the_waiting_request_survives_a_recovery(cast, post):
     temporary = post.secret(YOUSSEF.email)
     visitor.sign_in(YOUSSEF.login, temporary)
     assert visitor.client.get("/gate/resume/")["Location"] == "/sign-in/", "not before the password is changed"
+    other = Visitor().sign_in(YOUSSEF.login, temporary)
+    assert at_account(other, Proxy().begin("/avis"))["Location"] == "/sign-in/", "a change session is not signed in"
+    visitor.sign_in(YOUSSEF.login, temporary)
     visitor.change(temporary, NEW)
     assert visitor.client.get("/continue/")["Location"] == "/gate/resume/"
     answer = visitor.client.get("/gate/resume/")

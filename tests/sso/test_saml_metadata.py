@@ -244,7 +244,7 @@ def test_what_is_left_out_is_said_in_a_sentence(inside, sentence):
 def test_logout_by_artifact_alone_is_told_twice_why(printed):
     """What is left out stands on the error stream; the table can be sent to a file."""
     out, err = printed(metadata(key(SITE_KEYS.certificate) + acs(ACS, 0) + logout(ARTIFACT, WHERE)))
-    assert "slo" not in out and err.count("note: ") == 2 and "can't be told of a sign-out" in err
+    assert "\nslo" not in out and err.count("note: ") == 2 and "can't be told of a sign-out" in err
 
 
 def together(*entities: str) -> bytes:

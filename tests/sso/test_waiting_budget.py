@@ -53,6 +53,15 @@ def flood(clock) -> None:
         way(Visitor(), clock)
 
 
+def test_a_long_posted_logout_is_charged_whoever_is_signed_in(clock):
+    """Another site's form can make the browser ask it again and again."""
+    visitor = Visitor().sign_in(YOUSSEF.login, YOUSSEF.password)
+    form = {"client_id": STRICT.client_id, "state": "x" * 8000}
+    form["post_logout_redirect_uri"] = STRICT.post_logout_redirect_uris[0]
+    assert [visitor.client.post("/logout", form).status_code for _ in range(4)] == [303, 303, 400, 400]
+    assert SavedRequest.objects.count() == ROOM
+
+
 def test_over_the_budget_people_sign_in_and_read_what_to_do(clock):
     flood(clock)
     for way in WAYS:

@@ -29,7 +29,7 @@ def write(path: Path, text: str) -> None:
 
 
 def readable_by_others(database: Path) -> list[Path]:
-    """Those of a SQLite database's files that others may read or write."""
+    """Those of a SQLite database's files that its group or anybody may read or write."""
     files = (Path(f"{database}{end}") for end in _BESIDE_A_DATABASE)
     return [one for one in files if one.is_file() and one.stat().st_mode & OTHERS]
 

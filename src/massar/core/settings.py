@@ -275,9 +275,10 @@ def read(
     table: type[T], given: Mapping[str, object], *, environ: Mapping[str, str], called: str = "", inside: str = "",
     own: Mapping[str, object] | None = None, waived: Iterable[str] = (),
 ) -> tuple[T, list[str]]:  # fmt: skip
-    """What was given for a table, with defaults for what can't be used, and one sentence for each mistake. environ:
-    where `env:NAME` is looked up. called: what each sentence begins with, as `[sites.massar]`; inside: what the names
-    of settings begin with in it. own: fields that are no settings. waived: what is not required here."""
+    """What was given for a table, with defaults for what can't be used, and one sentence for each mistake.
+
+    environ: where `env:NAME` is looked up. called: what each sentence begins with, as `[sites.massar]`. inside: the
+    path of an inner table, as `routes.`. own: fields that are no settings. waived: what is not required here."""
     known, mistakes, wrong = settings_of(table), list[str](), set[str]()
     found: dict[str, Any] = {}
     for name, value in given.items():

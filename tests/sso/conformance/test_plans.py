@@ -39,5 +39,8 @@ def test_every_module_of_the_plans_is_played_once():
     plans = [plan.split() for plan in (BASIC, CONFIG, RP_INITIATED_LOGOUT, BACKCHANNEL_LOGOUT)]
     found = [PLAYED.findall(path.read_text("utf-8")) for path in sorted(Path(__file__).parent.glob("test_*.py"))]
     played = [(function or row).replace("_", "-") for names in found for function, row in names]
+    for path in sorted(Path(__file__).parent.glob("test_*.py")):
+        tables = re.findall(r'^(\w+)(?:: .*)? = \{\n    "oidcc-', path.read_text("utf-8"), re.MULTILINE)
+        assert all(re.search(rf"parametrize\(.*\b{table}\b", path.read_text("utf-8")) for table in tables), path
     assert sorted(played) == sorted(name for plan in plans for name in plan)
     assert [len(plan) for plan in plans] == [38, 1, 11, 2]

@@ -92,7 +92,8 @@ class LogoutRequest(SamlMessage):
 
 @dataclass(frozen=True)
 class LogoutResponse(SamlMessage):
-    """The answer to a LogoutRequest. `status`: codes, the outermost first; of one that came, that alone."""
+    """The answer to a LogoutRequest. `status`: codes, the outermost first; of an answer that was
+    received only that one is kept."""
 
     in_response_to: str
     status: tuple[str, ...]

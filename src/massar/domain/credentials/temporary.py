@@ -111,6 +111,8 @@ def share(found: LiveSecret, *, recovery_browser: str, sent_at: datetime) -> int
 
 def fix_expiry(temporary_ids: list[int], expires_at: datetime) -> None:
     """Set their end once, just before the first attempt to hand over."""
+    if not temporary_ids:  # a query that asks nothing is dear to build
+        return
     rows = TemporaryPassword.objects.filter(pk__in=temporary_ids, state=State.ISSUED, expires_at=None)
     rows.update(expires_at=expires_at)
 

@@ -27,7 +27,7 @@ MOVES = {State.CLOSED: {State.OPEN}, State.OPEN: {State.HALF_OPEN}, State.HALF_O
 FAULTS = 5
 OF_ONE = 3  # of them, at most so many from one person, or from one domain where an answer may be about the domain
 FIRST_PAUSE, LONGEST_PAUSE = 5, 300  # seconds
-NO_PAUSE = timedelta(seconds=2 * LONGEST_PAUSE)  # so far ahead only a clock that ran ahead has put an end
+NO_PAUSE = timedelta(seconds=2 * LONGEST_PAUSE)  # an end farther ahead is of a clock that ran ahead: it holds nobody up
 CONFIGURATION_ERROR = "configuration error: "  # begins the reason where the provider refused our account or setting
 FORGOTTEN_AFTER = timedelta(days=1)
 _SHORT = 12  # signs of a tag that tell recipients in a row apart

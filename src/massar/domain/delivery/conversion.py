@@ -1,4 +1,4 @@
-"""Conversion: of the codes sent to phones, how many were typed in. Who pumps numbers for a share of the toll: none.
+"""Conversion: of the codes sent to phones, how many were typed in. Who pumps numbers for the toll types none.
 
 Counted from the outbox itself: codes that prove a contact, handed over to a provider, and either used or older than
 `RIPE`. A stop is not written anywhere. It holds for an hour from the last code, because no more are sent meanwhile;

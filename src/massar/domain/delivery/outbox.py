@@ -1,13 +1,14 @@
 """The outbox: a message stands in the same transaction as what it tells, and leaves under a lease.
 
-    queued --claim, attempt row--> sending --accepted--> handed, or sent where the provider will tell more
-                                      |----temporary refusal, not sent, unsure, lapsed lease--> queued (later)
+    queued --claim, attempt row--> sending --accepted--> submitted; awaiting_receipt where the provider will tell more
+                                      |----temporary refusal, not transmitted, outcome unknown, lapsed lease--> queued
                                       |----permanent refusal, or too many attempts--> failed
-    sent --delivered--> delivered      sent --it will not arrive--> queued (another provider), or failed
-    sent --no word before its end--> handed
+    awaiting_receipt --delivered--> delivered
+                     |----it will not arrive--> queued (another provider), or failed
+                     |----no word before its end--> submitted
     queued, sending --too late--> expired          queued, sending --no longer wanted--> cancelled
 
-Final rows (handed, delivered, failed, expired, cancelled) keep neither body nor destination."""
+Final rows (submitted, delivered, failed, expired, cancelled) keep neither body nor destination."""
 
 import json
 from collections import Counter
@@ -122,10 +123,13 @@ def claim(
     most: int, *, channel: str, now: datetime, besides: Sequence[str] = (), due_by: datetime | None = None
 ) -> list[QueuedMessage]:
     """Up to `most` due messages under one lease, most urgent first, then everybody's first before anybody's second.
-    What can't be opened is failed at once. besides: what messages may be about that stay where they are, unless their
-    time is over. due_by: only what could have been claimed since then, or whose time is over. They are picked in a
-    WITH, which runs once. A SELECT inside IN may run again for each row: each time it skips what is claimed already and
-    finds `most` others."""
+    What can't be opened is failed at once.
+
+    besides: what messages may be about that stay where they are, unless their time is over. due_by: only what could
+    have been claimed since then, or whose time is over.
+
+    Messages are picked in a WITH, which runs once. A SELECT inside IN may run again for each row: each time it skips
+    what is claimed already and finds `most` others."""
     which, params = "channel = %s", [channel]
     if due_by:
         which += " AND (not_before <= %s OR deadline <= %s OR expires_at <= %s)"
@@ -226,7 +230,7 @@ def accept(taken: list[Acceptance], *, now: datetime) -> list[Acceptance]:
     """Settles what providers accepted, in three statements for all. Returns those whose lease was still ours. Attempt,
     segments and cost are kept whoever holds the lease now: it did leave, and is paid for. Once: who does not know
     whether the commit counted settles the same again; and what was reconciled meanwhile has been paid. Segments are
-    kept where a receipt is to come, which names them, or us where the provider gave no name."""
+    kept only where a receipt is to come: it is found by their names, or by our own where the provider gave none."""
     if not taken:
         return []
     references = [v for one in taken for v in (one.message.id, one.message.attempt, (one.references or ("",))[0][:100])]

@@ -80,9 +80,12 @@ def consume(buckets: Iterable[Bucket], *, now: datetime) -> RateLimited | None:
 
 
 def refund(buckets: Iterable[Bucket], *, now: datetime | None = None, reset: Iterable[Bucket] = ()) -> None:
-    """Put the units back (the try was right, or never came about), and fill the buckets of `reset` to the brim. now:
-    when they were taken. A bucket that owed nothing then owes nothing again, whatever a clock says later. One statement
-    locks the rows in the order of `consume`: of two, the second could wait for a `consume` that waits for it."""
+    """Put the units back (the try was right, or never came about), and fill the buckets of `reset` to the brim.
+
+    now: when they were taken. A bucket that owed nothing then owes nothing again, whatever a clock says later.
+
+    One statement locks the rows in the order of `consume`: of two in one transaction, the second could wait for a
+    `consume` that waits for it."""
     filled, returned = [one.key for one in reset], _by_key(buckets)
     keys = filled + [one.key for one in returned]
     if not keys:

@@ -41,7 +41,7 @@ class Contact(models.Model):
     same value on other accounts. bounced_at: when a message came back because the address does not exist. It still
     serves; the person is told. entered_in, proved_in: the sessions in which it was typed and its code was. undone_at:
     when a recovery dropped it, or took its removal back. State moves are in `contacts.MOVES`. Whether a proved contact
-    counts is a matter of time."""
+    counts is a matter of time: see `counts`."""
 
     class Kind(models.TextChoices):
         EMAIL = "email"

@@ -84,6 +84,8 @@ def load(text: str) -> dict[str, Profile]:
     for name, body in tomllib.loads(text)["profiles"].items():
         mode, listed = body["personal"], tuple(body["rules"])
         profiles[name] = Profile(name, body["min_length"], mode == "whole", listed, tuple(body.get("shown", listed)))
+        if "length_max" not in listed:
+            raise ValueError(f"profile {name}: without length_max nothing too long is refused")
         unknown = [*(set(listed) - _BROKEN.keys()), *(set(profiles[name].shown) - set(listed))]
         if unknown or mode not in ("anywhere", "whole"):
             raise ValueError(f"profile {name}: unknown rule or mode {unknown or mode!r}")

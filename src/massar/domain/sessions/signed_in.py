@@ -126,10 +126,11 @@ def of_person(person_id: int, *, now: datetime) -> list[SessionFacts]:
     )
 
 
-def hold(session_id: int) -> bool:
-    """Whether the session has not ended; nobody ends it before this transaction is over."""
-    held = "UPDATE sessions_session SET last_seen_at = last_seen_at WHERE id = %s AND ended_at IS NULL"
-    return sql.execute(held, (session_id,)) == 1
+def hold(session_id: int, person_id: int) -> bool:
+    """Whether that person's session has not ended; nobody ends it before this transaction is over."""
+    theirs = "id = %s AND person_id = %s AND ended_at IS NULL"
+    held = f"UPDATE sessions_session SET last_seen_at = last_seen_at WHERE {theirs}"
+    return sql.execute(held, (session_id, person_id)) == 1
 
 
 def end(session_id: int, person_id: int, *, now: datetime, why: str) -> bool:

@@ -36,10 +36,12 @@ def bdi(value: object) -> Markup:
     return Markup("<bdi>{}</bdi>").format(value)
 
 
-@lru_cache(1000)
+_by_name = lru_cache(1000)(reverse)  # one page asks for some twenty
+
+
 def url(name: str, *args: object, **kwargs: object) -> str:
-    """Return the address of a page by its name. One page asks for some twenty."""
-    return reverse(name, args=args or None, kwargs=kwargs or None)
+    """Return the address of a page by its name. What is in an address, a token say, is kept nowhere."""
+    return reverse(name, args=args or None, kwargs=kwargs or None) if args or kwargs else _by_name(name)
 
 
 def _language() -> str:

@@ -55,7 +55,8 @@ def remember(request: Request, response: HttpResponse) -> HttpResponse:
 
 
 def keep_typed(request: Request, response: HttpResponse, owner: int) -> HttpResponse:
-    """Keep what this request's form brought for its page. owner: id of the person."""
+    """Keep what this request's form brought for its page, encrypted for the person with the id `owner`: on a shared
+    computer the next one gets none of it."""
     typed = {name: request.POST.get(name, "")[:LONGEST] for name in KEPT.get(addresses.name_of(request), ())}
     if any(typed.values()):
         plain, place = json.dumps(typed).encode(), f"draft|{request.path}|{owner}"

@@ -1,7 +1,8 @@
 """Sends a real message through one provider and prints each step, so that an operator sees where it stops.
 
 It goes past the queue, the breakers and the budgets. Nothing about it is kept. A long text shows whether a provider
-cuts what does not fit into one SMS: where it says how many it made, they are compared, else the phone shows it."""
+cuts what does not fit into one SMS: where it says how many it made, they are compared, else the phone shows
+the end."""
 
 import argparse
 import queue

@@ -18,7 +18,6 @@ from massar.core import clock, ids, local_time
 from massar.core.loopback import is_loopback
 from massar.core.saml.messages import LogoutResponse, MessageRefused
 from massar.domain.delivery import api as delivery
-from massar.domain.people import api as people
 from massar.domain.sites import api as sites
 from massar.domain.sites.api import Finding, Site, rules, saml_idp
 from massar.interfaces.commands import providers
@@ -226,8 +225,8 @@ def _subjects(site: Site, file: Path) -> int:
         return 1
     unknown = 0
     for login in logins:
-        if person := people.directory.by_login(login):
-            print(f"{login},{sites.subjects.of(site.slug, person.id)}")
+        if subject := access.subject_of(site, login):
+            print(f"{login},{subject}")
         else:
             print(f"{login}: there is no such account.", file=sys.stderr)
             unknown = 1

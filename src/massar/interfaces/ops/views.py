@@ -30,7 +30,7 @@ def operators_only(view: Callable[[Request], HttpResponse]) -> Callable[..., Htt
 
     @wraps(view)
     def guarded(request: Request, signed_in: SignedIn) -> HttpResponse:
-        if not signed_in.person.operates:
+        if not watch_messages.may_watch(signed_in):
             raise Http404
         return view(request)
 

@@ -49,7 +49,7 @@ def close(request: Request) -> HttpResponse:
     """Back to sign-in; the temporary password opens the change again while it is in time."""
     granted = _granted(request)
     if granted:
-        sessions.changing.end(granted[1].id, now=request.now)
+        journey.close(grant=granted[1], now=request.now)
     response = page.redirect_to("sign_in")
     cookies.CHANGE.drop(response)
     return response

@@ -195,7 +195,7 @@ def _wait_hours(signed_in: SignedIn, contacts: list[edit_profile.KindOfContact],
     missing = [kind.kind for kind in contacts if not (kind.current or kind.waiting)]
     if len(missing) == len(contacts):
         return 0
-    person_id, session_id, wait = signed_in.person.id, signed_in.session.id, settings.MASSAR.contact_wait
-    if missing and not people.contacts.would_wait(person_id, missing[0], session_id=session_id, now=now, wait=wait):
+    person, session_id = signed_in.person, signed_in.session.id
+    if missing and not edit_profile.would_wait(missing[0], person=person, session_id=session_id, now=now):
         return 0
-    return int(wait.total_seconds() // 3600)
+    return int(settings.MASSAR.contact_wait.total_seconds() // 3600)

@@ -9,12 +9,11 @@ from django.utils import translation
 from django.views.decorators.http import require_http_methods, require_POST
 
 from massar.core import text
-from massar.domain.sessions import api as sessions
 from massar.interfaces.base import cookies, form_fields, page, way_back
 from massar.interfaces.base.request import Request
 from massar.interfaces.web.home import cards
 from massar.journeys import outcomes
-from massar.journeys.account import close_sessions
+from massar.journeys.account import change_password, close_sessions
 from massar.journeys.account import sign_in as journey
 from massar.journeys.sso import log_out_of_sites
 
@@ -111,7 +110,7 @@ def sign_out(request: Request) -> HttpResponse:
         close_sessions.sign_out_left_open(cookie=left, browser=request.browser, now=request.now)
     granted = close_sessions.may_change(cookie=cookies.CHANGE.read(request), now=request.now)
     if granted:
-        sessions.changing.end(granted[1].id, now=request.now)
+        change_password.close(grant=granted[1], now=request.now)
     cookies.SESSION.drop(response)
     cookies.CHANGE.drop(response)
     if response["Location"] == reverse("sign_in"):  # the list says so by itself

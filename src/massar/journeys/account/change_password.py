@@ -80,7 +80,7 @@ def by_owner(
         return hashed
     with transaction.atomic():
         people.contacts.lock(person.id)
-        if not sessions.signed_in.hold(session_id):
+        if not sessions.signed_in.hold(session_id, person.id):
             return Gone()
         credentials.passwords.save(person.id, hashed, now=now)
         credentials.temporary.end_all(person.id, now=now, why="changed")
@@ -91,6 +91,11 @@ def by_owner(
             sessions_ended=len(ended) - 1, sites_told=told,  # this one is renewed
         )  # fmt: skip
         return sign_in.open_session(person, how="password", browser=browser, now=now)
+
+
+def close(*, grant: sessions.ChangeFacts, now: datetime) -> None:
+    """Leave («إغلاق»); the same secret opens the change again while it is in time."""
+    sessions.changing.end(grant.id, now=now)
 
 
 def rules() -> list[policy.Rule]:

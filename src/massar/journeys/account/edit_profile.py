@@ -247,6 +247,12 @@ def link_is_live(*, token: str, now: datetime) -> bool:
     return contact is not None and contact.proved and (contact.waits(now) or contact.ends_at is not None)
 
 
+def would_wait(kind: str, *, person: people.PersonFacts, session_id: int, now: datetime) -> bool:
+    """Whether a contact of that kind, entered and proved now, would wait before it counts."""
+    wait = settings.MASSAR.contact_wait
+    return people.contacts.would_wait(person.id, kind, session_id=session_id, now=now, wait=wait)
+
+
 def resend_at(contact: people.Contact, *, now: datetime) -> datetime:
     """Return from when the resend button works: in a minute at most, whatever a clock did."""
     return min(contact.code_sent_at or contact.proposed_at, now) + RESEND_AFTER

@@ -20,9 +20,10 @@ def tell(
     cancel_url: Callable[[str], str] | None = None,
 ) -> None:  # fmt: skip
     """Send one notice to each address of the person, inside the transaction of the event. Who adds and takes back
-    without end causes no SMS without end: past the account's limit the mails alone tell it. besides: a contact left
-    out. dropped: contacts that a recovery has cancelled. cancel_url: makes the address of the page that takes the
-    change back, from the token for it."""
+    without end causes no SMS without end: past the account's limit the mails alone tell it.
+
+    besides: a contact left out. dropped: contacts that a recovery has cancelled. cancel_url: makes the address of the
+    page that takes the change back, from the token for it."""
     values = {
         "event": event,
         "when": now.isoformat(),

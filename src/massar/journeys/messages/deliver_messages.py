@@ -32,15 +32,12 @@ class MessageDelivery(LeasedDelivery):
         """As the provider that most of them would take has it. One is tried where a standing connection has no room
         although nothing is under way: that tells what is wrong."""
         if not self.router.registry.of(channel):
-            return leased_delivery.MOST_AT_ONCE, timedelta(
-                0
-            )  # nothing leaves, but what waits ends at its time, and says why
+            # Nothing leaves, but what waits ends at its time, and says why.
+            return leased_delivery.MOST_AT_ONCE, timedelta(0)
         provider, patience = self.router.first_fit(channel, now), self.router.patience(channel)
         if provider is None and patience:
-            return (
-                leased_delivery.MOST_AT_ONCE,
-                FOR_GOOD,
-            )  # only what is too late: the workers that hold the binds have the rest
+            # Only what is too late: the workers that hold the binds have the rest.
+            return leased_delivery.MOST_AT_ONCE, FOR_GOOD
         if not isinstance(provider, delivery.Pipelined):
             return free, patience
         return max(provider.room(), 0 if under_way[provider.name] else 1), patience
@@ -48,6 +45,10 @@ class MessageDelivery(LeasedDelivery):
     def find_unwanted(self, messages: list[QueuedMessage], now: datetime) -> Mapping[int, str]:
         wanted = credentials.temporary.wanted([x.temporary_id for x in messages if x.temporary_id], now)
         return {x.id: "no longer wanted" for x in messages if x.temporary_id and x.temporary_id not in wanted}
+
+    def fix_expiry(self, messages: list[QueuedMessage], expires_at: datetime) -> None:
+        super().fix_expiry(messages, expires_at)
+        credentials.temporary.fix_expiry([one.temporary_id for one in messages if one.temporary_id], expires_at)
 
     def assign(self, messages: list[QueuedMessage], channel: str, now: datetime, load: Load) -> list[Ready]:
         listed = self.router.registry.of(channel)
@@ -103,7 +104,7 @@ class MessageDelivery(LeasedDelivery):
         return not result.elsewhere or (tried_enough and not self._others_left(answer))
 
     def pause(self, answer: ProviderAnswer, result: delivery.Result) -> timedelta | None:
-        """At once where another provider has not had it; without an answer a receipt may still tell what became."""
+        """At once where another provider has not had it; unanswered, a receipt may still tell what became of it."""
         if self._others_left(answer):
             return outbox.GRACE if isinstance(result, delivery.OutcomeUnknown) else timedelta(0)
         return super().pause(answer, result)

@@ -19,7 +19,6 @@ from django.db import transaction
 
 from massar.core import sql
 from massar.core.audit import api as audit_log
-from massar.domain.credentials import api as credentials
 from massar.domain.delivery import api as delivery
 from massar.domain.delivery.api import QueuedMessage, State, outbox
 
@@ -189,6 +188,10 @@ class LeasedDelivery(ABC):
                 kept.append(message)
         return kept
 
+    def fix_expiry(self, messages: list[QueuedMessage], expires_at: datetime) -> None:
+        """Store the end of messages that had none."""
+        outbox.fix_expiry(messages, expires_at)
+
     def _with_expiry(self, ready: list[Ready], now: datetime) -> list[Ready]:
         """Fix ends that were open: they count from here, so a secret does not age while every provider is shut."""
         ends: dict[datetime, list[QueuedMessage]] = {}
@@ -197,8 +200,7 @@ class LeasedDelivery(ABC):
             ends.setdefault(end, []).append(message)
         fixed: dict[int, QueuedMessage] = {}
         for expires_at, theirs in ends.items():
-            outbox.fix_expiry(theirs, expires_at)
-            credentials.temporary.fix_expiry([one.temporary_id for one in theirs if one.temporary_id], expires_at)
+            self.fix_expiry(theirs, expires_at)
             fixed |= {message.id: replace(message, expires_at=expires_at) for message in theirs}
         return [replace(one, message=fixed.get(one.message.id, one.message)) for one in ready]
 

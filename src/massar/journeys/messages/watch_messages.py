@@ -7,6 +7,7 @@ from django.utils.functional import cached_property
 
 from massar.domain.delivery import api as delivery
 from massar.domain.people import api as people
+from massar.journeys.account.close_sessions import SignedIn
 from massar.journeys.messages import sms_budget
 
 metrics = delivery.metrics
@@ -42,6 +43,11 @@ class Overview(metrics.MetricsSnapshot):
             if facts.state != delivery.breaker.State.CLOSED and name not in named:
                 listed["", name] = metrics.Tally()
         return listed
+
+
+def may_watch(signed_in: SignedIn) -> bool:
+    """Operators only; that their session is young enough was judged when it was resumed."""
+    return signed_in.person.operates
 
 
 def of_person(*, person: people.PersonFacts, now: datetime) -> list[metrics.ToPerson]:

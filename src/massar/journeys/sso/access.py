@@ -75,7 +75,7 @@ def decide(
     """Decide whether the visitor may enter the site, and record a denial. The registry may ask for as much by itself.
 
     max_age: seconds that the sign-in may be old (OIDC Core §3.1.2.1). fresh_since: it must be newer than that
-    (ForceAuthn). no_recent_recovery: the site asks for ACR_NO_RECENT_RECOVERY.
+    (ForceAuthn, the gate's `again`). no_recent_recovery: the site asks for ACR_NO_RECENT_RECOVERY.
     """
     if visitor.signed_in is None:
         return SignInRequired(again=False)
@@ -155,6 +155,12 @@ def claims_of(person: people.PersonFacts, *, names: set[str]) -> dict[str, str]:
         "locale": person.language,
     }
     return {name: value for name, value in known.items() if value and name in names}
+
+
+def subject_of(site: sites.Site, login: str) -> str | None:
+    """The person's subject at that site, before the first visit too; None: nobody has that login."""
+    person = people.directory.by_login(login)
+    return sites.subjects.of(site.slug, person.id) if person else None
 
 
 def issuer() -> str:

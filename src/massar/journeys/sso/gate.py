@@ -44,8 +44,8 @@ def start(
 
 
 def enter(*, site: sites.Site, ticket: str, mark: str, now: datetime) -> tuple[str, str] | None:
-    """Back at the site's host: the ticket becomes the gate cookie, once, in the browser that began (its mark, ''), at
-    that site. Returns the cookie's value and the address that was wanted."""
+    """Back at the site's host: the ticket becomes the gate cookie, once, in the browser that began, at that site.
+    Returns the cookie's value and the address that was wanted. mark: what the browser carries; '' for none."""
     held = token_status.read(ticket)
     if held is None:
         return None

@@ -51,7 +51,7 @@ class RecentLogout:
 
 @dataclass(frozen=True)
 class LogoutStatus:
-    """state: 'waiting', 'confirmed', 'failed', 'open' (only the browser can tell it), 'unreachable' (it takes none)."""
+    """state: 'waiting', 'confirmed', 'failed', 'open' (only the browser can tell it), 'unreachable' (it hears none)."""
 
     site: sites.Site
     state: str

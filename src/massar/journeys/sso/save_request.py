@@ -11,10 +11,12 @@ from massar.journeys.sso.access import Visitor
 
 
 @transaction.atomic
-def save(request: dict[str, str], visitor: Visitor) -> str | None:
+def save(request: dict[str, str], visitor: Visitor, *, as_stranger: bool = False) -> str | None:
     """Save a request; returns the reference for the browser's cookie, or None: anybody can make a row, so strangers
-    share a budget by network. It keeps nobody from signing in."""
-    may_write = _may_write(limits.rate_limits.SAVED_REQUEST_NETWORK, visitor)
+    share a budget by network. It keeps nobody from signing in.
+
+    as_stranger: charge it whoever is signed in; a form of another site made the browser ask."""
+    may_write = _may_write(limits.rate_limits.SAVED_REQUEST_NETWORK, visitor, as_stranger=as_stranger)
     return sites.saved_requests.save(request, now=visitor.now) if may_write else None
 
 
@@ -23,8 +25,9 @@ def may_add_to_replay_cache(visitor: Visitor) -> bool:
     return _may_write(limits.rate_limits.REPLAY_CACHE_NETWORK, visitor)
 
 
-def _may_write(limit: limits.RateLimit, visitor: Visitor) -> bool:
-    return bool(visitor.signed_in) or not limits.consume([limit.bucket(visitor.browser.network)], now=visitor.now)
+def _may_write(limit: limits.RateLimit, visitor: Visitor, *, as_stranger: bool = False) -> bool:
+    known = bool(visitor.signed_in) and not as_stranger
+    return known or not limits.consume([limit.bucket(visitor.browser.network)], now=visitor.now)
 
 
 def extend_for_recovery(ref: str, *, channel: str, now: datetime) -> None:

@@ -34,7 +34,7 @@ def logout(request: Request) -> HttpResponse:
     if len(query) > page.LONGEST_LOCATION:
         saved = {"protocol": PROTOCOL, "query": query}
         usable = journey.read(request.POST, now=request.now) is not None
-        ref = usable and save_request.save(saved, request)
+        ref = usable and save_request.save(saved, request, as_stranger=True)
         if not ref:
             return _problem(request)
         query = urlencode({"ref": ref})

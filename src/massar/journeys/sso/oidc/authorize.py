@@ -68,7 +68,7 @@ def _issue_code(asked: AuthorizationRequest, granted: AccessGranted, visitor: Vi
     # Tokens may outlive the session (OIDC Core §11), but never an operator's. The session is held: what ends all
     # sessions at this moment must find this grant, or the grant must find it ended.
     may_stay = bool(site.offline_life and "offline_access" in asked.scope.split() and not granted.person.operates)
-    offline = may_stay and sessions.signed_in.hold(session.id)
+    offline = may_stay and sessions.signed_in.hold(session.id, session.person_id)
     of_session = min(sites.grants.REFRESH_LIFE, int((session.expires_at - now).total_seconds()))
     life = site.offline_life if offline else max(1, of_session)
     nonce = asked.raw.get("nonce", "")

@@ -36,7 +36,7 @@ def verified(token: str, jwks: Sequence[sites.keys.Jwk], algorithms: Sequence[st
     for jwk in jwks:
         same_key = "kid" not in head or jwk.get("kid", "") in ("", kid)
         if same_key and jwk.get("alg", algorithm) == algorithm and jwk.get("use", "sig") == "sig":
-            with contextlib.suppress(JoseError, ValueError, TypeError, KeyError):
+            with contextlib.suppress(JoseError, ValueError, TypeError, KeyError, RecursionError):
                 jws.deserialize_compact(token, sites.rules.public_key(jwk), algorithms=[algorithm])
                 return body
     return None

@@ -117,7 +117,7 @@ def _enter(enter: AccessGranted, visitor: Visitor, kind: str, contexts: Sequence
     site = enter.site
     with transaction.atomic():
         # Held: what ends the session at this moment finds this visit and tells the site, or the site is not entered.
-        if not sessions.signed_in.hold(enter.session.id):
+        if not sessions.signed_in.hold(enter.session.id, enter.session.person_id):
             return None
         # The kind of name is kept: a LogoutRequest must call the person as the site was told.
         life = int(settings.MASSAR.session_longest.total_seconds())  # the grant ends with its session in any case

@@ -51,7 +51,7 @@ def validate(
     idp: to which entity of the account it came. destination: where it must say that it goes; None where the connection
     itself says so (SOAP). must_be_signed: whatever the registry says. visitor: by whom it came, if anybody may send
     it: their network pays for the ID of what nobody has signed. Such a message could as well come with another ID, so
-    without room for it it is answered all the same.
+    where there is no room the message is answered all the same.
     """
     site = settings.MASSAR.sites.by_entity.get((idp.name, received.issuer))
     if site is None or site.protocol != "saml" or not site.connected:
