@@ -19,6 +19,7 @@ from massar.core import encryption, sql
 from massar.domain.credentials.models import FormerPassword, Password
 
 HISTORY = 5
+NO_FACTORS = "NULL"  # of nobody who asks so, factors matter
 
 
 class Busy(Exception):
@@ -95,34 +96,39 @@ def needs_rehash(phc: str) -> bool:
 
 @dataclass(frozen=True)
 class StoredPassword:
-    """`phc` is the decrypted `$argon2id$` string; a decoy for the unknown, the unset and the forged."""
+    """`phc` is the decrypted `$argon2id$` string; a decoy for the unknown, the unset and the forged. `factors_since`:
+    since when the person's second factors are what they are; None without any."""
 
     phc: str = field(repr=False)
     real: bool = False
     changed_at: datetime | None = None
     devices_since: datetime | None = None
+    factors_since: datetime | None = None
 
 
 class _Row(NamedTuple):
     ciphertext: bytes
     changed_at: datetime
     devices_since: datetime | None
+    factors_since: datetime | None
 
 
-def stored(person_id: int | None) -> StoredPassword:
-    """Read the password in use: the same statement and the same work for known and unknown (person_id None)."""
-    row, cost = _row(person_id), settings.MASSAR.argon2
+def stored(person_id: int | None, *, factors: str = NO_FACTORS) -> StoredPassword:
+    """Read the password in use: the same statement and the same work for known and unknown (person_id None). factors:
+    how their room reads `factors_since` in that statement."""
+    row, cost = _row(person_id, factors), settings.MASSAR.argon2
     decoy, encrypted = _decoy(cost.memory_kib, cost.passes)
     phc = _decrypt(row.ciphertext if row else encrypted, "password", person_id if row else 0)
     if row is None or phc is None:  # an edited row can't be decrypted (ATK-142)
         return StoredPassword(decoy)
-    return StoredPassword(phc, True, row.changed_at, row.devices_since)
+    return StoredPassword(phc, True, row.changed_at, row.devices_since, row.factors_since)
 
 
-def unchanged(person_id: int, seen: StoredPassword) -> bool:
-    """Whether the password that was read earlier is still the one in use. Under the person's lock."""
-    row = _row(person_id)
-    return row is not None and row.changed_at == seen.changed_at
+def unchanged(person_id: int, seen: StoredPassword, *, factors: str = NO_FACTORS) -> bool:
+    """Whether the password that was read earlier, and the factors with it, are still those in use. Under the person's
+    lock."""
+    row = _row(person_id, factors)
+    return row is not None and (row.changed_at, row.factors_since) == (seen.changed_at, seen.factors_since)
 
 
 def recovered_at(person_id: int) -> datetime | None:
@@ -131,9 +137,10 @@ def recovered_at(person_id: int) -> datetime | None:
     return row.devices_since if row else None
 
 
-def _row(person_id: int | None) -> _Row | None:
-    statement = "SELECT ciphertext, changed_at, devices_since FROM credentials_password WHERE person_id = %s"
-    return sql.select_one(_Row, statement, (person_id or 0,))
+def _row(person_id: int | None, factors: str = NO_FACTORS) -> _Row | None:
+    since = factors.format(person="credentials_password.person_id")
+    statement = f"SELECT ciphertext, changed_at, devices_since, {since} AS factors_since FROM credentials_password"
+    return sql.select_one(_Row, f"{statement} WHERE person_id = %s", (person_id or 0,))
 
 
 def is_right(password: str, stored: StoredPassword, *, known: bool) -> bool:

@@ -10,21 +10,23 @@ LIFE = timedelta(minutes=15)
 
 
 class ChangeFacts(NamedTuple):
-    """`current_right`: the temporary password was typed right on the change page already."""
+    """`current_right`: the temporary password was typed right on the change page already. `amr`: what was proved beside
+    it, in words of RFC 8176; '' for nothing."""
 
     id: int
     person_id: int
     temporary_id: int
     claim: str
     current_right: bool
+    amr: str
 
 
-def open_for(person_id: int, *, temporary_id: int, claim: str, now: datetime) -> str:
+def open_for(person_id: int, *, temporary_id: int, claim: str, now: datetime, amr: str = "") -> str:
     """Open one and end all others of the person: the claim moved here. Returns the cookie value."""
     end_all(person_id, now=now)
     cookie = f"{person_id}.{ids.token()}"
     row = ChangeSession(
-        person_id=person_id, temporary_id=temporary_id, claim=claim, opened_at=now, expires_at=now + LIFE
+        person_id=person_id, temporary_id=temporary_id, claim=claim, opened_at=now, expires_at=now + LIFE, amr=amr
     )
     row.cookie_hmac = encryption.data_keys().blind_index("change-session", cookie)
     row.save(force_insert=True)
@@ -38,7 +40,7 @@ def resume(cookie: str, *, now: datetime) -> ChangeFacts | None:
     row = ChangeSession.objects.filter(cookie_hmac__in=found_by, ended_at=None, expires_at__gt=now).first()
     if row is None or str(row.person_id) != cookie.partition(".")[0]:
         return None
-    return ChangeFacts(row.pk, row.person_id, row.temporary_id, row.claim, row.current_right_at is not None)
+    return ChangeFacts(row.pk, row.person_id, row.temporary_id, row.claim, row.current_right_at is not None, row.amr)
 
 
 def current_was_right(session_id: int, *, now: datetime) -> None:

@@ -25,6 +25,16 @@ class SessionFacts(NamedTuple):
     expires_at: datetime
     network: str
     browser: str
+    amr: str
+
+    @property
+    def methods(self) -> list[str]:
+        """What was proved in it, in words of RFC 8176."""
+        return self.amr.split()
+
+    @property
+    def two_factors(self) -> bool:
+        return "mfa" in self.methods
 
     @property
     def proof(self) -> str:
@@ -32,17 +42,19 @@ class SessionFacts(NamedTuple):
         return f"{self.id}@{self.signed_in_at.isoformat()}"
 
 
-_RENEWED = ("cookie_hmac", "how", "signed_in_at", "last_seen_at", "expires_at", "network", "browser")
-_SELECT = """SELECT id, person_id, how, signed_in_at, last_seen_at, expires_at, network, browser FROM sessions_session
-WHERE ended_at IS NULL"""
+_RENEWED = ("cookie_hmac", "how", "signed_in_at", "last_seen_at", "expires_at", "network", "browser", "amr")
+_SELECT = """SELECT id, person_id, how, signed_in_at, last_seen_at, expires_at, network, browser, amr
+FROM sessions_session WHERE ended_at IS NULL"""
 # For a statement in which sessions are joined: what a session granted has its own end, so being idle does not count.
 TABLE, NOT_ENDED = "sessions_session s", "s.ended_at IS NULL"
 
 
-def open_for(person_id: int, *, how: str, browser: Browser, now: datetime) -> tuple[int, str, list[int]]:
+def open_for(
+    person_id: int, *, how: str, browser: Browser, now: datetime, amr: str = "pwd"
+) -> tuple[int, str, list[int]]:
     """Open a session: (id, cookie value, ids of older ones that gave way, whose sites are to be told). The secret is
     256 bits and only its HMAC is stored."""
-    cookie, values = _cookie_and_values(person_id, how, browser, now)
+    cookie, values = _cookie_and_values(person_id, how, amr, browser, now)
     [(session_id, others)] = sql.rows(
         f"INSERT INTO sessions_session ({', '.join(_RENEWED)}, person_id, ended_why) "
         f"VALUES ({sql.placeholders(len(values) + 1)}, '') RETURNING id, "
@@ -60,12 +72,12 @@ def open_for(person_id: int, *, how: str, browser: Browser, now: datetime) -> tu
     return session_id, cookie, [gave_way for (gave_way,) in ended]
 
 
-def renew(earlier: SessionFacts, *, how: str, browser: Browser, now: datetime) -> str | None:
+def renew(earlier: SessionFacts, *, how: str, browser: Browser, now: datetime, amr: str = "pwd") -> str | None:
     """Renew the session in which its person signed in anew: the new cookie value, or None if it has ended. The earlier
     cookie opens nothing from now on (ASVS 7.2.4). The id stays, so what sites were given in this session stays too. A
     later sign-in is never told as the earlier one, whatever the clocks of two machines say."""
     at = max(now, earlier.signed_in_at + timedelta(microseconds=1))
-    cookie, values = _cookie_and_values(earlier.person_id, how, browser, at)
+    cookie, values = _cookie_and_values(earlier.person_id, how, amr, browser, at)
     found = sql.execute(
         f"UPDATE sessions_session SET {', '.join(f'{name} = %s' for name in _RENEWED)} "
         "WHERE id = %s AND person_id = %s AND ended_at IS NULL",
@@ -74,11 +86,11 @@ def renew(earlier: SessionFacts, *, how: str, browser: Browser, now: datetime) -
     return cookie if found else None
 
 
-def _cookie_and_values(person_id: int, how: str, browser: Browser, now: datetime) -> tuple[str, list[object]]:
+def _cookie_and_values(person_id: int, how: str, amr: str, browser: Browser, now: datetime) -> tuple[str, list[object]]:
     """A new cookie, and what a sign-in writes into the columns of _RENEWED."""
     cookie, ends_at = f"{person_id}.{ids.token()}", now + settings.MASSAR.session_longest
     cookie_hmac = encryption.data_keys().blind_index("session", cookie)
-    return cookie, [cookie_hmac, how, sql.at(now), sql.at(now), sql.at(ends_at), browser.network, browser.label]
+    return cookie, [cookie_hmac, how, sql.at(now), sql.at(now), sql.at(ends_at), browser.network, browser.label, amr]
 
 
 def resume(cookie: str, *, now: datetime) -> SessionFacts | None:

@@ -1,0 +1,70 @@
+"""What a person proves besides the password: apps that show codes, passkeys, printed backup codes."""
+
+from django.db import models
+
+
+class Factor(models.Model):
+    """One second factor. State moves: `held.MOVES`; `moved_at` is the moment of the last one.
+
+    The columns below `used_at` are an app's (RFC 6238): `secret_ciphertext` holds its key, bound to this row, and is
+    wiped when the factor is removed; `last_step` is the time step of the last code that was accepted. What a passkey
+    has beside stands in a table of its own."""
+
+    class Kind(models.TextChoices):
+        APP = "app"
+        PASSKEY = "passkey"
+
+    class State(models.TextChoices):
+        ENROLLED = "enrolled"
+        ACTIVE = "active"
+        REMOVED = "removed"
+
+    person = models.ForeignKey("people.Person", on_delete=models.CASCADE, related_name="+")
+    kind = models.CharField(max_length=8, choices=Kind)
+    state = models.CharField(max_length=8, default=State.ENROLLED)
+    uid = models.CharField(max_length=22)
+    name = models.CharField(max_length=60, blank=True)
+    enrolled_at = models.DateTimeField()
+    moved_at = models.DateTimeField()
+    used_at = models.DateTimeField(null=True)
+    secret_ciphertext = models.BinaryField(null=True)
+    last_step = models.BigIntegerField(default=0)
+
+    class Meta:
+        indexes = [models.Index(fields=["person", "state"], name="factors_of")]
+
+
+class BackupCode(models.Model):
+    """One printed code: good once, in place of a factor that is not at hand. Only its keyed HMAC, over the account too,
+    is stored. A new set deletes the old one."""
+
+    person = models.ForeignKey("people.Person", on_delete=models.CASCADE, related_name="+")
+    code_hmac = models.CharField(max_length=64)
+    made_at = models.DateTimeField()
+    used_at = models.DateTimeField(null=True)
+
+
+class Loss(models.Model):
+    """All factors are lost, says somebody who knows the password. State moves: `losses.MOVES`.
+
+    It begins with a code that is sent to a proved contact (`contact_id`) and ends in the removal of every factor, not
+    before `ends_at`."""
+
+    class State(models.TextChoices):
+        PROVING = "proving"
+        WAITING = "waiting"
+        CANCELLED = "cancelled"
+        DONE = "done"
+
+    person = models.ForeignKey("people.Person", on_delete=models.CASCADE, related_name="+")
+    state = models.CharField(max_length=10, default=State.PROVING)
+    asked_at = models.DateTimeField()
+    contact_id = models.BigIntegerField()
+    code_hmac = models.CharField(max_length=64)
+    code_expires_at = models.DateTimeField()
+    code_tries = models.PositiveSmallIntegerField(default=0)
+    ends_at = models.DateTimeField(null=True)
+    closed_at = models.DateTimeField(null=True)
+
+    class Meta:
+        indexes = [models.Index(fields=["person", "state"], name="factors_losses_of")]
