@@ -200,7 +200,7 @@ def test_choosing_a_new_password(clock):
 
 def test_signing_in_with_the_password_in_use(clock):
     """Reserved before it is verified, so a death may cost one try of twenty; never more, and never the way in."""
-    account = limits.rate_limits.SIGN_IN_ACCOUNT.bucket("person", cast.facts(JAMAL).id)
+    account = limits.rate_limits.SIGN_IN_ACCOUNT.bucket("jamal.jalal")
     browsers = (replace(HERE, recovery_browser=ids.token()) for _ in itertools.count())
 
     def prepare():

@@ -85,7 +85,7 @@ def test_atk_006_a_spent_limit_says_the_same_to_right_and_wrong(cast):
 
 def test_atk_009_a_try_is_paid_for_before_it_is_judged(cast, monkeypatch, clock):
     """What is reserved stands in the table while the hash runs (the race itself is in the tests of races)."""
-    account = limits.rate_limits.SIGN_IN_ACCOUNT.bucket("person", facts(JAMAL).id)
+    account = limits.rate_limits.SIGN_IN_ACCOUNT.bucket("jamal.jalal")
     seen = []
 
     def judge(password, stored, *, known):

@@ -7,7 +7,9 @@ changes nothing for the owner.
 
 from __future__ import annotations
 
+import itertools
 import re
+from collections import Counter
 from datetime import timedelta
 
 import pytest
@@ -15,13 +17,17 @@ from django.db import connection, transaction
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
+from massar.core.browser import Browser
 from massar.domain.credentials import api as credentials
 from massar.domain.credentials.models import FormerPassword, Password, TemporaryPassword
 from massar.domain.delivery import api as delivery
 from massar.domain.delivery.models import Message
+from massar.domain.limits import api as limits
 from massar.domain.people import api as people
 from massar.domain.people.models import Contact, Person
 from massar.domain.sessions.models import Session
+from massar.journeys.account import sign_in
+from massar.journeys.outcomes import Done, TooManyAttempts, WrongSecret
 from massar.journeys.people import import_people
 from massar.journeys.people.import_people import NewPerson
 from massar.providers import registry
@@ -245,17 +251,43 @@ def test_atk_022_a_spent_budget_tells_nobody_who_has_an_account(many, monkeypatc
 
 
 @pytest.mark.django_db
-def test_the_short_name_of_an_unknown_shares_a_budget_like_that_of_a_known(many):
-    """Twenty tries on whole addresses, then the short name: a known one waits, so about half of the unknown do too."""
-    waits = []
-    for number in range(16):
-        whole = f"nobody.{number}@{('taalim.ma', 'men.gov.ma')[number % 2]}"
-        assert [_try(whole) for _ in range(20)] == [422] * 20
-        waits.append(_try(f"nobody.{number}") == 429)
-    assert 1 <= sum(waits) <= 15, waits
-    for _ in range(20):
-        _try(YOUSSEF.login)
-    assert _try("youssef.benali") == 429
+def test_atk_022_no_name_is_told_from_another_by_what_shares_its_budget(cast, clock, monkeypatch):
+    """Every sequence of four tries at name, name@domain1, name@domain2 while a budget holds two, each on names of its
+    own: nobody's, of the one domain, of the other, of both, disabled. Each sequence is answered in one way."""
+    rates = limits.rate_limits
+    monkeypatch.setattr(rates, "SIGN_IN_ACCOUNT", rates.SIGN_IN_ACCOUNT._replace(burst=2))
+    monkeypatch.setattr(credentials.passwords, "verify", lambda *_, **__: False)
+    kinds = {"nobody": (), "one": ("taalim.ma",), "other": ("men.gov.ma",), "both": ("taalim.ma", "men.gov.ma")}
+    seen = Counter()
+    for number, sequence in enumerate(itertools.product(("", "@taalim.ma", "@men.gov.ma"), repeat=4)):
+        answers = set()
+        for kind, domains in {**kinds, "disabled": kinds["one"]}.items():
+            name = f"{kind}.{number}"
+            for domain in domains:
+                person = people.directory.create(login=f"{name}@{domain}", now=clock())
+                if kind == "disabled":
+                    people.directory.disable(person)
+            answers.add(tuple(str(_refused(f"{name}{form}", clock)) for form in sequence))
+        seen[len(answers)] += 1
+    assert seen == {1: 81}, "so many sequences had one answer, two, …"
+
+
+def _refused(name: str, clock) -> TooManyAttempts | WrongSecret:
+    return sign_in.enter(typed_login=name, password="Nothing?like-it-19", browser=Browser(), now=clock())
+
+
+@pytest.mark.django_db
+def test_a_namesakes_success_does_not_end_the_count_of_tries_at_the_other(cast, clock):
+    """His own account in the other domain must give nobody a hundred more tries at hers."""
+    name = YOUSSEF.login.partition("@")[0]
+    namesake = NewPerson(login=f"{name}@taalim.ma", password="Girafe&7194-sable")
+    assert import_people.add(namesake, now=clock()) == Done()
+    count = limits.rate_limits.SIGN_IN_CONSECUTIVE.bucket(name)
+    for _ in range(3):
+        _refused(YOUSSEF.login, clock)
+    assert home(namesake).signed_in and limits.remaining(count, now=clock()) == 97
+    sign_in.fill_limits(facts(namesake))
+    assert limits.remaining(count, now=clock()) == 97
 
 
 def _try(user: str) -> int:

@@ -155,8 +155,7 @@ def test_takes_and_returns_of_the_same_budgets_never_stand_in_each_others_way(cl
 def test_at_the_last_try_one_password_is_evaluated(people, clock, monkeypatch):
     """200 parallel wrong sign-ins with one try left: one Argon2id is spent on the account, 199 are told to wait."""
     rate_limits = limits.rate_limits
-    facts = cast.facts(YOUSSEF)
-    spent = rate_limits.SIGN_IN_ACCOUNT.bucket("person", facts.id, units=rate_limits.SIGN_IN_ACCOUNT.burst - 1)
+    spent = rate_limits.SIGN_IN_ACCOUNT.bucket("youssef.benali", units=rate_limits.SIGN_IN_ACCOUNT.burst - 1)
     assert limits.consume([spent], now=clock()) is None
     evaluated, fits = [], credentials.passwords.verify
     monkeypatch.setattr(credentials.passwords, "verify", lambda *a, **k: evaluated.append(a) or fits(*a, **k))

@@ -8,8 +8,7 @@ MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
 
 # Sign-in and every other place where a password is asked.
 SIGN_IN_DEVICE = RateLimit("sign-in-device", 10, timedelta(seconds=90))  # a known device: apart from all others
-SIGN_IN_TYPED = RateLimit("sign-in-typed", 20, 6 * MINUTE)  # unknown devices: what was typed …
-SIGN_IN_ACCOUNT = RateLimit("sign-in-account", 20, 6 * MINUTE)  # … and the account it leads to
+SIGN_IN_ACCOUNT = RateLimit("sign-in-account", 20, 6 * MINUTE)  # unknown devices: the name, in every domain of ours
 # NIST SP 800-63B-4 §3.2.2: 100 failures in a row; reset by a success, and one more a day. (A row that never came
 # back could never be swept: whoever types a million invented names would fill the table for good.)
 SIGN_IN_CONSECUTIVE = RateLimit("sign-in-consecutive", 100, DAY)

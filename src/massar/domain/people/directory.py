@@ -63,6 +63,12 @@ def by_id(person_id: int) -> PersonFacts | None:
     return sql.select_one(PersonFacts, f"SELECT {COLUMNS} FROM {TABLE} {WITH_SCHOOL} WHERE p.id = %s", (person_id,))
 
 
+def has_namesake(person: PersonFacts) -> bool:
+    """Whether somebody else has the same name in another domain."""
+    statement = "SELECT 1 FROM people_person WHERE local = %s AND id <> %s LIMIT 1"
+    return bool(sql.rows(statement, (person.login.partition("@")[0], person.id)))
+
+
 def set_language(person_id: int, language: str) -> None:
     """Keep the language a person chose; messages follow it."""
     statement = "UPDATE people_person SET language = %s WHERE id = %s AND language <> %s"

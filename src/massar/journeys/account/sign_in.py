@@ -11,7 +11,7 @@ from typing import NamedTuple
 from django.conf import settings
 from django.db import transaction
 
-from massar.core import encryption, text
+from massar.core import text
 from massar.core.audit import api as audit_log
 from massar.core.browser import Browser
 from massar.domain.credentials import api as credentials
@@ -76,7 +76,7 @@ def _enter_with_password(
         if not credentials.passwords.unchanged(person.id, attempt.stored):  # another was saved while this was verified
             attempt.record_refusal("wrong")
             return outcomes.WrongSecret()
-        _refund(verified, attempt.now)
+        _refund(verified, person, attempt.now)
         credentials.temporary.end_those_of_browser(person.id, attempt.browser.recovery_browser, now=attempt.now)
         return open_session(person, how="password", browser=attempt.browser, now=attempt.now, earlier=earlier)
 
@@ -98,7 +98,7 @@ def _verify(attempt: _Attempt, password: str, *, signed_in: bool = False) -> _Ve
     buckets = [limits.rate_limits.SIGN_IN_DEVICE.bucket(device.person_id, device.nonce)] if device else []
     refused = limits.consume(buckets, now=now) if buckets else None
     if refused or not buckets:
-        buckets = _shared_limits(attempt.login, person)
+        buckets = _shared_limits(attempt.login)
         refused = limits.consume(buckets, now=now)
     if refused:
         return TooManyAttempts(refused.until)
@@ -111,29 +111,28 @@ def _verify(attempt: _Attempt, password: str, *, signed_in: bool = False) -> _Ve
         return Overloaded()
 
 
-def _shared_limits(typed: str, person: people.PersonFacts | None) -> list[limits.Bucket]:
-    """Return what tries of strangers are charged to: what was typed and the account, also one that does not exist. An
-    unknown name without its domain shares the limits of one address, as a known one does. Which of the domains that is
-    follows from a blind index: to guessers a name that exists behaves no differently."""
-    whole, domains = typed, settings.MASSAR.institution_domains
-    if typed and "@" not in typed and domains:
-        drawn = int(encryption.data_keys().blind_index("nobody-domain", typed), 16)
-        whole = f"{typed}@{domains[drawn % len(domains)]}"
-    owner, rates = ("person", person.id) if person else ("nobody", whole), limits.rate_limits
-    by_owner = [rate.bucket(*owner) for rate in (rates.SIGN_IN_ACCOUNT, rates.SIGN_IN_CONSECUTIVE)]
-    return [rates.SIGN_IN_TYPED.bucket(typed), *by_owner]
+def _shared_limits(typed: str) -> list[limits.Bucket]:
+    """Return what tries of strangers are charged to: the name before the domain, whether anybody has it or not, typed
+    with one of the institution's domains or without. So nothing shows in what shares a limit with what (ADR 54)."""
+    name, _, domain = typed.partition("@")
+    owner, rates = typed if domain and domain not in settings.MASSAR.institution_domains else name, limits.rate_limits
+    return [rates.SIGN_IN_ACCOUNT.bucket(owner), rates.SIGN_IN_CONSECUTIVE.bucket(owner)]
 
 
-def _refund(verified: _Verified, now: datetime) -> None:
-    """Put back what was consumed, for the owner was here; the count of consecutive failures starts anew."""
+def _refund(verified: _Verified, person: people.PersonFacts, now: datetime) -> None:
+    """Put back what was consumed, for the owner was here; the count of consecutive failures starts anew. Not where
+    another person has the same name in another domain: nobody's success may end the count of tries at somebody else."""
     consecutive = [one for one in verified.buckets if one.limit is limits.rate_limits.SIGN_IN_CONSECUTIVE]
+    if consecutive and people.directory.has_namesake(person):
+        consecutive = []
     limits.refund([one for one in verified.buckets if one not in consecutive], reset=consecutive, now=now)
 
 
 def fill_limits(person: people.PersonFacts) -> None:
-    """Give the account all its tries after a recovery: who proved to be the owner is not kept waiting."""
-    short = limits.rate_limits.SIGN_IN_TYPED.bucket(person.login.partition("@")[0])
-    limits.refund([], reset=[*_shared_limits(person.login, person), short])
+    """Give the account all its tries after a recovery: who proved to be the owner is not kept waiting. Not those that
+    it shares with a namesake, as above; there the browser that has just recovered is a known one."""
+    if not people.directory.has_namesake(person):
+        limits.refund([], reset=_shared_limits(person.login))
 
 
 def open_session(
@@ -195,5 +194,5 @@ def prove_again(
     if not verified.right:
         audit_log.record_event("proof_refused", now=now, person_id=person.id, browser=browser)
         return outcomes.Problems({field: [outcomes.Problem("password_wrong")]})
-    _refund(verified, now)
+    _refund(verified, person, now)
     return None
