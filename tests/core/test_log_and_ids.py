@@ -37,6 +37,14 @@ def test_a_trace_has_no_values():
     assert "typed by somebody" not in line and json.loads(line)["trace"][-1] == "ValueError"
 
 
+def test_no_library_writes_which_passkey_was_used(monkeypatch):
+    monkeypatch.setattr(logging.root, "handlers", [])
+    monkeypatch.setattr(logging.root, "level", logging.root.level)
+    log.set_up()
+    told = logging.getLogger("fido2.server")
+    assert not told.isEnabledFor(logging.INFO) and told.isEnabledFor(logging.WARNING)
+
+
 def test_half_a_line_is_none_yet(tmp_path):
     file = tmp_path / "log"
     assert entries(file) == []

@@ -35,3 +35,4 @@ def set_up(level: int = logging.INFO) -> None:
     logging.root.setLevel(level)
     logging.getLogger("django.request").setLevel(logging.ERROR)  # a 404 is no news
     logging.getLogger("django.security").setLevel(logging.WARNING)
+    logging.getLogger("fido2").setLevel(logging.WARNING)  # it would write the id of every passkey that is used

@@ -34,6 +34,18 @@ class Factor(models.Model):
         indexes = [models.Index(fields=["person", "state"], name="factors_of")]
 
 
+class Passkey(models.Model):
+    """What a passkey has beside (`passkeys`). `credential_hmac` finds it by its id; the row of a removed one stays, so
+    that what made it can't make it again. `challenged_at`: when the challenge was made (µs since 1970) that was signed
+    last. `sign_count`: the authenticator's counter, 0 where it keeps none."""
+
+    factor = models.OneToOneField(Factor, on_delete=models.CASCADE, primary_key=True, related_name="+")
+    credential_hmac = models.CharField(max_length=64, unique=True)
+    sign_count = models.BigIntegerField()
+    backed_up = models.BooleanField()
+    challenged_at = models.BigIntegerField(default=0)
+
+
 class BackupCode(models.Model):
     """One printed code: good once, in place of a factor that is not at hand. Only its keyed HMAC, over the account too,
     is stored. A new set deletes the old one."""
