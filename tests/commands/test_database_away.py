@@ -5,6 +5,7 @@ The server is this module's own, so that nobody else meets its restarts.
 
 import contextlib
 import http.client
+import json
 import os
 import re
 import stat
@@ -19,6 +20,7 @@ from urllib.parse import urlsplit
 
 import psycopg
 import pytest
+import trustme
 
 from tests.support import postgres, programs
 from tests.support.installation import Installation, running
@@ -45,6 +47,7 @@ class Product:
     installed: Installation
     port: int
     log: Path
+    authority: trustme.CA  # of its certificate, whose name is verified
 
     def ask(self, path: str, headers: dict[str, str] | None = None, form: str | None = None) -> Answer:
         begun = time.monotonic()
@@ -77,10 +80,12 @@ def product(tmp_path_factory) -> Iterator[Product]:
         pytest.fail(programs.POSTGRES.sentence) if os.environ.get("CI") else pytest.skip(programs.POSTGRES.sentence)
     folder, port = tmp_path_factory.mktemp("away"), postgres.free_port()
     with contextlib.ExitStack() as stack:
-        server = stack.enter_context(postgres.server_to_restart(found))
+        server, ca = stack.enter_context(postgres.server_to_restart(found)), trustme.CA()
+        ca.cert_pem.write_to_path(folder / "ca.pem")
+        server.serve_tls(ca.issue_cert("127.0.0.1"))
         installed = Installation(folder)
         installed.environ |= {
-            "MASSAR_DATABASE_URL": server.address,
+            "MASSAR_DATABASE_URL": f"{server.address}?sslmode=verify-full&sslrootcert={folder}/ca.pem",
             "MASSAR_PUBLIC_URL": f"http://localhost:{port}",
             "MASSAR_METRICS_TOKEN": TOKEN,
         }
@@ -90,7 +95,7 @@ def product(tmp_path_factory) -> Iterator[Product]:
         told = {"folder": folder, "environ": installed.environ, "stdout": file, "stderr": file}
         for words in (("serve", "--port", str(port), "--processes", "1"), ("worker",)):
             stack.enter_context(running(*words, **told))
-        product = Product(server, installed, port, log)
+        product = Product(server, installed, port, log, ca)
         _until(lambda: product.ask("/healthz").status == 200)
         yield product
 
@@ -180,6 +185,28 @@ def test_all_parts_are_back_within_five_seconds(product):
     log = product.log.read_text()  # when it went and came, and no line for each connection
     assert "can't be reached" in log and "answers again" in log
     assert "psycopg.pool" not in log and '"level": "info", "where": "psycopg' not in log
+
+
+def test_a_refused_tls_name_is_told_in_the_databases_own_words(product):
+    """A certificate for another name: the page is 503, the logs of web server and worker say why, without the password,
+    and so does a command."""
+    begun, refused = product.log.stat().st_size, "alarm database-trouble begins (refused"
+    why = 'server certificate for "db.example.ma" does not match host name "127.0.0.1"'
+    password = urlsplit(product.database.address).password
+    product.database.serve_tls(product.authority.issue_cert("db.example.ma"))
+    try:
+        _until(lambda: product.ask("/readyz").status == 503)
+        _until(lambda: product.log.read_text()[begun:].count(refused) == 2)  # the worker too
+        assert product.ask("/readyz").text == "the database refuses us\n"
+        assert product.ask("/healthz").text == "serving; the database refuses us, see the log\n"
+        checked = product.installed.massar("check")
+        assert why in checked.stdout and password not in checked.stdout + checked.stderr
+    finally:
+        product.database.serve_tls(product.authority.issue_cert("127.0.0.1"))
+        back = product.is_back()
+    said = product.log.read_text()
+    assert said.count(json.dumps(why)[1:-1]) >= 2 and password not in said
+    assert back < BACK + SLOW_MACHINE and product.ask("/healthz").text == "ok\n"
 
 
 OF_THE_WORKER = "SELECT count(*) FROM pg_stat_activity WHERE query LIKE '%LISTEN massar_delivery%'"

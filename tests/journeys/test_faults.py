@@ -1,17 +1,22 @@
 """When something breaks: a page that says what to do, an id that stands in the log, and nothing of what was typed."""
 
+import contextlib
 import dataclasses
+import itertools
+import json
 import logging
 import sqlite3
 import threading
+from collections.abc import Iterator
 
 import psycopg
+import psycopg_pool
 import pytest
 from django.db import connection, transaction, utils
 from django.http import HttpResponse
 from django.test import Client
 
-from massar.core import log, sql
+from massar.core import database_trouble, log, sql
 from massar.domain.delivery import notifier
 from massar.interfaces.base import outage, page
 from massar.journeys.account import sign_in
@@ -92,6 +97,108 @@ def test_life_is_apart_from_readiness(away):
     assert away.get("/healthz").status_code == 200
     assert away.get("/readyz").status_code == 503
     assert away.post("/sign-in/", TYPED).status_code == 503
+
+
+@pytest.fixture
+def well(db):
+    """No trouble stands from another test, and none is left."""
+    database_trouble.end()
+    yield Client(raise_request_exception=False)
+    database_trouble.end()
+
+
+@contextlib.contextmanager
+def full() -> Iterator[str]:
+    """A database without room for one more page: SQLite's own fault; PostgreSQL's as it words it, by a trigger."""
+    if connection.vendor == "sqlite":
+        [(usual,)], [(pages,)] = sql.rows("PRAGMA max_page_count"), sql.rows("PRAGMA page_count")
+        sql.rows(f"PRAGMA max_page_count = {pages}")
+        for length in (60, 3):  # what is free in the pages that are there
+            with contextlib.suppress(utils.Error):
+                for number in itertools.count():
+                    row = (f"{number:0{length}}", 0, 0, 0)
+                    sql.execute("INSERT INTO limits_bucketstate (key, tat, cost, room) VALUES (%s, %s, %s, %s)", row)
+        yield "database or disk is full"
+        sql.rows(f"PRAGMA max_page_count = {usual}")
+        return
+    words = 'could not extend file "base/5/16384": No space left on device'
+    raised = f"BEGIN RAISE EXCEPTION '{words}' USING ERRCODE = '53100'; END"
+    sql.execute(f"CREATE FUNCTION no_room() RETURNS trigger LANGUAGE plpgsql AS $$ {raised} $$")
+    sql.execute("CREATE TRIGGER no_room BEFORE INSERT ON limits_bucketstate EXECUTE FUNCTION no_room()")
+    yield words
+    sql.execute("DROP FUNCTION no_room CASCADE")
+
+
+@contextlib.contextmanager
+def read_only() -> Iterator[str]:
+    of_sqlite = connection.vendor == "sqlite"
+    setting = "PRAGMA query_only" if of_sqlite else "SET default_transaction_read_only"
+    sql.execute(f"{setting} = ON")
+    yield "attempt to write a readonly database" if of_sqlite else "cannot execute INSERT in a read-only transaction"
+    sql.execute(f"{setting} = OFF")
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize(("kind", "happens"), [("full", full), ("read-only", read_only)])
+def test_operators_see_why_nobody_can_sign_in(well, caplog, settings, kind, happens):
+    settings.MASSAR = dataclasses.replace(settings.MASSAR, metrics_token="t" * 24)
+    caplog.set_level(logging.INFO)
+    with happens() as words:
+        answers = {well.post("/sign-in/", TYPED).status_code for _ in range(3)}
+        assert answers == {503}
+    [line] = [record.getMessage() for record in caplog.records if record.name == "massar.database"]
+    assert line.startswith(f"alarm database-trouble begins ({kind}: {words}"), "once, in the database's own words"
+    assert well.get("/healthz").content.decode() == f"serving; the database is {kind}, see the log\n"
+    alarm = 'massar_alarm{name="database-trouble"} 1.0'
+    assert alarm in well.get("/metrics", headers={"authorization": f"Bearer {'t' * 24}"}).content.decode()
+    ready = well.get("/readyz")  # the SQLite file and this connection to PostgreSQL can be written again
+    assert ready.status_code == (503 if kind == "full" else 200)
+    if kind == "read-only":
+        assert well.get("/healthz").content == b"ok\n" and "is over" in caplog.text
+
+
+def test_a_trouble_is_said_once_a_minute_with_how_often_it_was_met(well, caplog, monkeypatch):
+    now = [0.0]
+    monkeypatch.setattr(database_trouble, "monotonic", lambda: now[0])
+    for now[0] in (1000.0, 1001.0, 1059.0, 1061.0, 1062.0, 1121.5):
+        database_trouble.meet(database_trouble.Trouble("full", "no room"))
+    said = [record.getMessage().partition(":")[0] for record in caplog.records]
+    again = "the database is still full, met {} times in a minute"
+    assert said == ["alarm database-trouble begins (full", again.format(3), again.format(2)]
+    now[0] += database_trouble.LASTS + 1
+    assert database_trouble.standing() is None and well.get("/healthz").content == b"ok\n"
+
+
+REFUSED = (
+    'connection failed: connection to server at "192.0.2.7", port 5432 failed: server certificate for "db.example.ma" '
+    'does not match host name "192.0.2.7"'
+)
+
+
+@pytest.mark.parametrize(("words", "kind"), [
+    (REFUSED, "refused"),
+    ('connection failed: FATAL:  password authentication failed for user "massar"', "refused"),
+    ("connection failed: FATAL:  the database system is starting up", "unreachable"),
+    ("connection failed: Connection refused\n\tIs the server running on that host?", "unreachable"),
+])  # fmt: skip
+def test_a_pool_that_waited_says_why_without_the_password(words, kind):
+    database_trouble.note_refusal(psycopg.OperationalError(f"{words} s3cret-pass\n"), ["s3cret-pass"])
+    waited = utils.OperationalError("couldn't get a connection after 0.70 sec")
+    waited.__cause__ = psycopg_pool.PoolTimeout("…")
+    assert database_trouble.judge(waited) == (kind, " ".join(f"{words} …".split()))
+
+
+@pytest.mark.parametrize("body", ["a=" + "b" * 65_000 + "c" * 1000, "&".join(f"a{n}=1" for n in range(80))])
+def test_what_strangers_send_is_no_error(db, caplog, body):
+    """What is too long is 413, in words; the log has a line of information, without a trace."""
+    caplog.handler.setFormatter(log.JsonLines())
+    caplog.handler.addFilter(log.lower_what_strangers_cause)
+    with caplog.at_level(logging.INFO):
+        answer = Client().post("/sign-in/", body, content_type="application/x-www-form-urlencoded")
+    caplog.handler.removeFilter(log.lower_what_strangers_cause)
+    assert answer.status_code == (413 if len(body) > 65_536 else 400) and answer.content.startswith(b"<!doctype html>")
+    said = [json.loads(line.partition("{")[1] + line.partition("{")[2]) for line in caplog.text.splitlines()]
+    assert said and {one["level"] for one in said} == {"info"} and not any("trace" in one for one in said)
 
 
 def test_a_metric_reader_is_told_too(away, settings):

@@ -13,6 +13,8 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import trustme
+
 USER = "massar"
 START_SECONDS = 60
 STOP_SECONDS = 20
@@ -107,6 +109,18 @@ class Server:
         finally:
             for one in all_of_it:
                 os.kill(one, signal.SIGCONT)
+
+    def serve_tls(self, certificate: trustme.LeafCert) -> None:
+        """Start it again with this certificate. Whoever asks for no TLS is answered without."""
+        pem = self._folder / "server.pem"
+        certificate.private_key_and_cert_chain_pem.write_to_path(pem)
+        pem.chmod(0o600)
+        if "user" in self._how:
+            os.chown(pem, self._how["user"], self._how["group"])
+        for setting in ("ssl=on", f"ssl_cert_file={pem}", f"ssl_key_file={pem}"):
+            if setting not in self._options:
+                self._options += ["-c", setting]
+        self.restart()
 
     def restart(self) -> None:
         self.stop()

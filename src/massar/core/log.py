@@ -28,9 +28,19 @@ class JsonLines(logging.Formatter):
         return json.dumps(line, ensure_ascii=True)
 
 
+def lower_what_strangers_cause(record: logging.LogRecord) -> bool:
+    """A body that is too big, a form with too many fields or a foreign host is no fault of ours: Django's error with a
+    trace becomes a line of information. Forms that were refused are told by `errors.csrf_failure` already."""
+    if not record.name.startswith("django.security"):
+        return True
+    record.levelno, record.levelname, record.exc_info = logging.INFO, "INFO", None
+    return record.name != "django.security.csrf" and logging.root.isEnabledFor(logging.INFO)
+
+
 def set_up(level: int = logging.INFO) -> None:
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonLines())
+    handler.addFilter(lower_what_strangers_cause)
     logging.root.handlers[:] = [handler]
     logging.root.setLevel(level)
     logging.getLogger("django.request").setLevel(logging.ERROR)  # a 404 is no news

@@ -1,21 +1,26 @@
 """Statements in plain SQL that run on SQLite and PostgreSQL alike."""
 
+import os
+import shutil
 import sqlite3
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from functools import lru_cache
+from pathlib import Path
 from typing import Any, TypeVar, get_args, get_type_hints, overload
 
 import psycopg
 from django.db import Error, InterfaceError, InternalError, OperationalError, connection, connections
 from psycopg_pool import PoolTimeout
 
+from massar.core import database_trouble
 from massar.core.postgres import base as postgres
 
 T = TypeVar("T")
 Row = tuple[Any, ...]  # as the driver gives it
 Params = Sequence[Any]
 Converter = Callable[[Any], object]
+LEAST_FREE = 4 * 1024 * 1024  # bytes beside a SQLite file; with less it is as good as full
 WAIT_FOR_READERS = 100  # milliseconds that emptying the write-ahead log may hold up writers
 _OF_THE_MOMENT = ("08", "53", "57", "58", "25006", "55P03", "40")  # SQLSTATE, PostgreSQL appendix A
 _FAULTS_OF_OURS = (sqlite3.SQLITE_ERROR, sqlite3.SQLITE_MISUSE, sqlite3.SQLITE_RANGE)
@@ -102,6 +107,23 @@ def unavailable(trouble: Error) -> bool:
 
 def is_away(trouble: BaseException) -> bool:
     return isinstance(trouble, Error) and unavailable(trouble)
+
+
+def find_trouble() -> database_trouble.Trouble | None:
+    """Ask whether it can be written just now, without writing. Raises Error where it can't be reached."""
+    if connection.vendor == "postgresql":
+        (read_only,) = row("SELECT current_setting('transaction_read_only')") or ("",)
+        words = "transactions are read-only: a standby, or default_transaction_read_only"
+        return database_trouble.Trouble(database_trouble.READ_ONLY, words) if read_only == "on" else None
+    row("SELECT 1")
+    path = Path(connection.settings_dict["NAME"])
+    if not path.exists():  # in memory
+        return None
+    if not (os.access(path, os.W_OK) and os.access(path.parent, os.W_OK)):
+        return database_trouble.Trouble(database_trouble.READ_ONLY, f"{path} or its folder can't be written")
+    free = shutil.disk_usage(path.parent).free
+    words = f"{free // 1024} KiB are free at {path.parent}"
+    return database_trouble.Trouble(database_trouble.FULL, words) if free < LEAST_FREE else None
 
 
 def _state(cause: BaseException | None) -> str | None:

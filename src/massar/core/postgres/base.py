@@ -16,7 +16,7 @@ import psycopg
 from django.db.backends.postgresql import base
 from psycopg_pool import ConnectionPool, PoolTimeout
 
-from massar.core import timeouts
+from massar.core import database_trouble, timeouts
 
 _READS = re.compile(r"\s*(?:SELECT\b|WITH\b(?!.*\b(?:INSERT|UPDATE|DELETE)\b))", re.DOTALL | re.IGNORECASE)
 CHECK_EVERY = 0.1  # seconds between two looks at what became of the pool's attempts to connect
@@ -47,6 +47,7 @@ class Availability:
                 away, self.away_since = self.away_since, None
             if away is not None:
                 log.info("the database answers again after %.1f s", self.answered - away)
+                database_trouble.end(database_trouble.UNREACHABLE, database_trouble.REFUSED)
 
     def note_failure(self, pool: ConnectionPool[Any] | None = None) -> None:
         self.failed = monotonic()
@@ -75,6 +76,15 @@ availability = Availability()
 
 class Connection(psycopg.Connection[Any]):
     """Given up when its server takes a statement and says nothing: one that hangs, or is stopped."""
+
+    @classmethod
+    def connect(cls, conninfo: str = "", **options: Any) -> Any:
+        """As psycopg's; why it failed is kept, for the pool tells nobody."""
+        try:
+            return super().connect(conninfo, **options)
+        except psycopg.Error as met:
+            database_trouble.note_refusal(met, [str(options.get("password") or "")])
+            raise
 
     def wait(self, gen: Any, interval: float = CHECK_EVERY, timeout: float | None = None) -> Any:
         longest = timeouts.statement() if timeout is None else timeout

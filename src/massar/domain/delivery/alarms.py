@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 from django.conf import settings
 
+from massar.core import database_trouble
 from massar.domain.delivery import conversion, routing
 from massar.domain.delivery.breaker import State
 from massar.domain.delivery.metrics import HOUR, RECOVERY, SECRETS, MetricsSnapshot
@@ -51,6 +52,12 @@ def find_active(snapshot: MetricsSnapshot) -> list[ActiveAlarm]:
 def unknown_limits() -> list[str]:
     """Names in MASSAR_ALARMS that no alarm has."""
     return sorted(set(settings.MASSAR.alarm_limits) - {alarm.id for alarm in TABLE})
+
+
+def _database_trouble(snapshot: MetricsSnapshot, _: int) -> list[str]:
+    """What this process has met: full, read-only, refused, away. Its words stand in the log."""
+    trouble = database_trouble.standing()
+    return [trouble.kind] if trouble else []
 
 
 def _queue_growing(snapshot: MetricsSnapshot, seconds: int) -> list[str]:
@@ -113,6 +120,7 @@ def _before(moment: datetime | None, snapshot: MetricsSnapshot, seconds: int) ->
 
 # What stands later in the table is more often a consequence of what stands before.
 TABLE: tuple[Alarm, ...] = (
+    Alarm("database-trouble", 1, "at once", _database_trouble),
     Alarm("worker-missing", 30, "s", _worker_missing),
     Alarm("undecryptable", 1, "in an hour", lambda seen, count: ["outbox"] if seen.unreadable >= count else []),
     Alarm("faults", 1, "in an hour", lambda seen, count: seen.faults if len(seen.faults) >= count else []),

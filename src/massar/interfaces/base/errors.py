@@ -5,6 +5,7 @@ import re
 from datetime import datetime
 
 from django.conf import settings
+from django.core.exceptions import RequestDataTooBig
 from django.db import Error
 from django.http import HttpResponse
 from django.template.loader import get_template
@@ -42,7 +43,8 @@ def render_error(
 
 
 def bad_request(request: Request, exception: Exception | None = None) -> HttpResponse:
-    return render_error(request, 400)
+    """413 where it was the size (RFC 9110 §15.5.14): who typed so much can shorten it."""
+    return render_error(request, 413 if isinstance(exception, RequestDataTooBig) else 400)
 
 
 def forbidden(request: Request, exception: Exception | None = None) -> HttpResponse:

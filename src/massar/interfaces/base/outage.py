@@ -13,8 +13,13 @@ from django.db import Error
 from django.http import HttpRequest, HttpResponse
 from django.template.loader import get_template
 
-from massar.core import sql
+from massar.core import database_trouble, sql
 
+# What the signs of life say of it: anybody reads them, so the database's own words stand in the log alone.
+SAID = {
+    database_trouble.FULL: "is full", database_trouble.READ_ONLY: "is read-only",
+    database_trouble.REFUSED: "refuses us", database_trouble.BROKEN: "is broken",
+}  # fmt: skip
 RETRY_AFTER = 5  # seconds; all parts are back within so many of the database's return
 View = Callable[..., HttpResponse]
 AnyView = TypeVar("AnyView", bound=View)
@@ -62,7 +67,7 @@ def survive_outage(view: View) -> View:
         except Error as trouble:
             if not sql.unavailable(trouble):
                 raise
-            note.error("the database is away: %s", type(trouble.__cause__ or trouble).__name__)
+            database_trouble.meet(database_trouble.judge(trouble))
         answer: View = vars(view).get("when_away", page)
         response = answer(request)
         response.status_code = 503
@@ -79,4 +84,10 @@ def page(request: HttpRequest) -> HttpResponse:
 
 
 def plain(request: HttpRequest) -> HttpResponse:
-    return HttpResponse("the database is away\n", content_type="text/plain; charset=utf-8")
+    return HttpResponse(f"{sentence()}\n", content_type="text/plain; charset=utf-8")
+
+
+def sentence() -> str:
+    """What this process has met of the database lately, for anybody."""
+    trouble = database_trouble.standing()
+    return f"the database {SAID.get(trouble.kind, 'is away') if trouble else 'is away'}"

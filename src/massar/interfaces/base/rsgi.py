@@ -53,8 +53,9 @@ class RsgiApplication:
         await answered
 
     async def _body(self, told: Environ, protocol: Any) -> bytes | None:
-        """Whole, or empty beyond the bound. None: it did not come, and nobody waits for an answer. In pieces (RFC 9112
-        §7.1) and by HTTP/2 no length needs to be told: it is put where Django looks."""
+        """Whole, or empty beyond the bound, with a length that Django refuses. None: it did not come, and nobody waits
+        for an answer. In pieces (RFC 9112 §7.1) and by HTTP/2 no length needs to be told: it is put where Django
+        looks."""
         may_have_one = "CONTENT_LENGTH" not in told and told["REQUEST_METHOD"] not in BODILESS
         untold = may_have_one or "HTTP_TRANSFER_ENCODING" in told
         if not untold and not 0 < _length(told) <= LARGEST_BODY:
@@ -70,6 +71,7 @@ class RsgiApplication:
         body = reading.result()
         if untold:
             told["CONTENT_LENGTH"] = str(len(body))
+            body = body if len(body) <= LARGEST_BODY else b""
         elif len(body) != _length(told):  # cut on the way: half a form is another one (RFC 9112 §8)
             protocol.response_bytes(400, [("Connection", "close")], b"")
             return None
@@ -115,7 +117,7 @@ async def _read(protocol: Any) -> bytes:
     async for piece in protocol:
         body += piece
         if len(body) > LARGEST_BODY:
-            return b""
+            break
     return bytes(body)
 
 

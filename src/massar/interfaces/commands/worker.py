@@ -15,7 +15,7 @@ from typing import TypeVar
 
 from django.db import Error, close_old_connections
 
-from massar.core import clock, log, sql
+from massar.core import clock, database_trouble, log, sql
 from massar.domain.credentials import api as credentials
 from massar.domain.delivery import api as delivery
 from massar.domain.limits import api as limits
@@ -129,7 +129,7 @@ class Worker:
             return self.turn()
         except Exception as trouble:  # a fault of ours in one place must not end the binds and all the rest
             if sql.is_away(trouble):
-                note.warning("the database is away; trying again")
+                database_trouble.meet(database_trouble.judge(trouble))  # and tried again
             else:
                 note.exception("a fault in this turn; trying again")
         close_old_connections()
@@ -320,6 +320,8 @@ class Worker:
 
     def _watch(self, now: datetime) -> None:
         """When an alarm begins and ends; other workers may say it too."""
+        if found := sql.find_trouble():
+            database_trouble.meet(found)
         active = {one.id: one for one in watch_messages.Overview(now=now).alarms}
         for begun in active.keys() - self.alarms:
             note.warning("alarm %s begins (%s): see %s", begun, ", ".join(active[begun].about), active[begun].page)

@@ -8,7 +8,7 @@ from django.templatetags.static import static
 from django.urls import reverse
 from django.views.decorators.http import require_POST, require_safe
 
-from massar.core import sql
+from massar.core import database_trouble, sql
 from massar.domain.people import api as people
 from massar.interfaces.base import addresses, cookies, outage, page, way_back
 from massar.interfaces.base.request import LANGUAGES, Request
@@ -38,15 +38,27 @@ def go_on(request: Request, signed_in: SignedIn) -> HttpResponse:
 
 @require_safe
 def health(request: Request) -> HttpResponse:
-    """Answer 200 while this process serves: a proxy must not take every node out at once."""
-    return HttpResponse("ok\n", content_type="text/plain")
+    """Answer 200 while this process serves: a proxy must not take every node out at once. Nothing is asked; what was
+    met of the database within the last minute is told."""
+    met = f"serving; {outage.sentence()}, see the log" if database_trouble.standing() else "ok"
+    return HttpResponse(f"{met}\n", content_type="text/plain")
 
 
 @outage.answer_when_away(outage.plain)
 @require_safe
 def ready(request: Request) -> HttpResponse:
-    sql.row("SELECT 1")
-    return HttpResponse("ok\n", content_type="text/plain")
+    """Whether people can be served: the database is there, and can be written."""
+    if found := sql.find_trouble():
+        database_trouble.meet(found)
+    else:
+        database_trouble.end(database_trouble.READ_ONLY, database_trouble.REFUSED, database_trouble.UNREACHABLE)
+    if database_trouble.standing() is None:
+        return HttpResponse("ok\n", content_type="text/plain")
+    response = outage.plain(request)
+    response.status_code = 503
+    response["Retry-After"] = str(outage.RETRY_AFTER)
+    vars(response)["_has_been_logged"] = True  # once a minute, not for each look
+    return response
 
 
 @require_safe
