@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from massar.domain.factors import api as factors
 from massar.domain.factors.models import Factor, Passkey
 from massar.domain.people import api as people
-from tests.support.authenticator import FLAG, Authenticator, eddsa, es256, rs256
+from tests.support.passkey_device import FLAG, Authenticator, eddsa, es256, rs256
 
 NOW = datetime(2026, 2, 15, 1, 55, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)
