@@ -12,6 +12,7 @@ from babel.messages import Message
 from babel.messages.mofile import read_mo
 
 from massar.domain.delivery import alarms, breaker, models, provider, wording
+from massar.domain.factors.models import Factor
 from massar.interfaces.demo import views as demo
 from massar.journeys.account import close_sessions
 from massar.journeys.messages import deliver_messages, leased_delivery
@@ -199,6 +200,7 @@ ENDS: dict[str, Iterable[str]] = {
     "demo.step_": demo.STEPS,
     "demo.fault_": [name for _, name in demo.FAULTS],
     "activity.": close_sessions.SHOWN,
+    "factor.kind.": Factor.Kind.values,
     "how.": literals(r'how="(\w+)"', "journeys"),
     "rule.": (),  # rules and their refusals, fault pages, fields: each family has a test in test_catalogues.py
     "errors.": (),

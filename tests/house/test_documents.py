@@ -17,6 +17,8 @@ from massar.domain.credentials import temporary
 from massar.domain.delivery import models as delivery
 from massar.domain.delivery import outbox
 from massar.domain.delivery.alarms import TABLE, ActiveAlarm, Alarm
+from massar.domain.factors import held
+from massar.domain.factors.models import Factor
 from massar.domain.limits import rate_limits
 from massar.domain.limits.gcra import RateLimit
 from massar.domain.people import contacts
@@ -37,6 +39,7 @@ PICTURES = [
     ("recovery.md", temporary.MOVES, credentials.TemporaryPassword),
     ("contacts.md", contacts.MOVES, people.Contact),
     ("messages.md", outbox.MOVES, delivery.Message),
+    ("second-step.md", held.MOVES, Factor),
 ]
 QUESTIONS = ("What people notice.", "What to look at.", "What to do.", "When it ends.")
 

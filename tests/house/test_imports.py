@@ -26,8 +26,9 @@ def side_doors(source: str, module: str) -> list[str]:
         match = ROOM.match(name)
         if not match or laws.within(module, (match[1],)):
             continue
-        if name.startswith("massar.domain.sites.registry") and module.startswith("massar.config"):
-            continue  # settings are read before models can be: the registry is data and touches none
+        of_settings = ("massar.domain.sites.registry", "massar.domain.factors.required")
+        if name.startswith(of_settings) and module.startswith("massar.config"):
+            continue  # settings are read before models can be: these are data and touch none
         if match[1] == "massar.domain.delivery" and match[2] in OF_PROVIDERS and module.startswith("massar.providers."):
             continue
         if match[2] not in ("api", None):

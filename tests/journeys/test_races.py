@@ -1,6 +1,5 @@
 """Real threads on the real database: what may happen once happens once, however many try at the same moment."""
 
-import threading
 from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -27,28 +26,11 @@ from massar.journeys.messages import sms_budget
 from massar.journeys.people.import_people import NewPerson
 from tests import cast
 from tests.cast import FATIMA, FATIMA_PHONE, KHADIJA, KHADIJA_EMAIL, NEW, YOUSSEF, YOUSSEF_EMAIL
-from tests.support.faults import RememberingProvider, empty
+from tests.support.faults import RememberingProvider, at_once, empty
 from tests.support.post_office import worker_with
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.both_databases]
-THREADS = 24  # as many as the web server has; the database's pool has room for all
 HERE = Browser(network="192.0.2.0/24", label="Firefox · Linux", recovery_browser="the-asking-browser")
-
-
-def at_once(times: int, work: Callable[[int], object]) -> list:
-    """`work(0)` … `work(times - 1)` from many threads that start together; results in order, exceptions raised."""
-    gate = threading.Barrier(min(times, THREADS))
-
-    def one(number: int):
-        try:
-            if number < gate.parties:
-                gate.wait(30)
-            return work(number)
-        finally:
-            connection.close()
-
-    with ThreadPoolExecutor(gate.parties) as pool:
-        return list(pool.map(one, range(times)))
 
 
 @pytest.fixture(autouse=True)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -11,6 +14,8 @@ from massar.domain.delivery.provider import OutboundMessage, Result
 from massar.journeys.messages.leased_delivery import LeasedDelivery
 from tests.support.fakes import BehavingProvider
 from tests.support.post_office import worker_with
+
+THREADS = 24  # as many as the web server has; the database's pool has room for all
 
 SLOW = timedelta(seconds=25)
 
@@ -178,6 +183,22 @@ class PostOffice:
     @property
     def arrived(self) -> list[Arrival]:
         return sorted((a for c in self.providers.values() for a in c.arrived), key=lambda a: a.at)
+
+
+def at_once(times: int, work: Callable[[int], object]) -> list:
+    """`work(0)` … `work(times - 1)` from many threads that start together; results in order, exceptions raised."""
+    gate = threading.Barrier(min(times, THREADS))
+
+    def one(number: int):
+        try:
+            if number < gate.parties:
+                gate.wait(30)
+            return work(number)
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(gate.parties) as pool:
+        return list(pool.map(one, range(times)))
 
 
 def empty() -> None:

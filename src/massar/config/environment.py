@@ -18,6 +18,7 @@ from pydantic import AfterValidator, Field, PlainValidator
 from massar.core import local_time, phone, settings
 from massar.core.loopback import is_loopback
 from massar.core.settings import OFTEN_EMPTY, OWN, Duration, Expected, Line, Named, Required, SettingsError, Table
+from massar.domain.factors import required
 from massar.domain.sites import registry
 from massar.providers import NAME
 
@@ -26,7 +27,7 @@ DEMO_DATA_KEYS = "demo:" + base64.b64encode(b"demo-data-key-not-for-production"[
 # What is required in production has a value for trying things out.
 ELSEWHERE = {
     "MASSAR_PUBLIC_URL": "http://localhost:8000", "MASSAR_SECRET_KEY": DEMO_SECRET_KEY,
-    "MASSAR_DATA_KEYS": DEMO_DATA_KEYS, "MASSAR_HELP_CONTACT": "0800 00 11 22",
+    "MASSAR_DATA_KEYS": DEMO_DATA_KEYS, "MASSAR_HELP_CONTACT": "0800 00 11 22", "MASSAR_SECOND_FACTOR_ROLES": "",
 }  # fmt: skip
 FIRST = {"MASSAR_MODE", "MASSAR_CONFIG"}  # the others depend on them
 URLS = {"MASSAR_EMAIL_URL": {"smtp"}, "MASSAR_SMS_URL": {"http", "smpp"}}  # and the kinds of tables that stand for them
@@ -277,6 +278,18 @@ class Settings(Table):
         hours=12
     )
     """a session ends after so long in any case"""
+    second_factor_roles: Annotated[
+        tuple[required.Requirement, ...],
+        PlainValidator(required.read),
+        Expected("roles with commas between, each with days or without, as `operator,staff:2027-06-01..2027-07-15`"),
+        OFTEN_EMPTY,
+    ] = (required.Requirement("operator"),)
+    """roles that must have a second factor: always (`operator`), in a season (`staff:2027-06-01..2027-07-15`) or from a
+    day on (`director:2027-09-01..`), before which they are invited; `*` is every role. Empty: nobody must. Who must and
+    has none sets one up before anything opens; who must is asked at every sign-in"""
+    second_factor_remember: Annotated[timedelta, Duration("days", 0, 90)] = timedelta(days=30)
+    """how long a device on which a person wishes so is not asked for the second factor; 0: never. It counts for our own
+    pages alone: a site that asks for two factors gets two"""
     recoveries_per_hour: Annotated[int, Field(ge=1, le=20)] = 3
     """recoveries an hour for the same user name and contact; the pages say it"""
     # What is no variable: made of the file MASSAR_CONFIG, and where `env:` looks.

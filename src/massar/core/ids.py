@@ -38,6 +38,16 @@ def show_temporary_password(canonical: str) -> str:
     return f"{canonical[:5]}-{canonical[5:]}"
 
 
+def backup_code() -> str:
+    """Twelve digits, 39.9 bits (NIST SP 800-63B-4 §3.1.2 asks for six digits at least), leading zeros allowed."""
+    return f"{secrets.randbelow(10**12):012d}"
+
+
+def app_key() -> bytes:
+    """160 bits, which RFC 4226 §4 (R6) recommends for the key of an app that shows codes."""
+    return secrets.token_bytes(20)
+
+
 def key_bytes() -> bytes:
     return secrets.token_bytes(32)
 

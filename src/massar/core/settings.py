@@ -82,7 +82,7 @@ class Named(NamedTuple):
 class Duration(NamedTuple):
     """A whole number of `unit`s that becomes a timedelta. The variable's name ends with the unit."""
 
-    unit: Literal["minutes", "hours"]
+    unit: Literal["minutes", "hours", "days"]
     least: int
     most: int
 

@@ -26,6 +26,14 @@ class MustChangePassword:
 
 
 @dataclass(frozen=True)
+class SecondStepRequired:
+    """The first step was right: this browser may do the second, and nothing else."""
+
+    person: PersonFacts
+    cookie: str = field(repr=False)
+
+
+@dataclass(frozen=True)
 class WrongSecret:
     """What was typed is not right; nothing more is said."""
 

@@ -21,7 +21,7 @@ from .sms_text import GSM7, measure
 TEMPORARY_PASSWORD, CONTACT_CODE, NOTICE, TRIAL = "temporary_password", "contact_code", "notice", "trial"
 EVENTS = (
     "password_changed", "password_recovered", "contact_added", "contact_change_waiting", "contact_removed",
-    "contact_change_cancelled", "recovery_closed", "new_device",
+    "contact_change_cancelled", "recovery_closed", "new_device", "factor_added", "factor_removed", "backup_codes_made",
 )  # fmt: skip
 LANGUAGES = ("ar", "fr", "en")
 CHANNELS = ("email", "sms")

@@ -4,13 +4,14 @@ enrolled --first code or signature--> active --by the person, or with the journe
     |                                                                                                    ^
     +----------------------------------- given up, or replaced by a new try -----------------------------+"""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from massar.core import ids, sql
 from massar.domain.factors.models import Factor
 
 State = Factor.State
+BEGUN_LIFE = timedelta(minutes=15)  # from the password to the first code
 MOVES = {
     State.ENROLLED: {State.ACTIVE, State.REMOVED},
     State.ACTIVE: {State.REMOVED},
@@ -45,17 +46,29 @@ def of_person(person_id: int) -> list[FactorFacts]:
     )
 
 
-def enroll(person_id: int, kind: str, *, name: str, now: datetime) -> Factor:
-    """Add a factor that is not proved yet: it opens nothing, and is asked for by nobody."""
-    row = Factor(person_id=person_id, kind=kind, name=name, uid=ids.short_token(), enrolled_at=now, moved_at=now)
-    row.save(force_insert=True)
-    return row
+def enroll(person_id: int, kind: str, *, name: str, now: datetime, place: str = "") -> Factor:
+    """Add a factor that is not proved yet: it opens nothing, and is asked for by nobody. place: the session or
+    half-done sign-in that alone may prove it, where that takes a while; what was begun there before gives way."""
+    if place:
+        begun = Factor.objects.filter(person_id=person_id, kind=kind, enrolled_in=place, state=State.ENROLLED)
+        begun.update(state=State.REMOVED, moved_at=now, secret_ciphertext=None)
+    factor = Factor(person_id=person_id, kind=kind, name=name, uid=ids.short_token(), enrolled_in=place)
+    factor.enrolled_at = factor.moved_at = now
+    factor.save(force_insert=True)
+    return factor
 
 
-def activate(factor_id: int, person_id: int, *, now: datetime) -> bool:
-    """Make a proved factor count, atomically; False if it was no longer there to be proved."""
+def begun(person_id: int, kind: str, *, place: str, now: datetime) -> Factor | None:
+    """The factor that this session, or half-done sign-in, has begun to enrol."""
+    mine = Factor.objects.filter(person_id=person_id, kind=kind, enrolled_in=place, state=State.ENROLLED)
+    return mine.filter(enrolled_at__gt=now - BEGUN_LIFE).order_by("-id").first()
+
+
+def activate(factor_id: int, person_id: int, *, now: datetime, last_step: int = 0) -> bool:
+    """Make a proved factor count, atomically; False if it was no longer there to be proved. last_step: of the code that
+    proved an app, which is thereby used up."""
     mine = Factor.objects.filter(pk=factor_id, person_id=person_id, state=State.ENROLLED)
-    return mine.update(state=State.ACTIVE, moved_at=now, used_at=now) == 1
+    return mine.update(state=State.ACTIVE, moved_at=now, used_at=now, last_step=last_step) == 1
 
 
 def mark_used(factor_id: int, *, now: datetime) -> None:
@@ -73,6 +86,10 @@ def remove(factor_id: int, person_id: int, *, now: datetime) -> FactorFacts | No
 def remove_all(person_id: int, *, now: datetime) -> int:
     """Remove every factor, proved or not; returns how many were active."""
     mine = Factor.objects.filter(person_id=person_id)
-    removed = mine.filter(state=State.ACTIVE).update(state=State.REMOVED, moved_at=now, secret_ciphertext=None)
-    mine.filter(state=State.ENROLLED).update(state=State.REMOVED, secret_ciphertext=None)
-    return removed
+    mine.filter(state=State.ENROLLED).update(state=State.REMOVED, moved_at=now, secret_ciphertext=None)
+    return mine.filter(state=State.ACTIVE).update(state=State.REMOVED, moved_at=now, secret_ciphertext=None)
+
+
+def sweep(*, now: datetime) -> int:
+    """Forget what was begun and never proved."""
+    return Factor.objects.filter(state=State.ENROLLED, enrolled_at__lt=now - timedelta(days=1)).delete()[0]

@@ -4,7 +4,8 @@ from django.db import models
 
 
 class Factor(models.Model):
-    """One second factor. State moves: `held.MOVES`; `moved_at` is the moment of the last one.
+    """One second factor. State moves: `held.MOVES`; `moved_at` is the moment of the last one. enrolled_in: the session,
+    or half-done sign-in, that began it and alone may prove it.
 
     The columns below `used_at` are an app's (RFC 6238): `secret_ciphertext` holds its key, bound to this row, and is
     wiped when the factor is removed; `last_step` is the time step of the last code that was accepted. What a passkey
@@ -25,6 +26,7 @@ class Factor(models.Model):
     uid = models.CharField(max_length=22)
     name = models.CharField(max_length=60, blank=True)
     enrolled_at = models.DateTimeField()
+    enrolled_in = models.CharField(max_length=30, blank=True, db_default="")
     moved_at = models.DateTimeField()
     used_at = models.DateTimeField(null=True)
     secret_ciphertext = models.BinaryField(null=True)

@@ -12,6 +12,10 @@ SIGN_IN_ACCOUNT = RateLimit("sign-in-account", 20, 6 * MINUTE)  # unknown device
 # NIST SP 800-63B-4 §3.2.2: 100 failures in a row; reset by a success, and one more a day. (A row that never came
 # back could never be swept: whoever types a million invented names would fill the table for good.)
 SIGN_IN_CONSECUTIVE = RateLimit("sign-in-consecutive", 100, DAY)
+# The second step. It stands behind the password, and has tries of its own: two in three million for each.
+FACTOR_DEVICE = RateLimit("factor-device", 10, timedelta(seconds=90))  # a known device: apart from all others
+FACTOR_ACCOUNT = RateLimit("factor-account", 10, 6 * MINUTE)
+FACTOR_CONSECUTIVE = RateLimit("factor-consecutive", 100, DAY)  # as SIGN_IN_CONSECUTIVE
 CHANGE_CURRENT = RateLimit("change-current", 20, HOUR)  # typing the temporary password again on the change form
 
 # Recovery: asking. Nothing is looked up there, so nothing of an account is counted.

@@ -12,15 +12,17 @@ from massar.core import encryption, ids
 LIFE = timedelta(days=180)
 MOST_ACCOUNTS = 10
 _LONGEST = 3500
-_ENTRY = re.compile(r"(\d{1,18})\.([^.]*)\.(\d{1,11})\.([^.]*)", re.ASCII)
+_ENTRY = re.compile(r"(\d{1,18})\.([^.]*)\.(\d{1,11})(?:\.(\d{1,11}))?\.([^.]*)", re.ASCII)
 
 
 class TrustedDevice(NamedTuple):
-    """One account known to this browser. `nonce` names the device in its attempt budget."""
+    """One account known to this browser. `nonce` names the device in its attempt budget. second_at: when the person
+    proved a second factor here and wished not to be asked again for a while."""
 
     person_id: int
     nonce: str
     since: datetime
+    second_at: datetime | None = None
 
 
 def find(cookie: str, person_id: int, *, now: datetime, not_before: datetime | None) -> TrustedDevice | None:
@@ -37,22 +39,30 @@ def read(cookie: str, *, now: datetime) -> list[TrustedDevice]:
     return [d for d in map(_parse, filter(None, cookie.split("|"))) if d and d.since > now - LIFE][:MOST_ACCOUNTS]
 
 
-def remember(cookie: str, person_id: int, *, now: datetime) -> str:
-    """Return the cookie with a fresh entry for that account in front; the eleventh account falls off."""
-    others = [d for d in read(cookie, now=now) if d.person_id != person_id]
-    return "|".join(map(_write, [TrustedDevice(person_id, ids.short_token(), now), *others][:MOST_ACCOUNTS]))
+def remember(cookie: str, person_id: int, *, now: datetime, second: bool = False) -> str:
+    """Return the cookie with a fresh entry for that account in front; the eleventh account falls off. second: from now
+    on the second factor is not asked here for a while; without it an earlier such wish stands as it was."""
+    known = read(cookie, now=now)
+    wish = now if second else next((d.second_at for d in known if d.person_id == person_id), None)
+    others = [d for d in known if d.person_id != person_id]
+    return "|".join(map(_write, [TrustedDevice(person_id, ids.short_token(), now, wish), *others][:MOST_ACCOUNTS]))
 
 
 def _write(device: TrustedDevice) -> str:
-    since = int(device.since.timestamp())
-    signature = encryption.browser_keys().sign("device", device.person_id, device.nonce, since)
-    return f"{device.person_id}.{device.nonce}.{since}.{signature}"
+    signed = _signed(device)
+    return ".".join(map(str, (*signed[1:], encryption.browser_keys().sign(*signed))))
+
+
+def _signed(device: TrustedDevice) -> tuple[str, *tuple[object, ...]]:
+    """What the signature covers: its purpose, then the fields as they stand in the cookie."""
+    named = (device.person_id, device.nonce, int(device.since.timestamp()))
+    return ("device", *named) if device.second_at is None else ("second", *named, int(device.second_at.timestamp()))
 
 
 def _parse(entry: str) -> TrustedDevice | None:
     found = _ENTRY.fullmatch(entry)
     if found is None:
         return None
-    person_id, nonce, since = int(found[1]), found[2], int(found[3])
-    genuine = encryption.browser_keys().verify(found[4], "device", person_id, nonce, since)
-    return TrustedDevice(person_id, nonce, datetime.fromtimestamp(since, UTC)) if genuine else None
+    second_at = datetime.fromtimestamp(int(found[4]), UTC) if found[4] else None
+    device = TrustedDevice(int(found[1]), found[2], datetime.fromtimestamp(int(found[3]), UTC), second_at)
+    return device if encryption.browser_keys().verify(found[5], *_signed(device)) else None

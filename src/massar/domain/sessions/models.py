@@ -6,12 +6,13 @@ from django.db import models
 
 class Session(models.Model):
     """A full sign-in. `cookie_hmac` is a keyed HMAC over account and cookie secret: an edited row opens nothing. `amr`:
-    what was proved in it, words of RFC 8176 with spaces between."""
+    what was proved in it, words of RFC 8176 with spaces between. second_at: when a second factor was, last."""
 
     cookie_hmac = models.CharField(max_length=64, unique=True)
     person = models.ForeignKey("people.Person", on_delete=models.CASCADE, related_name="+")
     how = models.CharField(max_length=20)
     amr = models.CharField(max_length=60, db_default="pwd")  # the last version's processes do not name it
+    second_at = models.DateTimeField(null=True)
     signed_in_at = models.DateTimeField()
     last_seen_at = models.DateTimeField()
     expires_at = models.DateTimeField()

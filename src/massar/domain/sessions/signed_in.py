@@ -26,6 +26,7 @@ class SessionFacts(NamedTuple):
     network: str
     browser: str
     amr: str
+    second_at: datetime | None
 
     @property
     def methods(self) -> list[str]:
@@ -42,8 +43,18 @@ class SessionFacts(NamedTuple):
         return f"{self.id}@{self.signed_in_at.isoformat()}"
 
 
-_RENEWED = ("cookie_hmac", "how", "signed_in_at", "last_seen_at", "expires_at", "network", "browser", "amr")
-_SELECT = """SELECT id, person_id, how, signed_in_at, last_seen_at, expires_at, network, browser, amr
+_RENEWED = (
+    "cookie_hmac",
+    "how",
+    "signed_in_at",
+    "last_seen_at",
+    "expires_at",
+    "network",
+    "browser",
+    "amr",
+    "second_at",
+)
+_SELECT = """SELECT id, person_id, how, signed_in_at, last_seen_at, expires_at, network, browser, amr, second_at
 FROM sessions_session WHERE ended_at IS NULL"""
 # For a statement in which sessions are joined: what a session granted has its own end, so being idle does not count.
 TABLE, NOT_ENDED = "sessions_session s", "s.ended_at IS NULL"
@@ -86,11 +97,25 @@ def renew(earlier: SessionFacts, *, how: str, browser: Browser, now: datetime, a
     return cookie if found else None
 
 
+def step_up(session_id: int, person_id: int, *, amr: str, now: datetime) -> str | None:
+    """Note that a second factor was proved in this session: the new cookie value, or None if it has ended. The earlier
+    cookie opens nothing from now on (ASVS 7.2.4); when the person signed in stays what it was."""
+    cookie = f"{person_id}.{ids.token()}"
+    cookie_hmac = encryption.data_keys().blind_index("session", cookie)
+    found = sql.execute(
+        "UPDATE sessions_session SET cookie_hmac = %s, amr = %s, second_at = %s "
+        "WHERE id = %s AND person_id = %s AND ended_at IS NULL",
+        (cookie_hmac, amr, sql.at(now), session_id, person_id),
+    )
+    return cookie if found else None
+
+
 def _cookie_and_values(person_id: int, how: str, amr: str, browser: Browser, now: datetime) -> tuple[str, list[object]]:
     """A new cookie, and what a sign-in writes into the columns of _RENEWED."""
     cookie, ends_at = f"{person_id}.{ids.token()}", now + settings.MASSAR.session_longest
     cookie_hmac = encryption.data_keys().blind_index("session", cookie)
-    return cookie, [cookie_hmac, how, sql.at(now), sql.at(now), sql.at(ends_at), browser.network, browser.label, amr]
+    moments, second_at = [sql.at(now), sql.at(now), sql.at(ends_at)], sql.at(now) if "mfa" in amr.split() else None
+    return cookie, [cookie_hmac, how, *moments, browser.network, browser.label, amr, second_at]
 
 
 def resume(cookie: str, *, now: datetime) -> SessionFacts | None:

@@ -56,6 +56,7 @@ class Cookie:
 
 SESSION = Cookie("session", None)
 CHANGE = Cookie("change", None)
+SECOND_STEP = Cookie("second", None)
 TRUSTED_DEVICES = Cookie("devices", 180 * DAY)
 RECOVERY_BROWSER = Cookie("asked", DAY)
 LANGUAGE = Cookie("language", 365 * DAY)

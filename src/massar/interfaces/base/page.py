@@ -111,4 +111,5 @@ def start_session(request: Request, response: HttpResponse, entered: SessionOpen
     cookies.SESSION.write(response, entered.cookie)
     cookies.TRUSTED_DEVICES.write(response, entered.trusted_devices)
     cookies.CHANGE.drop(response)
+    cookies.SECOND_STEP.drop(response)
     return response

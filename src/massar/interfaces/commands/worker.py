@@ -18,6 +18,7 @@ from django.db import Error, close_old_connections
 from massar.core import clock, database_trouble, log, sql
 from massar.domain.credentials import api as credentials
 from massar.domain.delivery import api as delivery
+from massar.domain.factors import api as factors
 from massar.domain.limits import api as limits
 from massar.domain.sessions import api as sessions
 from massar.domain.sites import api as sites
@@ -35,8 +36,8 @@ MOST_SETTLE_TRIES = 3  # turns in which it is tried to store what one provider a
 FOR_SITES = 4  # times as many senders, of which one site may have the fourth part
 MOST_ANSWERED = 20  # recovery requests in one turn, so that what is ready leaves meanwhile
 SWEPT = (
-    limits, credentials.temporary, sessions.signed_in, delivery.requests, delivery.outbox, delivery.breaker,
-    delivery.receipts, sites.saved_requests, sites.replay_cache,
+    limits, credentials.temporary, factors.held, sessions.signed_in, sessions.pending,
+    delivery.requests, delivery.outbox, delivery.breaker, delivery.receipts, sites.saved_requests, sites.replay_cache,
 )  # fmt: skip
 note = logging.getLogger("massar.worker")
 T = TypeVar("T")

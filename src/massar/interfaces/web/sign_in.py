@@ -13,7 +13,7 @@ from massar.interfaces.base import cookies, form_fields, page, way_back
 from massar.interfaces.base.request import Request
 from massar.interfaces.web.home import cards
 from massar.journeys import outcomes
-from massar.journeys.account import change_password, close_sessions
+from massar.journeys.account import change_password, close_sessions, second_step
 from massar.journeys.account import sign_in as journey
 from massar.journeys.sso import log_out_of_sites
 
@@ -46,6 +46,10 @@ def sign_in(request: Request) -> HttpResponse:
             response = page.start_session(request, way_back.redirect_after_sign_in(request), outcome)
             if not request.chosen_language:  # from here on the person's own
                 cookies.LANGUAGE.write(response, person.language)
+            return response
+        case outcomes.SecondStepRequired(cookie=cookie):
+            response = page.redirect_to("second_step")
+            cookies.SECOND_STEP.write(response, cookie)
             return response
         case outcomes.MustChangePassword(cookie=cookie):
             _end_earlier(request)
@@ -111,8 +115,12 @@ def sign_out(request: Request) -> HttpResponse:
     granted = close_sessions.may_change(cookie=cookies.CHANGE.read(request), now=request.now)
     if granted:
         change_password.close(grant=granted[1], now=request.now)
+    waits = second_step.waiting(cookie=cookies.SECOND_STEP.read(request), now=request.now)
+    if waits:
+        second_step.give_up(waits, now=request.now)
     cookies.SESSION.drop(response)
     cookies.CHANGE.drop(response)
+    cookies.SECOND_STEP.drop(response)
     if response["Location"] == reverse("sign_in"):  # the list says so by itself
         cookies.write_flash(response, "info", "flash.signed_out")
     return way_back.discard(request, response)

@@ -50,7 +50,8 @@ def by_temporary(
             "password_recovered", now=now, person_id=person.id, browser=browser,
             sessions_ended=len(ended), changes_cancelled=len(undone), sites_told=told,
         )  # fmt: skip
-        return sign_in.open_session(person, how="temporary_password", browser=browser, now=now)
+        amr = f"{sign_in.PASSWORD_ALONE} {grant.amr}".strip()
+        return sign_in.open_session(person, how="temporary_password", amr=amr, browser=browser, now=now)
 
 
 @transaction.atomic
@@ -70,10 +71,11 @@ def _prove_temporary(grant: sessions.ChangeFacts, current: str, now: datetime) -
 
 def by_owner(
     *, person: people.PersonFacts, session_id: int, current: str, new: str, confirm: str, browser: Browser,
-    now: datetime,
+    now: datetime, amr: str = sign_in.PASSWORD_ALONE,
 ) -> SessionOpened | Problems | TooManyAttempts | Gone | Overloaded:  # fmt: skip
     """Change by choice: the current password is proved first. Other sessions end; this one is renewed. Gone: the
-    session ended while the password was being proved (a recovery or another change came first)."""
+    session ended while the password was being proved (a recovery or another change came first). amr: what was proved in
+    that session."""
     refused = sign_in.prove_again(person=person, password=current, field="current", browser=browser, now=now)
     hashed = refused or _judge_and_hash(person, new, confirm, now)
     if not isinstance(hashed, str):
@@ -90,7 +92,7 @@ def by_owner(
             "password_changed", now=now, person_id=person.id, browser=browser,
             sessions_ended=len(ended) - 1, sites_told=told,  # this one is renewed
         )  # fmt: skip
-        return sign_in.open_session(person, how="password", browser=browser, now=now)
+        return sign_in.open_session(person, how="password", amr=amr, browser=browser, now=now)
 
 
 def close(*, grant: sessions.ChangeFacts, now: datetime) -> None:

@@ -15,6 +15,7 @@ SHOWN = (
     "sign_in", "sign_in_refused", "sign_out", "recovery_asked", "temporary_accepted", "password_changed",
     "password_recovered", "contact_proposed", "contact_proved", "contact_cancelled", "contact_removed",
     "session_ended", "sessions_ended_all", "program_ended", "account_disabled", "account_enabled",
+    "second_step_refused", "factor_added", "factor_removed", "backup_codes_made",
 )  # fmt: skip
 
 
@@ -99,9 +100,10 @@ def end_all(*, signed_in: SignedIn, browser: Browser, now: datetime, this_one: b
 def end_everything(
     person: people.PersonFacts, *, now: datetime, why: str, besides: int | None = None
 ) -> tuple[list[int], int]:
-    """End sessions, half-done changes and programs: (ids of the sessions, messages that wait for sites)."""
+    """End sessions, half-done changes and sign-ins, programs: (ids of the sessions, messages that wait for sites)."""
     ended = sessions.signed_in.end_all(person.id, now=now, why=why, besides=besides)
     sessions.changing.end_all(person.id, now=now)
+    sessions.pending.end_all(person.id, now=now)
     return ended, log_out_of_sites.end_grants_and_notify(person, ended, now=now, programs=True)
 
 

@@ -2,7 +2,10 @@
 
 typed login and password
   ├─ of the shape of a temporary password → claimed, late or wrong; never charged as a password
-  └─ anything else → a password: consume the rate limits (decision 18), verify, refund on success"""
+  └─ anything else → a password: consume the rate limits (decision 18), verify, refund on success
+
+Who has a second factor, or must have one, is not in yet: a half-done sign-in opens the second step alone
+(`second_step`). A remembered device spares that step, but never somebody who must have a factor."""
 
 import contextlib
 from datetime import datetime
@@ -16,13 +19,23 @@ from massar.core.audit import api as audit_log
 from massar.core.browser import Browser
 from massar.domain.credentials import api as credentials
 from massar.domain.delivery import api as delivery
+from massar.domain.factors import api as factors
 from massar.domain.limits import api as limits
 from massar.domain.people import api as people
 from massar.domain.policy import api as policy
 from massar.domain.sessions import api as sessions
 from massar.journeys import outcomes
-from massar.journeys.outcomes import MustChangePassword, Overloaded, SecretExpired, SessionOpened, TooManyAttempts
+from massar.journeys.outcomes import (
+    MustChangePassword,
+    Overloaded,
+    SecondStepRequired,
+    SecretExpired,
+    SessionOpened,
+    TooManyAttempts,
+)
 from massar.journeys.sso import log_out_of_sites
+
+PASSWORD_ALONE = "pwd"  # RFC 8176
 
 
 class _Attempt(NamedTuple):
@@ -43,12 +56,15 @@ class _Attempt(NamedTuple):
 
 def enter(
     *, typed_login: str, password: str, browser: Browser, now: datetime, earlier: sessions.SessionFacts | None = None
-) -> SessionOpened | MustChangePassword | outcomes.WrongSecret | SecretExpired | TooManyAttempts | Overloaded:
+) -> (
+    SessionOpened | SecondStepRequired | MustChangePassword | outcomes.WrongSecret | SecretExpired | TooManyAttempts
+    | Overloaded
+):  # fmt: skip
     """Judge what was typed on the sign-in page. Nothing tells an unknown account from a wrong password. earlier: the
     session this browser has; its own person's sign-in renews it, another's leaves it to the caller."""
     login = text.login(typed_login) or ""
     person = people.directory.by_login(login)
-    stored = credentials.passwords.stored(person.id if person else None)
+    stored = credentials.passwords.stored(person.id if person else None, factors=factors.held.SINCE)
     attempt = _Attempt(login or typed_login, person, stored, browser, now)
     secret = policy.canonical_temporary(password)
     return (
@@ -58,7 +74,7 @@ def enter(
 
 def _enter_with_password(
     attempt: _Attempt, password: str, earlier: sessions.SessionFacts | None
-) -> SessionOpened | outcomes.WrongSecret | TooManyAttempts | Overloaded:
+) -> SessionOpened | SecondStepRequired | outcomes.WrongSecret | TooManyAttempts | Overloaded:
     person, verified = attempt.person, _verify(attempt, password)
     if not isinstance(verified, _Verified):
         if isinstance(verified, TooManyAttempts):
@@ -73,12 +89,50 @@ def _enter_with_password(
             credentials.passwords.rehash(person.id, phc, attempt.stored)
     with transaction.atomic():
         people.contacts.lock(person.id)
-        if not credentials.passwords.unchanged(person.id, attempt.stored):  # another was saved while this was verified
+        # Another password was saved, or a factor added or removed, while this was verified.
+        if not credentials.passwords.unchanged(person.id, attempt.stored, factors=factors.held.SINCE):
             attempt.record_refusal("wrong")
             return outcomes.WrongSecret()
         _refund(verified, person, attempt.now)
+        if owes_second_step(person, attempt.stored, attempt.browser, now=attempt.now):
+            return _ask_for_second_step(attempt, person)
         credentials.temporary.end_those_of_browser(person.id, attempt.browser.recovery_browser, now=attempt.now)
         return open_session(person, how="password", browser=attempt.browser, now=attempt.now, earlier=earlier)
+
+
+def must_have_factor(person: people.PersonFacts, *, now: datetime) -> bool:
+    return factors.required.applies(settings.MASSAR.second_factor_roles, person.role, now=now)
+
+
+def owes_second_step(
+    person: people.PersonFacts, stored: credentials.StoredPassword, browser: Browser, *, now: datetime
+) -> bool:
+    """Whether a right password is not enough: a second factor is asked for, or has to be set up."""
+    if must_have_factor(person, now=now):
+        return True
+    return stored.factors_since is not None and not _spared(person, stored, browser, now)
+
+
+def _spared(person: people.PersonFacts, stored: credentials.StoredPassword, browser: Browser, now: datetime) -> bool:
+    """Whether the person wished on this device not to be asked for a while, and neither the password nor any factor has
+    changed since (a recovery, and "this was not me", change what is trusted too)."""
+    trusted, since = browser.trusted_devices, stored.devices_since
+    device = sessions.devices.find(trusted, person.id, now=now, not_before=since)
+    changes = [moment for moment in (since, stored.changed_at, stored.factors_since) if moment]
+    wished = device.second_at if device else None
+    remembered = settings.MASSAR.second_factor_remember
+    return wished is not None and wished > now - remembered and all(wished >= change for change in changes)
+
+
+def _ask_for_second_step(
+    attempt: _Attempt, person: people.PersonFacts, temporary_id: int = 0, claim: str = ""
+) -> SecondStepRequired:
+    cookie = sessions.pending.open_for(person.id, temporary_id=temporary_id, claim=claim, now=attempt.now)
+    audit_log.record_event(
+        "first_step_right", now=attempt.now, person_id=person.id, browser=attempt.browser,
+        outcome="temporary_password" if claim else "password",
+    )  # fmt: skip
+    return SecondStepRequired(person, cookie)
 
 
 class _Verified(NamedTuple):
@@ -136,27 +190,31 @@ def fill_limits(person: people.PersonFacts) -> None:
 
 
 def open_session(
-    person: people.PersonFacts, *, how: str, browser: Browser, now: datetime,
-    earlier: sessions.SessionFacts | None = None,
+    person: people.PersonFacts, *, how: str, browser: Browser, now: datetime, amr: str = PASSWORD_ALONE,
+    earlier: sessions.SessionFacts | None = None, spare: bool = False,
 ) -> SessionOpened:  # fmt: skip
-    """Open a full session, or renew the person's `earlier` one, and remember the device. The caller commits."""
+    """Open a full session, or renew the person's `earlier` one, and remember the device. The caller commits. amr: what
+    was proved, in words of RFC 8176. spare: the second factor is not to be asked on this device for a while."""
     if browser.language and browser.language != person.language:
         people.directory.set_language(person.id, browser.language)
     cookie = None
     if earlier and earlier.person_id == person.id:
-        session_id, cookie = earlier.id, sessions.signed_in.renew(earlier, how=how, browser=browser, now=now)
+        session_id = earlier.id
+        cookie = sessions.signed_in.renew(earlier, how=how, amr=amr, browser=browser, now=now)
     if cookie is None:
         # What gives way ends like any other session: nobody may keep a site open by signing in ten times more.
-        session_id, cookie, gave_way = sessions.signed_in.open_for(person.id, how=how, browser=browser, now=now)
+        session_id, cookie, gave_way = sessions.signed_in.open_for(
+            person.id, how=how, amr=amr, browser=browser, now=now
+        )
         log_out_of_sites.end_grants_and_notify(person, gave_way, now=now)
     audit_log.record_event("sign_in", now=now, person_id=person.id, session_id=session_id, outcome=how, browser=browser)
-    devices = sessions.devices.remember(browser.trusted_devices, person.id, now=now)
+    devices = sessions.devices.remember(browser.trusted_devices, person.id, now=now, second=spare)
     return SessionOpened(person, session_id, cookie, devices)
 
 
 def _enter_with_temporary(
     attempt: _Attempt, secret: str
-) -> MustChangePassword | outcomes.WrongSecret | SecretExpired | Overloaded:
+) -> MustChangePassword | SecondStepRequired | outcomes.WrongSecret | SecretExpired | Overloaded:
     try:  # the same one hash as any other try; its answer has no say here
         credentials.passwords.is_right(secret, attempt.stored, known=False)
     except credentials.Busy:
@@ -177,6 +235,8 @@ def _enter_with_temporary(
         claim = credentials.temporary.claim(match.id, now=now)
         if claim is None:
             return SecretExpired()
+        if attempt.stored.factors_since is not None or must_have_factor(person, now=now):
+            return _ask_for_second_step(attempt, person, match.id, claim)  # before the change form: ATK-050
         cookie = sessions.changing.open_for(person.id, temporary_id=match.id, claim=claim, now=now)
         audit_log.record_event("temporary_accepted", now=now, person_id=person.id, browser=attempt.browser)
         return MustChangePassword(person, cookie)

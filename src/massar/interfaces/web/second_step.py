@@ -1,0 +1,129 @@
+"""The page of the second step: of a sign-in, of a recovery, or of a person who is signed in and is asked for it.
+
+A half-done sign-in goes first, as it is what the person just did. Who must have a factor and has none sets one up on
+this very page's neighbour, before anything else opens."""
+
+from django import forms
+from django.http import HttpResponse
+from django.views.decorators.http import require_http_methods
+
+from massar.interfaces.base import cookies, errors, form_fields, page, way_back
+from massar.interfaces.base.request import Request
+from massar.interfaces.web import factor_pages
+from massar.journeys.account import close_sessions, edit_factors
+from massar.journeys.account import second_step as journey
+from massar.journeys.account.second_step import HalfDone
+from massar.journeys.outcomes import Gone, MustChangePassword, Problems, SessionOpened, TooManyAttempts
+
+
+class StepForm(forms.Form):
+    code = form_fields.line(60)
+    spare = forms.BooleanField(required=False)
+
+
+def waiting(request: Request) -> HalfDone | None:
+    return journey.waiting(cookie=cookies.SECOND_STEP.read(request), now=request.now)
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+def step(request: Request) -> HttpResponse:
+    waits, signed_in = waiting(request), request.signed_in
+    if waits and not waits.factors:
+        return page.redirect_to("second_step_app")
+    if waits is None and signed_in is None:
+        return ask_to_sign_in(request)
+    form = StepForm(request.POST if request.method == "POST" else None)
+    if not form.is_valid():
+        return _page(request, form, waits, status=422 if request.method == "POST" else 200)
+    typed, spare = form.cleaned_data["code"], form.cleaned_data["spare"]
+    browser, now = request.browser, request.now
+    outcome: SessionOpened | MustChangePassword | Problems | TooManyAttempts | Gone
+    if waits:
+        earlier = signed_in.session if signed_in else None
+        outcome = journey.enter_code(of=waits, typed=typed, spare=spare, browser=browser, now=now, earlier=earlier)
+    elif signed_in:
+        outcome = journey.step_up_by_code(signed_in=signed_in, typed=typed, spare=spare, browser=browser, now=now)
+    match outcome:
+        case Problems():
+            form_fields.show_problems(form, outcome)
+            return _page(request, form, waits, status=422)
+        case TooManyAttempts(until=until):
+            form_fields.show_wait(form, until, request)
+            return page.add_retry_after(_page(request, form, waits, status=429), until, now)
+        case Gone():
+            return ask_to_sign_in(request)
+    return enter(request, outcome)
+
+
+def enter(request: Request, entered: SessionOpened | MustChangePassword) -> HttpResponse:
+    """Lead on: to the change form, to the site that waits, or to the page that was wanted."""
+    if isinstance(entered, MustChangePassword):
+        return start(request, page.redirect_to("password_expired"), entered)
+    return start(request, way_back.redirect_after_sign_in(request), entered)
+
+
+def start(request: Request, response: HttpResponse, entered: SessionOpened | MustChangePassword) -> HttpResponse:
+    """Set the cookies of what the second step opened. An earlier session of another person ends (ATK-081)."""
+    earlier = request.signed_in
+    kept = isinstance(entered, SessionOpened) and earlier is not None and earlier.session.id == entered.session_id
+    if earlier and not kept:
+        close_sessions.sign_out(signed_in=earlier, browser=request.browser, now=request.now)
+    cookies.SECOND_STEP.drop(response)
+    if isinstance(entered, MustChangePassword):
+        cookies.CHANGE.write(response, entered.cookie)
+        cookies.SESSION.drop(response)
+        return response
+    if not request.chosen_language:  # from here on the person's own
+        cookies.LANGUAGE.write(response, entered.person.language)
+    return page.start_session(request, response, entered)
+
+
+def ask_to_sign_in(request: Request) -> HttpResponse:
+    """The half-done sign-in is over, or there was none."""
+    response = page.redirect_to("sign_in") if request.signed_in is None else page.redirect_to("home")
+    if cookies.SECOND_STEP.read(request):
+        cookies.SECOND_STEP.drop(response)
+        cookies.write_flash(response, "warning", "flash.sign_in_again")
+    return response
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+def set_up(request: Request) -> HttpResponse:
+    """The app of somebody who must have a second factor and has none: nothing opens before its first code."""
+    waits = waiting(request)
+    if waits is None:
+        return ask_to_sign_in(request)
+    app = edit_factors.app_for(waits, now=request.now)
+    if app is None:
+        return page.redirect_to("second_step")
+    form = factor_pages.FactorCodeForm(request.POST if request.method == "POST" else None)
+    if not form.is_valid():
+        return factor_pages.app_page(request, form, app, waits.person, status=422 if request.method == "POST" else 200)
+    earlier = request.signed_in.session if request.signed_in else None
+    outcome = edit_factors.prove_app(
+        of=waits, typed=form.cleaned_data["code"], browser=request.browser, now=request.now, earlier=earlier
+    )
+    match outcome:
+        case Problems():
+            form_fields.show_problems(form, outcome)
+            return factor_pages.app_page(request, form, app, waits.person, status=422)
+        case Gone():
+            return ask_to_sign_in(request)
+    following = "password_expired" if isinstance(outcome.entered, MustChangePassword) else "continue"
+    return start(request, factor_pages.codes_page(request, outcome.codes, following, waits.person), outcome.entered)
+
+
+def _page(request: Request, form: StepForm, waits: HalfDone | None, *, status: int) -> HttpResponse:
+    person = waits.person if waits else request.signed_in and request.signed_in.person
+    if person is None:
+        return errors.render_error(request, 404)
+    factors = waits.factors if waits else edit_factors.overview(person=person).factors
+    if not factors:
+        response = page.redirect_to("security")
+        cookies.write_flash(response, "info", "flash.factor_first")
+        return response
+    return page.render(
+        request, "factors/step.html", status=status, form=form, login=person.login,
+        kinds={factor.kind for factor in factors}, person=None if waits else person, half_done=bool(waits),
+        recovers=bool(waits and waits.pending.claim), days=factor_pages.spared_days(person, request.now),
+    )  # fmt: skip

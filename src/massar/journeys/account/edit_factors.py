@@ -1,0 +1,197 @@
+"""A person's second factors: an app is added and proved by a code, codes are printed, a factor is removed.
+
+Whoever touches them has typed the password just now and, having a factor, has proved one within STILL_FRESH: a session
+left open on a shared computer changes nothing. Every change is told to all contacts, and takes from every device the
+wish not to be asked. Adding ends what was half done without the factor: sign-ins, changes, temporary passwords."""
+
+from datetime import datetime, timedelta
+from typing import NamedTuple
+
+from django.conf import settings
+from django.db import transaction
+
+from massar.core import text
+from massar.core.audit import api as audit_log
+from massar.core.browser import Browser
+from massar.domain.credentials import api as credentials
+from massar.domain.factors import api as factors
+from massar.domain.people import api as people
+from massar.domain.sessions import api as sessions
+from massar.journeys.account import notices, second_step, sign_in
+from massar.journeys.account.close_sessions import SignedIn
+from massar.journeys.account.second_step import HalfDone
+from massar.journeys.outcomes import (
+    Done,
+    Gone,
+    MustChangePassword,
+    Overloaded,
+    Problem,
+    Problems,
+    SessionOpened,
+    TooManyAttempts,
+)
+
+STILL_FRESH = timedelta(minutes=10)
+
+
+class Added(NamedTuple):
+    """A factor counts. codes: a first set of backup codes, shown once; empty where the person has some. entered: the
+    session that came of it."""
+
+    entered: SessionOpened | MustChangePassword
+    codes: tuple[str, ...]
+
+
+class FactorOverview(NamedTuple):
+    """What the person has. last: removing one of them is removing all."""
+
+    factors: list[factors.FactorFacts]
+    codes_left: int
+
+
+def place_of(signed_in: SignedIn) -> str:
+    """Where a factor that is set up in this session belongs to; see `HalfDone.place`."""
+    return f"session:{signed_in.session.id}"
+
+
+def overview(*, person: people.PersonFacts) -> FactorOverview:
+    return FactorOverview(factors.held.of_person(person.id), factors.backup.left(person.id))
+
+
+def may_edit(*, signed_in: SignedIn, now: datetime) -> bool:
+    """Whether no factor has to be proved before: there is none, or one was proved just now."""
+    proved = signed_in.session.second_at
+    return (proved is not None and now - proved < STILL_FRESH) or not factors.held.of_person(signed_in.person.id)
+
+
+def begin_app(
+    *, signed_in: SignedIn, password: str, browser: Browser, now: datetime
+) -> Done | Problems | TooManyAttempts | Overloaded | Gone:
+    """Make a key for an app, after the password. Gone: a factor has to be proved before."""
+    if not may_edit(signed_in=signed_in, now=now):
+        return Gone()
+    refused = sign_in.prove_again(person=signed_in.person, password=password, browser=browser, now=now)
+    if refused:
+        return refused
+    factors.totp.enroll(signed_in.person.id, place=place_of(signed_in), now=now)
+    return Done()
+
+
+def app_of(person: people.PersonFacts, *, place: str, now: datetime) -> factors.totp.Enrolment | None:
+    """The app that is being set up in that place."""
+    issuer = settings.MASSAR.host
+    return factors.totp.enrolment(person.id, place=place, login=person.login, issuer=issuer, now=now)
+
+
+def app_for(waiting: HalfDone, *, now: datetime) -> factors.totp.Enrolment | None:
+    """The app of somebody who must have a factor and has none: begun when it is first looked for."""
+    if waiting.factors:
+        return None
+    if app_of(waiting.person, place=waiting.place, now=now) is None:
+        factors.totp.enroll(waiting.person.id, place=waiting.place, now=now)
+    return app_of(waiting.person, place=waiting.place, now=now)
+
+
+def prove_app(
+    *, of: SignedIn | HalfDone, typed: str, browser: Browser, now: datetime,
+    earlier: sessions.SessionFacts | None = None,
+) -> Added | Problems | Gone:  # fmt: skip
+    """Judge the first code of an app that is being set up. Right: it counts, and this sign-in has two factors. The key
+    is on the person's own screen: tries need no limit."""
+    person, code = of.person, text.code(typed)
+    place = of.place if isinstance(of, HalfDone) else place_of(of)
+    if len(code) != factors.totp.DIGITS or not code.isascii() or not code.isdecimal():
+        return Problems({"code": [Problem("factor_code_shape")]})
+    with transaction.atomic():
+        people.contacts.lock(person.id)
+        if factors.held.begun(person.id, "app", place=place, now=now) is None or _overtaken(of, now):
+            return Gone()
+        if factors.totp.prove(person.id, code, place=place, now=now) is None:
+            return Problems({"code": [Problem("factor_code_wrong")]})
+        return take_in(of=of, kind="app", methods=second_step.CODE, browser=browser, now=now, earlier=earlier)
+
+
+def _overtaken(of: SignedIn | HalfDone, now: datetime) -> bool:
+    """Whether a factor was added elsewhere since this began: then that one has to be proved before (a thief with the
+    password must not add his own beside it)."""
+    return (
+        bool(factors.held.of_person(of.person.id)) if isinstance(of, HalfDone) else not may_edit(signed_in=of, now=now)
+    )
+
+
+def take_in(
+    *, of: SignedIn | HalfDone, kind: str, methods: tuple[str, ...], browser: Browser, now: datetime,
+    earlier: sessions.SessionFacts | None = None,
+) -> Added | Gone:  # fmt: skip
+    """What follows when a factor begins to count, in the transaction and under the person's lock that made it so."""
+    person = of.person
+    if isinstance(of, SignedIn):
+        entered: SessionOpened | MustChangePassword | Gone = second_step.step_up(
+            signed_in=of, methods=methods, kind=kind, browser=browser, now=now
+        )
+        _end_half_done(person, now)
+    else:
+        entered = second_step.finish(of=of, methods=methods, kind=kind, browser=browser, now=now, earlier=earlier)
+        if not of.pending.claim:
+            _end_half_done(person, now)
+    if isinstance(entered, Gone):
+        transaction.set_rollback(True)  # it was ended at the same moment: nothing of it may stand
+        return entered
+    audit_log.record_event("factor_added", now=now, person_id=person.id, outcome=kind, browser=browser)
+    notices.tell(person, "factor_added", now=now, browser=browser)
+    codes = [] if factors.backup.left(person.id) else factors.backup.renew(person.id, now=now)
+    return Added(entered, tuple(codes))
+
+
+def _end_half_done(person: people.PersonFacts, now: datetime) -> None:
+    sessions.pending.end_all(person.id, now=now)
+    sessions.changing.end_all(person.id, now=now)
+    credentials.temporary.end_all(person.id, now=now, why="factor_added")
+
+
+def _prove_both(
+    signed_in: SignedIn, password: str, browser: Browser, now: datetime
+) -> Problems | TooManyAttempts | Overloaded | Gone | None:
+    if not may_edit(signed_in=signed_in, now=now):
+        return Gone()
+    return sign_in.prove_again(person=signed_in.person, password=password, browser=browser, now=now)
+
+
+def renew_codes(
+    *, signed_in: SignedIn, password: str, browser: Browser, now: datetime
+) -> tuple[str, ...] | Problems | TooManyAttempts | Overloaded | Gone:
+    """Make a new set of backup codes, which ends the old one. Gone: a factor has to be proved before, or there is
+    none."""
+    person = signed_in.person
+    refused = _prove_both(signed_in, password, browser, now)
+    if refused:
+        return refused
+    with transaction.atomic():
+        people.contacts.lock(person.id)
+        if not factors.held.of_person(person.id):
+            return Gone()
+        codes = factors.backup.renew(person.id, now=now)
+        audit_log.record_event("backup_codes_made", now=now, person_id=person.id, browser=browser)
+        notices.tell(person, "backup_codes_made", now=now, browser=browser)
+        return tuple(codes)
+
+
+def remove(
+    *, signed_in: SignedIn, factor_id: int, password: str, browser: Browser, now: datetime
+) -> Done | Problems | TooManyAttempts | Overloaded | Gone:
+    """Remove one factor; with the last one its backup codes go too. Gone: it is not there, or a factor has to be proved
+    before."""
+    person = signed_in.person
+    refused = _prove_both(signed_in, password, browser, now)
+    if refused:
+        return refused
+    with transaction.atomic():
+        people.contacts.lock(person.id)
+        removed = factors.held.remove(factor_id, person.id, now=now)
+        if removed is None:
+            return Gone()
+        if not factors.held.of_person(person.id):
+            factors.backup.remove(person.id)
+        audit_log.record_event("factor_removed", now=now, person_id=person.id, outcome=removed.kind, browser=browser)
+        notices.tell(person, "factor_removed", now=now, browser=browser)
+        return Done()

@@ -1,0 +1,128 @@
+"""Real threads on the real database: a code is good once, however many type it at the same moment."""
+
+from collections import Counter
+
+import pyotp
+import pytest
+
+from massar.core import encryption
+from massar.core.browser import Browser
+from massar.domain.factors import api as factors
+from massar.domain.factors.models import Factor
+from massar.domain.sessions.models import PendingSignIn, Session
+from massar.journeys.account import edit_factors, second_step, sign_in
+from massar.journeys.account.second_step import HalfDone
+from massar.journeys.outcomes import Gone, Problems, SessionOpened
+from tests import cast
+from tests.cast import YOUSSEF
+from tests.support.faults import at_once, empty
+
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.both_databases]
+HERE = Browser(network="192.0.2.0/24", label="Firefox · Linux")
+
+
+@pytest.fixture(autouse=True)
+def open_database(transactional_db):
+    yield
+    empty()
+
+
+@pytest.fixture
+def owner(clock, open_database):
+    cast.enter(YOUSSEF, now=clock())
+    return cast.facts(YOUSSEF)
+
+
+def enroll(owner, place: str, clock) -> None:
+    factors.totp.enroll(owner.id, place=place, now=clock())
+
+
+def code_of(owner, place: str, clock) -> str:
+    app = edit_factors.app_of(owner, place=place, now=clock())
+    return pyotp.TOTP(app.key.replace(" ", "")).at(clock())
+
+
+def with_app(owner, clock) -> str:
+    """The person has an app; returns its code of the next moment."""
+    enroll(owner, "test", clock)
+    app = edit_factors.app_of(owner, place="test", now=clock())
+    assert factors.totp.prove(owner.id, code_of(owner, "test", clock), place="test", now=clock())
+    clock.advance(seconds=30)
+    return pyotp.TOTP(app.key.replace(" ", "")).at(clock())
+
+
+def first_steps(times: int, clock) -> list[HalfDone]:
+    entered = [
+        sign_in.enter(typed_login=YOUSSEF.login, password=YOUSSEF.password, browser=HERE, now=clock())
+        for _ in range(times)
+    ]
+    return [second_step.waiting(cookie=one.cookie, now=clock()) for one in entered]
+
+
+def types(waiting: HalfDone, code: str, clock):
+    return second_step.enter_code(of=waiting, typed=code, spare=False, browser=HERE, now=clock())
+
+
+def kinds(outcomes: list) -> Counter:
+    return Counter(type(one) for one in outcomes)
+
+
+def test_atk_027_one_code_in_many_browsers_opens_one_session(owner, clock):
+    """ATK-027: eight half-done sign-ins, one code of the app, one moment."""
+    code = with_app(owner, clock)
+    waiting = first_steps(8, clock)
+    done = at_once(8, lambda n: types(waiting[n], code, clock))
+    assert kinds(done) == {SessionOpened: 1, Problems: 7}
+    assert Session.objects.filter(person_id=owner.id).count() == 1
+
+
+def test_one_half_done_sign_in_becomes_one_session(owner, clock):
+    """Eight different printed codes for the same one: it is used up by the first."""
+    with_app(owner, clock)
+    codes = factors.backup.renew(owner.id, now=clock())
+    [waiting] = first_steps(1, clock)
+    done = at_once(8, lambda n: types(waiting, codes[n], clock))
+    assert kinds(done) == {SessionOpened: 1, Gone: 7}
+    assert Session.objects.filter(person_id=owner.id).count() == 1
+
+
+def test_one_printed_code_is_used_once(owner, clock):
+    with_app(owner, clock)
+    code = factors.backup.renew(owner.id, now=clock())[0]
+    waiting = first_steps(8, clock)
+    done = at_once(8, lambda n: types(waiting[n], code, clock))
+    assert kinds(done) == {SessionOpened: 1, Problems: 7} and factors.backup.left(owner.id) == 9
+
+
+def test_atk_028_tries_side_by_side_are_all_counted(owner, clock):
+    """ATK-028: twenty wrong codes at once for one half-done sign-in: five are compared."""
+    with_app(owner, clock)
+    factors.backup.renew(owner.id, now=clock())
+    [waiting] = first_steps(1, clock)
+    done = at_once(20, lambda n: types(waiting, f"{n:012d}", clock))
+    assert kinds(done)[Problems] == 5 and PendingSignIn.objects.get().tries == 5
+
+
+def test_a_factor_that_appears_between_the_steps_is_not_gone_past(owner, clock, monkeypatch):
+    """It is proved while a password is being verified elsewhere: that sign-in opens no session."""
+    is_right = sign_in.credentials.passwords.is_right
+
+    def then(typed, stored, *, known):
+        right = is_right(typed, stored, known=known)
+        with_app(owner, clock)
+        return right
+
+    monkeypatch.setattr(sign_in.credentials.passwords, "is_right", then)
+    entered = sign_in.enter(typed_login=YOUSSEF.login, password=YOUSSEF.password, browser=HERE, now=clock())
+    assert not isinstance(entered, SessionOpened) and Session.objects.count() == 0
+
+
+def test_the_key_of_an_app_is_bound_to_its_row_and_person(owner, clock):
+    """ATK-142 for factors: a row that was edited to another person's accepts nothing."""
+    code = with_app(owner, clock)
+    stranger = owner.id + 1
+    factor = Factor.objects.get()
+    with pytest.raises(encryption.DecryptionFailed):
+        encryption.data_keys().decrypt(factor.secret_ciphertext, associated_data=f"app-key|{stranger}|{factor.uid}")
+    Factor.objects.update(uid="another")
+    assert factors.totp.accept(owner.id, code, now=clock()) is None
