@@ -57,6 +57,9 @@ class Site(Table):
     most a year"""
     no_recent_recovery: bool = False
     """only accounts at `urn:massar:acr:settled`: no recovery in the last 72 hours"""
+    second_factor: bool = False
+    """only sign-ins with two factors (`https://refeds.org/profile/mfa`), for every protocol: who has a second factor
+    proves it on the way, who has none sets one up. A remembered device does not count"""
     # on purpose: a native program or a site with tokens alone has nothing that a sign-out could end
     hears_sign_out: bool = True
     """`false`: it is right that the site does not hear of a sign-out, and `massar sites check` is silent about it. For

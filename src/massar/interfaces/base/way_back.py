@@ -91,6 +91,17 @@ def save_and_sign_in(request: Request, asked: dict[str, str]) -> HttpResponse:
     return save(request, pages.see_other(reverse("sign_in")), asked)
 
 
+def save_and_step_up(request: Request, asked: dict[str, str]) -> HttpResponse:
+    """Keep the request and lead to the second step, by a person who is signed in."""
+    sites.saved_requests.delete(cookies.SAVED_REQUEST.read(request))
+    return save(request, pages.see_other(reverse("second_step")), asked)
+
+
+def waits_on(response: HttpResponse) -> bool:
+    """Whether an answer to a saved request leads to a proof first, after which it goes on."""
+    return response.get("Location") in (reverse("sign_in"), reverse("second_step"))
+
+
 def save(request: Request, response: HttpResponse, asked: dict[str, str]) -> HttpResponse:
     """Put the reference to it into a cookie; over the rate limit, a sentence for the next page."""
     ref = save_request.save(asked, request)

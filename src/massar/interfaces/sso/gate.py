@@ -27,7 +27,7 @@ from massar.interfaces.base.page import redirect_to, see_other
 from massar.interfaces.base.request import Request
 from massar.journeys.sso import access
 from massar.journeys.sso import gate as journey
-from massar.journeys.sso.access import AccessDenied, SignInRequired
+from massar.journeys.sso.access import AccessDenied, SecondFactorRequired, SignInRequired
 
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 NAVIGATES = ("", "document")  # Sec-Fetch-Dest of what a person opened; older browsers send none
@@ -127,7 +127,7 @@ def _judge(request: Request, wanted: GatedPage) -> HttpResponse:
     subject, token, claims = found
     response = HttpResponse(headers={"X-Massar-Token": token, "X-Massar-Subject": subject})
     response["X-Massar-User"] = quote(claims.get("email", subject), safe="@.+-_")
-    for claim in ("name", "school", "role"):
+    for claim in ("name", "school", "role", "acr"):
         response[f"X-Massar-{claim.title()}"] = quote(claims.get(claim, ""), safe="")
     return response
 
@@ -214,6 +214,10 @@ def _answer(
             saved |= {"again": "yes"} if again else {}
             saved |= {"fresh_since": fresh_since.isoformat()} if fresh_since else {}
             return way_back.save_and_sign_in(request, saved)
+        case SecondFactorRequired():
+            saved = {"protocol": PROTOCOL, "resume_url": reverse("gate_resume"), "to": wanted.address, "state": state}
+            saved |= {"fresh_since": fresh_since.isoformat()} if fresh_since else {}
+            return way_back.save_and_step_up(request, saved)
         case AccessDenied() as why:
             response = page.render(request, "sso/access_denied.html", status=403, site=wanted.site, why=why)
         case ticket:

@@ -4,7 +4,7 @@ Only a full session is ever judged (promise ii): a session that may change a pas
 function here can read. What a site asked while nobody was signed in is saved (`saved_requests`) and resumes afterwards.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Protocol
@@ -22,9 +22,10 @@ from massar.journeys.sso import log_out_of_sites
 
 ACR_PASSWORD = "urn:massar:acr:password"  # signed in with the password
 ACR_NO_RECENT_RECOVERY = "urn:massar:acr:settled"  # … and no recovery within the last RECENT_RECOVERY
-ACRS = (ACR_NO_RECENT_RECOVERY, ACR_PASSWORD)
+# … and with a second factor of another kind, in this session: a remembered device is none (REFEDS MFA Profile 1.2).
+ACR_TWO_FACTORS = "https://refeds.org/profile/mfa"
+ACRS = (ACR_TWO_FACTORS, ACR_NO_RECENT_RECOVERY, ACR_PASSWORD)
 RECENT_RECOVERY = timedelta(hours=72)
-AMR = ("pwd",)  # RFC 8176
 
 
 class Visitor(Protocol):
@@ -41,12 +42,18 @@ class Visitor(Protocol):
 
 @dataclass(frozen=True)
 class AccessGranted:
-    """The person may enter the site. `acr` is the strongest that is true."""
+    """The person may enter the site. acrs: all that are true, in the order of ACRS."""
 
     site: sites.Site
     person: people.PersonFacts
     session: sessions.SessionFacts
-    acr: str
+    acrs: tuple[str, ...]
+
+    def acr(self, wishes: Sequence[str] = ()) -> str:
+        """The first wish that is true. Without such: whether a recovery was lately, which sites were always told, but
+        to a site of two factors that it has them."""
+        told = [acr for acr in self.acrs if acr != ACR_TWO_FACTORS or self.site.second_factor]
+        return next((acr for acr in (*wishes, *told) if acr in self.acrs), ACR_PASSWORD)
 
 
 @dataclass(frozen=True)
@@ -54,6 +61,12 @@ class SignInRequired:
     """Nobody is signed in, or the proof is not fresh enough for what the site asks (`again`)."""
 
     again: bool
+
+
+@dataclass(frozen=True)
+class SecondFactorRequired:
+    """The person is signed in, with the password alone, and the site wants more: the second step is asked, and the
+    request goes on. It is no new sign-in."""
 
 
 @dataclass(frozen=True)
@@ -70,12 +83,12 @@ def decide(
     visitor: Visitor,
     max_age: int | None = None,
     fresh_since: datetime | None = None,
-    no_recent_recovery: bool = False,
-) -> AccessGranted | SignInRequired | AccessDenied:
+    one_of: Sequence[str] = (),
+) -> AccessGranted | SignInRequired | SecondFactorRequired | AccessDenied:
     """Decide whether the visitor may enter the site, and record a denial. The registry may ask for as much by itself.
 
     max_age: seconds that the sign-in may be old (OIDC Core §3.1.2.1). fresh_since: it must be newer than that
-    (ForceAuthn, the gate's `again`). no_recent_recovery: the site asks for ACR_NO_RECENT_RECOVERY.
+    (ForceAuthn, the gate's `again`). one_of: ACRS of which one must be true; empty: as they are.
     """
     if visitor.signed_in is None:
         return SignInRequired(again=False)
@@ -85,7 +98,8 @@ def decide(
     if too_old or not_anew or is_stale(site, session.signed_in_at, now=now):
         return SignInRequired(again=True)
     denied, recovered_at = None, credentials.passwords.recovered_at(person.id)
-    opens_at = _opens_at(site, recovered_at, no_recent_recovery)
+    settled_now = recovered_at is None or now >= recovered_at + RECENT_RECOVERY
+    opens_at = _opens_at(site, recovered_at, set(one_of) == {ACR_NO_RECENT_RECOVERY})
     if not has_role(site, person):
         denied = AccessDenied("role")
     elif opens_at and now < opens_at:
@@ -96,8 +110,11 @@ def decide(
             browser=visitor.browser, site=site.slug,
         )  # fmt: skip
         return denied
-    recovered_lately = recovered_at is not None and now < recovered_at + RECENT_RECOVERY
-    return AccessGranted(site, person, session, ACR_PASSWORD if recovered_lately else ACR_NO_RECENT_RECOVERY)
+    holds = {ACR_TWO_FACTORS: session.two_factors, ACR_NO_RECENT_RECOVERY: settled_now, ACR_PASSWORD: True}
+    acrs = tuple(acr for acr in ACRS if holds[acr])
+    if (one_of and not set(one_of) & set(acrs)) or (site.second_factor and not session.two_factors):
+        return SecondFactorRequired()
+    return AccessGranted(site, person, session, acrs)
 
 
 def _opens_at(site: sites.Site, recovered_at: datetime | None, no_recent_recovery: bool = False) -> datetime | None:

@@ -16,7 +16,7 @@ from django.db import transaction
 from massar.domain.sessions import api as sessions
 from massar.domain.sites import api as sites
 from massar.journeys.sso import access, token_status
-from massar.journeys.sso.access import AccessDenied, AccessGranted, SignInRequired, Visitor
+from massar.journeys.sso.access import AccessDenied, AccessGranted, SecondFactorRequired, SignInRequired, Visitor
 
 TICKET, COOKIE = "ticket", "gate"  # kinds of tokens
 TICKET_LIFE = 60  # seconds
@@ -30,7 +30,7 @@ def state_of(mark: str) -> str:
 
 def start(
     page: sites.GatedPage, state: str, visitor: Visitor, *, fresh_since: datetime | None
-) -> str | SignInRequired | AccessDenied:
+) -> str | SignInRequired | SecondFactorRequired | AccessDenied:
     """At the account: a ticket for whoever may enter. fresh_since: the password must have been typed since then."""
     decision = access.decide(site=page.site, visitor=visitor, fresh_since=fresh_since)
     if not isinstance(decision, AccessGranted):
@@ -66,7 +66,7 @@ def authenticate_proxy(name: str, key: str) -> sites.Site | None:
 
 def check(*, site: sites.Site, token: str, now: datetime) -> tuple[str, str, dict[str, str]] | None:
     """Who is behind a gate cookie at that site: the subject, a compact JWS (ES256, typ `gate+jwt`), and what it says
-    about the person, by standard claim name. None: nobody who may pass."""
+    about the person and the session, by standard claim name. None: nobody who may pass."""
     state = token_status.read(token)
     if state is None or state.person is None or state.grant.site != site.slug:
         return None
@@ -74,9 +74,16 @@ def check(*, site: sites.Site, token: str, now: datetime) -> tuple[str, str, dic
     alive = state.is_valid_for(COOKIE, now=now) and sessions.signed_in.alive(grant.session_id, grant.person_id, now=now)
     if not alive or not access.has_role(site, state.person) or access.is_stale(site, signed_in_at, now=now):
         return None
+    if site.second_factor and not alive.two_factors:
+        return None
+    acr = access.ACR_TWO_FACTORS if alive.two_factors else access.ACR_PASSWORD
     claims, moment = access.claims_of(state.person, names=set(site.released)), int(now.timestamp())
     said: dict[str, object] = {
         **claims, "iss": access.issuer(), "aud": site.gate_origin, "sub": grant.subject, "sid": grant.sid,
-        "auth_time": grant.auth_time, "iat": moment, "exp": moment + PASS_LIFE,
+        "auth_time": grant.auth_time, "acr": acr, "amr": alive.methods, "iat": moment, "exp": moment + PASS_LIFE,
     }  # fmt: skip
-    return grant.subject, sites.keys.signed(said, use=sites.keys.ES256, kind="gate+jwt", now=now), claims
+    return (
+        grant.subject,
+        sites.keys.signed(said, use=sites.keys.ES256, kind="gate+jwt", now=now),
+        {**claims, "acr": acr},
+    )

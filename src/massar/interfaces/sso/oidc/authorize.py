@@ -12,7 +12,7 @@ from django.views.decorators.http import require_GET, require_http_methods
 from massar.interfaces.base import page, way_back
 from massar.interfaces.base.page import redirect_to, see_other
 from massar.interfaces.base.request import Request
-from massar.journeys.sso.access import AccessDenied, SignInRequired
+from massar.journeys.sso.access import AccessDenied, SecondFactorRequired, SignInRequired
 from massar.journeys.sso.oidc import authorize as journey
 from massar.journeys.sso.oidc import request as oidc_request
 from massar.journeys.sso.oidc.request import AuthorizationRequest, AuthorizationResponse, UnusableRequest
@@ -47,7 +47,7 @@ def resume(request: Request) -> HttpResponse:
     asked = oidc_request.read(parse_qs(saved["query"], keep_blank_values=True), settings.MASSAR.sites)
     since = datetime.fromtimestamp(int(saved["since"]), UTC) if saved["since"] else None
     response = _answer(request, asked, journey.Resumed(since, saved["besides"]) if since else None)
-    return response if response.get("Location") == reverse("sign_in") else way_back.discard(request, response)
+    return response if way_back.waits_on(response) else way_back.discard(request, response)
 
 
 def _answer(
@@ -63,6 +63,10 @@ def _answer(
     match journey.answer(asked, request, resumed):
         case SignInRequired(again=again):
             return way_back.save_and_sign_in(request, _to_save(request, asked, again))
+        case SecondFactorRequired():
+            if resumed:  # what waits goes on waiting as it is: it knows which sign-in it was before
+                return see_other(reverse("second_step"))
+            return way_back.save_and_step_up(request, _to_save(request, asked, again=False))
         case AccessDenied() as why:
             return page.render(request, "sso/access_denied.html", status=403, site=asked.site, why=why)
         case AuthorizationResponse() as response:

@@ -21,7 +21,7 @@ from massar.domain.sites.api import IdentityProvider, saml_idp
 from massar.interfaces.base import page, way_back
 from massar.interfaces.base.page import redirect_to, see_other
 from massar.interfaces.base.request import Request
-from massar.journeys.sso.access import AccessDenied, SignInRequired
+from massar.journeys.sso.access import AccessDenied, SecondFactorRequired, SignInRequired
 from massar.journeys.sso.saml import sign_in
 from massar.journeys.sso.saml.sign_in import RequestedSignIn
 
@@ -71,7 +71,7 @@ def resume(request: Request) -> HttpResponse:
     if saved.get("protocol") != PROTOCOL:
         return redirect_to("home" if request.signed_in else "sign_in")
     response = _answer(request, RequestedSignIn(**json.loads(saved["requested"])))
-    return response if response.get("Location") == reverse("sign_in") else way_back.discard(request, response)
+    return response if way_back.waits_on(response) else way_back.discard(request, response)
 
 
 def _answer(request: Request, requested: RequestedSignIn) -> HttpResponse:
@@ -82,6 +82,8 @@ def _answer(request: Request, requested: RequestedSignIn) -> HttpResponse:
     match sign_in.answer(site, requested, request):
         case SignInRequired(again=again):
             return way_back.save_and_sign_in(request, {**_saved(requested), "again": "yes" if again else ""})
+        case SecondFactorRequired():
+            return way_back.save_and_step_up(request, _saved(requested))
         case AccessDenied() as why:
             return page.render(request, "sso/access_denied.html", status=403, site=site, why=why)
         case Response() as response:

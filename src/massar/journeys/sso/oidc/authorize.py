@@ -8,7 +8,7 @@ from django.db import transaction
 from massar.domain.sessions import api as sessions
 from massar.domain.sites import api as sites
 from massar.journeys.sso import access
-from massar.journeys.sso.access import AccessDenied, AccessGranted, SignInRequired, Visitor
+from massar.journeys.sso.access import AccessDenied, AccessGranted, SecondFactorRequired, SignInRequired, Visitor
 from massar.journeys.sso.oidc import verify
 from massar.journeys.sso.oidc.request import AuthorizationRequest, AuthorizationResponse
 
@@ -24,7 +24,7 @@ class Resumed(NamedTuple):
 
 def answer(
     asked: AuthorizationRequest, visitor: Visitor, resumed: Resumed | None
-) -> AuthorizationResponse | SignInRequired | AccessDenied:
+) -> AuthorizationResponse | SignInRequired | SecondFactorRequired | AccessDenied:
     """Decide what becomes of the request."""
     signed_in = visitor.signed_in
     # Whom the site names, by a wished sub or by id_token_hint (OIDC Core §3.1.2.1, §5.5.1).
@@ -38,7 +38,7 @@ def answer(
         # Another person signed in although the site has named one: it hears so, or this would go on for ever.
         return asked.error("login_required") if asked.silent or resumed else SignInRequired(again=True)
     decision = _decide(asked, visitor, resumed)
-    if isinstance(decision, SignInRequired):
+    if isinstance(decision, SignInRequired | SecondFactorRequired):  # both are an authentication by the person
         return asked.error("login_required") if asked.silent else decision
     if isinstance(decision, AccessDenied):
         return asked.error("access_denied") if asked.silent else decision
@@ -47,7 +47,7 @@ def answer(
 
 def _decide(
     asked: AuthorizationRequest, visitor: Visitor, resumed: Resumed | None
-) -> AccessGranted | SignInRequired | AccessDenied:
+) -> AccessGranted | SignInRequired | SecondFactorRequired | AccessDenied:
     signed_in = visitor.signed_in
     proved_anew = bool(resumed and signed_in and signed_in.session.proof != resumed.earlier_proof)
     # prompt=login: only a sign-in after the request came will do. Two machines' clocks differ a little; within that
@@ -58,8 +58,7 @@ def _decide(
     max_age = None if asked.fresh else asked.max_age
     if max_age is not None and proved_anew:
         max_age = max(max_age, GRACE)  # the sign-in that was too old stays so for its request (ATK-111)
-    settled = asked.no_recent_recovery
-    return access.decide(site=asked.site, visitor=visitor, max_age=max_age, no_recent_recovery=settled)
+    return access.decide(site=asked.site, visitor=visitor, max_age=max_age, one_of=asked.one_of)
 
 
 @transaction.atomic
@@ -73,6 +72,7 @@ def _issue_code(asked: AuthorizationRequest, granted: AccessGranted, visitor: Vi
     life = site.offline_life if offline else max(1, of_session)
     nonce = asked.raw.get("nonce", "")
     visit = access.open_visit(granted, visitor, scope=asked.scope, life=life, nonce=nonce, offline=offline)
-    binding = {"redirect_uri": asked.raw["redirect_uri"], "challenge": asked.challenge, "acr": granted.acr}
+    proved = {"acr": granted.acr(asked.wishes), "amr": session.amr}
+    binding = {"redirect_uri": asked.raw["redirect_uri"], "challenge": asked.challenge, **proved}
     code = sites.grants.NewToken("code", sites.grants.CODE_LIFE, binding)
     return sites.grants.issue(visit.id, code, now=int(now.timestamp()))

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from urllib.parse import urlencode
 
 from massar.domain.sites import api as sites
-from massar.journeys.sso.access import ACR_NO_RECENT_RECOVERY, ACRS, issuer
+from massar.journeys.sso.access import ACRS, issuer
 from massar.journeys.sso.oidc import claims as oidc_claims
 
 LONGEST = 4096  # characters of one value
@@ -51,7 +51,8 @@ class AuthorizationResponse:
 @dataclass(frozen=True)
 class AuthorizationRequest:
     """A request that can be answered. raw: what was asked, as it is kept while its person signs in. scope: what the
-    grant will hold. fresh: the password is to be typed."""
+    grant will hold. fresh: the password is to be typed. one_of: acr values of which one must be true; wishes: those
+    that are known, the dearest first."""
 
     site: sites.Site
     raw: dict[str, str] = field(repr=False)
@@ -60,7 +61,8 @@ class AuthorizationRequest:
     silent: bool
     fresh: bool
     max_age: int | None
-    no_recent_recovery: bool
+    one_of: tuple[str, ...]
+    wishes: tuple[str, ...]
     subject: str
 
     def answer(self, **fields: str) -> AuthorizationResponse:
@@ -136,10 +138,11 @@ def _asked(site: sites.Site, once: dict[str, str]) -> AuthorizationRequest:
     _demand(not age or (age.isascii() and age.isdecimal()), "max_age must be a whole number of seconds.")
     max_age = min(int(age[:12]), MOST_AGE) if age else None
     subject = _wish(claims, "sub").get("value")  # the one that the site wants to hear of (OIDC Core §5.5.1)
+    one_of, wishes = _wanted_acrs(once.get("acr_values", ""), claims)
     scope, fresh = oidc_claims.granted_scope(site, scopes, claims), bool(prompts & {"login", "select_account"})
     return AuthorizationRequest(
         site, once, scope, challenge=_challenge(site, once), silent="none" in prompts, fresh=fresh or max_age == 0,
-        max_age=max_age, no_recent_recovery=_wants_no_recent_recovery(once.get("acr_values", ""), claims),
+        max_age=max_age, one_of=one_of, wishes=wishes,
         subject=subject if isinstance(subject, str) else "",
     )  # fmt: skip
 
@@ -152,16 +155,19 @@ def _challenge(site: sites.Site, once: dict[str, str]) -> str:
     return challenge
 
 
-def _wants_no_recent_recovery(acr_values: str, claims: oidc_claims.ClaimsParameter) -> bool:
-    """Whether nothing else will do: it is asked as essential (OIDC Core §5.5.1.1), or as the one value wanted."""
+def _wanted_acrs(acr_values: str, claims: oidc_claims.ClaimsParameter) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """One of which nothing else will do, and the wishes. They must be met when asked as essential (OIDC Core
+    §5.5.1.1), or when one value alone is wanted."""
     wish = _wish(claims, "acr")
-    if wish.get("essential") is not True:
-        return acr_values.split() == [ACR_NO_RECENT_RECOVERY]
     listed = wish.get("values")
     wanted = [one for one in (listed if isinstance(listed, list) else [wish.get("value")]) if isinstance(one, str)]
-    known = set(wanted) & set(ACRS)
+    if wish.get("essential") is not True:
+        words = acr_values.split() or wanted
+        known = tuple(one for one in words if one in ACRS)
+        return (known if len(acr_values.split()) == 1 else ()), known
+    known = tuple(one for one in wanted if one in ACRS)
     _demand(known or not wanted, "None of these acr values is known here.", "unmet_authentication_requirements")
-    return known == {ACR_NO_RECENT_RECOVERY}
+    return known, known
 
 
 def _wish(claims: oidc_claims.ClaimsParameter, name: str) -> dict[str, object]:

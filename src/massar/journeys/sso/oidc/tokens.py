@@ -150,7 +150,8 @@ def _exchange(
     narrower = {"scope": scope} if scope != grant.scope else None
     new = [grants.NewToken("access", min(grants.ACCESS_LIFE, left), narrower)]
     if "offline_access" in grant.scope.split():
-        new.append(grants.NewToken("refresh", left, {"acr": state.binding["acr"]}))
+        proved = {"acr": state.binding["acr"], "amr": _amr(state)}
+        new.append(grants.NewToken("refresh", left, proved))
     issued = grants.redeem(state.kind, token, [] if mistake else new, site=site.slug, now=moment)
     if issued is None:
         return NO_REFRESH if state.kind == "refresh" else NO_CODE
@@ -176,12 +177,16 @@ def _id_token(
     claims: Answer = {
         **oidc_claims.values(person, names), "iss": access.issuer(), "sub": grant.subject, "aud": site.client_id,
         "iat": moment, "exp": moment + ID_TOKEN_LIFE, "auth_time": grant.auth_time, "acr": state.binding["acr"],
-        "amr": list(access.AMR), "sid": grant.sid,
+        "amr": _amr(state).split(), "sid": grant.sid,
         "at_hash": _b64(hashlib.sha256(access_token.encode()).digest()[:16]),
     }  # fmt: skip
     if grant.nonce and state.kind == "code":  # OIDC Core §12.2: not needed again
         claims["nonce"] = grant.nonce
     return sites.keys.signed(claims, use=site.algorithm, kind="JWT", now=now)
+
+
+def _amr(state: TokenState) -> str:
+    return state.binding.get("amr", "pwd")  # the last version issued codes without
 
 
 def _b64(data: bytes) -> str:

@@ -15,9 +15,18 @@ from massar.domain.sessions import api as sessions
 from massar.domain.sites import api as sites
 from massar.domain.sites.api import IdentityProvider, saml_idp
 from massar.journeys.sso import access
-from massar.journeys.sso.access import ACR_NO_RECENT_RECOVERY, AccessDenied, AccessGranted, SignInRequired, Visitor
+from massar.journeys.sso.access import (
+    ACR_NO_RECENT_RECOVERY,
+    ACR_TWO_FACTORS,
+    AccessDenied,
+    AccessGranted,
+    SecondFactorRequired,
+    SignInRequired,
+    Visitor,
+)
 from massar.journeys.sso.saml.validate_message import validate
 
+BETTER = (ACR_NO_RECENT_RECOVERY, ACR_TWO_FACTORS)  # than a password
 CLASSES = (messages.CLASS_PROTECTED, messages.CLASS_PASSWORD, messages.CLASS_UNSPECIFIED, *access.ACRS)
 
 
@@ -75,12 +84,12 @@ def _name_id_kind(request: AuthnRequest, site: sites.Site) -> str | None:
 
 
 def _contexts(request: AuthnRequest) -> tuple[str, ...] | None:
-    """The classes that will do. 'better' than a password is ACR_NO_RECENT_RECOVERY alone."""
+    """The classes that will do. Nothing is better than one of BETTER; these are better than a password."""
     if request.context_classes is None:
         return ()
     known = tuple(name for name in request.context_classes if name in CLASSES)
     if request.context_comparison == "better":
-        return (ACR_NO_RECENT_RECOVERY,) if known and ACR_NO_RECENT_RECOVERY not in known else None
+        return BETTER if known and not set(BETTER) & set(known) else None
     return known or None
 
 
@@ -92,7 +101,9 @@ def site_of(requested: RequestedSignIn) -> sites.Site:
     return site
 
 
-def answer(site: sites.Site, requested: RequestedSignIn, visitor: Visitor) -> Response | SignInRequired | AccessDenied:
+def answer(
+    site: sites.Site, requested: RequestedSignIn, visitor: Visitor
+) -> Response | SignInRequired | SecondFactorRequired | AccessDenied:
     """The answer for whoever is signed in, or an error that the site asked for, or what stands in between."""
 
     def response(*status: str, assertion: Assertion | None = None) -> Response:
@@ -104,8 +115,8 @@ def answer(site: sites.Site, requested: RequestedSignIn, visitor: Visitor) -> Re
     if requested.contexts is None:
         return response(messages.RESPONDER, messages.NO_AUTHN_CONTEXT)
     since = datetime.fromisoformat(requested.received) if requested.force else None
-    settled = set(requested.contexts) == {ACR_NO_RECENT_RECOVERY}
-    judged = access.decide(site=site, visitor=visitor, fresh_since=since, no_recent_recovery=settled)
+    one_of = requested.contexts if set(requested.contexts) <= set(BETTER) else ()
+    judged = access.decide(site=site, visitor=visitor, fresh_since=since, one_of=one_of)
     if isinstance(judged, AccessGranted):
         assertion = _enter(judged, visitor, requested.name_id_kind or site.name_id, requested.contexts)
         return response(messages.SUCCESS, assertion=assertion) if assertion else SignInRequired(again=False)
@@ -123,7 +134,8 @@ def _enter(enter: AccessGranted, visitor: Visitor, kind: str, contexts: Sequence
         life = int(settings.MASSAR.session_longest.total_seconds())  # the grant ends with its session in any case
         visit = access.open_visit(enter, visitor, scope=f"saml {kind}", life=life)
     claims = access.claims_of(enter.person, names=set(site.released.values()))
-    true_contexts = (name for name in contexts if name != ACR_NO_RECENT_RECOVERY or enter.acr == ACR_NO_RECENT_RECOVERY)
+    wishes = contexts or ((ACR_TWO_FACTORS,) if site.second_factor else ())
+    true_contexts = (name for name in wishes if name not in BETTER or name in enter.acrs)
     name, begun = saml_idp.name_id(site, kind, visit.sid, visit.subject, enter.person.login), enter.session.signed_in_at
     return Assertion(
         name, site.entity_id, authenticated_at=begun, session_ends_at=begun + settings.MASSAR.session_longest,

@@ -1,0 +1,146 @@
+"""Sites that ask for two factors, by the registry or by themselves: the second step on the way, and what they are told."""
+
+import json
+from dataclasses import replace
+from urllib.parse import quote
+
+import pytest
+
+from massar.journeys.sso.access import ACR_NO_RECENT_RECOVERY, ACR_PASSWORD, ACR_TWO_FACTORS
+from tests.cast import YOUSSEF
+from tests.sso import relying_party, saml_site
+from tests.sso.gated_site import NOTIFRH, at_account, opened
+from tests.sso.relying_party import STRICT, Surfer, led_on, party
+from tests.sso.saml_site import RETRAITE, answered, authn_request, context, redirect
+from tests.support.authenticator import add_app, second_step
+from tests.support.steps import home
+from tests.support.visitor import Visitor
+
+pytestmark = [pytest.mark.django_db, pytest.mark.both_databases]
+OIDC = replace(STRICT, slug="two", client_id="two", second_factor=True)
+STEP = "/sign-in/second/"
+
+
+@pytest.fixture
+def register(cast, settings):
+    return lambda *sites: relying_party.register(settings, *sites)
+
+
+@pytest.fixture
+def app(cast, clock):
+    """Youssef has an app."""
+    return add_app(home(YOUSSEF), YOUSSEF.password, clock)[0]
+
+
+def spared(app, clock, browser: Visitor | None = None) -> Visitor:
+    """Youssef is signed in with the password alone: he wished not to be asked on this device."""
+    visitor = (browser or Visitor()).get("/sign-in/").submit("/sign-in/", user=YOUSSEF.login, password=YOUSSEF.password)
+    second_step(visitor, app.code, spare="on").get("/profile/").submit("/sign-out/")
+    visitor.get("/sign-in/").submit("/sign-in/", user=YOUSSEF.login, password=YOUSSEF.password)
+    clock.advance(minutes=2)
+    return visitor
+
+
+def essential(*values: str) -> str:
+    return json.dumps({"id_token": {"acr": {"essential": True, "values": list(values)}}})
+
+
+def test_the_registry_wants_two_factors_and_a_remembered_device_is_none(register, app, clock):
+    register(OIDC)
+    rp, browser, before = party(clock, OIDC), Surfer(), clock()
+    spared(app, clock, browser)
+    assert rp.error(browser, rp.start(browser, prompt="none")) == "login_required"
+    asked = rp.start(browser)
+    assert browser.path == STEP
+    second_step(browser, app.code)
+    claims = rp.finish(browser, asked).claims
+    assert claims["acr"] == ACR_TWO_FACTORS and claims["amr"] == ["pwd", "otp", "mfa"]
+    assert claims["auth_time"] == int(before.timestamp()), "a step up is no new sign-in"
+
+
+def test_a_sign_in_with_both_steps_goes_on_to_the_site(register, app, clock):
+    register(OIDC)
+    rp, browser = party(clock, OIDC), Surfer()
+    asked = rp.start(browser)
+    browser.submit("/sign-in/", user=YOUSSEF.login, password=YOUSSEF.password)
+    assert browser.path == STEP
+    second_step(browser, app.code)
+    assert rp.finish(browser, asked).claims["acr"] == ACR_TWO_FACTORS
+
+
+def test_who_has_no_factor_sets_one_up_on_the_way(register, cast, clock):
+    register(OIDC)
+    rp, browser = party(clock, OIDC), Surfer()
+    browser.get("/sign-in/").submit("/sign-in/", user=YOUSSEF.login, password=YOUSSEF.password)
+    asked = rp.start(browser)
+    assert browser.path == "/profile/security/"
+    add_app(browser, YOUSSEF.password, clock)
+    browser.get("/continue/")
+    assert rp.finish(browser, asked).claims["acr"] == ACR_TWO_FACTORS
+
+
+@pytest.mark.parametrize("how", ["acr_values", "essential", "prompt too"])
+def test_a_site_asks_by_itself(register, app, clock, how):
+    register(STRICT)
+    wish = {"acr_values": ACR_TWO_FACTORS} if how == "acr_values" else {"claims": essential(ACR_TWO_FACTORS)}
+    rp, browser = party(clock, STRICT), Surfer()
+    spared(app, clock, browser)
+    asked = rp.start(browser, **wish, **({"prompt": "login"} if how == "prompt too" else {}))
+    if how == "prompt too":
+        browser.submit("/sign-in/", user=YOUSSEF.login, password=YOUSSEF.password)
+    assert browser.path == STEP
+    second_step(browser, app.code)
+    assert rp.finish(browser, asked).claims["acr"] == ACR_TWO_FACTORS
+
+
+def test_a_wish_is_no_demand_and_other_sites_hear_what_they_always_heard(register, app, clock):
+    register(STRICT)
+    rp, browser = party(clock, STRICT), Surfer()
+    asked = rp.start(browser, acr_values=f"{ACR_TWO_FACTORS} {ACR_PASSWORD}")
+    browser.submit("/sign-in/", user=YOUSSEF.login, password=YOUSSEF.password)
+    second_step(browser, app.code)
+    assert rp.finish(browser, asked).claims["acr"] == ACR_TWO_FACTORS
+    claims = rp.finish(browser, rp.start(browser)).claims
+    assert claims["acr"] == ACR_NO_RECENT_RECOVERY and claims["amr"] == ["pwd", "otp", "mfa"]
+
+
+def test_without_factors_nothing_is_said_of_two(register, cast, clock):
+    register(STRICT)
+    rp, browser = party(clock, STRICT), Surfer()
+    claims = rp.enter(browser).claims
+    assert claims["amr"] == ["pwd"] and claims["acr"] == ACR_NO_RECENT_RECOVERY
+    asked = rp.start(browser, acr_values=f"{ACR_TWO_FACTORS} {ACR_PASSWORD}")
+    assert rp.finish(browser, asked).claims["acr"] == ACR_PASSWORD, "the first wish that is true"
+
+
+def test_saml_asks_and_is_told(register, app, clock):
+    register(RETRAITE)
+    visitor = spared(app, clock)
+    wants = {"inside": context(ACR_TWO_FACTORS)}
+    silent = answered(visitor.get(redirect(authn_request(clock(), IsPassive="true", **wants))))
+    assert saml_site.statuses(silent) == ["Responder", "NoPassive"]
+    visitor.get(redirect(authn_request(clock(), id="_two", **wants)))
+    assert visitor.path == STEP
+    second_step(visitor, app.code)
+    root = answered(visitor)
+    assert root.get("InResponseTo") == "_two"
+    assert root.find(".//saml:AuthnContextClassRef", saml_site.NS).text == ACR_TWO_FACTORS
+    plain = answered(visitor.get(redirect(authn_request(clock(), id="_plain"))))
+    assert plain.find(".//saml:AuthnContextClassRef", saml_site.NS).text.endswith("PasswordProtectedTransport")
+    nothing = context(ACR_TWO_FACTORS, comparison="better")
+    better = answered(visitor.get(redirect(authn_request(clock(), id="_better", inside=nothing))))
+    assert saml_site.statuses(better) == ["Responder", "NoAuthnContext"], "nothing is better"
+
+
+def test_the_gate_opens_for_two_factors_and_says_so(register, app, clock):
+    register(NOTIFRH)
+    visitor = spared(app, clock)
+    proxy = opened(visitor)
+    assert proxy.check()["X-Massar-Acr"] == quote(ACR_PASSWORD, safe="")
+    register(replace(NOTIFRH, second_factor=True))
+    assert proxy.check().status_code == 401, "at once"
+    assert at_account(visitor, proxy.begin("/dossier/12"))["Location"] == STEP
+    second_step(visitor.get(STEP), app.code)
+    back = proxy.enter(led_on(visitor.html))
+    assert back["Location"].endswith("/dossier/12")
+    assert proxy.check("/dossier/12")["X-Massar-Acr"] == quote(ACR_TWO_FACTORS, safe="")
