@@ -1,4 +1,4 @@
-"""Sites that ask for two factors, by the registry or by themselves: the second step on the way, and what they are told."""
+"""Sites that ask for two factors, by the registry or by themselves: the second step on the way, what they are told."""
 
 import json
 from dataclasses import replace
