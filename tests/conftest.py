@@ -12,6 +12,7 @@ from django.db import connection
 from django.test import client as django_client
 
 from massar.core import clock as product_clock
+from massar.domain.limits import challenges
 from massar.interfaces.base.request import Request
 from tests import cast as people_of_the_cast
 from tests.support import statements
@@ -21,6 +22,8 @@ from tests.support.wire import Wire
 
 django_client.ClientHandler = Wire  # every test client goes in by the product's own WSGI callable
 django_client.WSGIRequest = Request  # and what it and the request factory make is the product's class of request
+
+challenges.ROUNDS, challenges.STEPS = 1, (1, 3)  # what a phone works on for a second, a test solves at once
 
 # How long an example takes is no promise: machines differ.
 EXAMPLES = int(os.environ.get("MASSAR_TEST_EXAMPLES", "100"))

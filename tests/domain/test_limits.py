@@ -34,7 +34,7 @@ def remaining(bucket, *minutes: int) -> list[int]:
 def test_a_burst_and_then_one_at_a_time():
     bucket, soon = THREE.bucket("a"), NOW + 10 * MINUTE
     assert [consume(bucket) for _ in range(3)] == [None] * 3
-    assert consume(bucket) == limits.RateLimited("three", soon)
+    assert consume(bucket) == limits.RateLimited("three", soon, frozenset({"three"}))
     assert consume(bucket, now=soon - timedelta(microseconds=1)) is not None
     assert consume(bucket, now=soon) is None and consume(bucket, now=soon) is not None
 

@@ -50,7 +50,11 @@ def test_without_the_token_there_is_no_such_page_nor_without_the_setting(opened,
 
 def test_gauges_are_there_before_anything_happened(opened):
     found = read()
-    assert set(found) == {"massar_queue", "massar_queue_oldest_seconds", "massar_provider_breaker", "massar_alarm"}
+    messages = {"massar_queue", "massar_queue_oldest_seconds", "massar_provider_breaker", "massar_alarm"}
+    failures = {"massar_sign_in_failures_recent", "massar_sign_in_failures_usual"}
+    spent = {"massar_sprayed_passwords", "massar_networks_spent"}
+    assert set(found) == {*messages, *failures, *spent, "massar_siege", "massar_siege_accounts"}
+    assert found["massar_siege"]["massar_siege",] == 0
     assert found["massar_alarm"]["massar_alarm", ("name", "worker-missing")] == 0
     assert found["massar_queue_oldest_seconds"]["massar_queue_oldest_seconds", ("purpose", "recovery")] == 0
 

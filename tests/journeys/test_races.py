@@ -1,5 +1,6 @@
 """Real threads on the real database: what may happen once happens once, however many try at the same moment."""
 
+import json
 from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -21,13 +22,14 @@ from massar.domain.people import api as people_api
 from massar.domain.people.models import Contact
 from massar.domain.sessions.models import ChangeSession, Session
 from massar.journeys import outcomes as outcome
-from massar.journeys.account import change_password, close_sessions, edit_profile, recover_password, sign_in
+from massar.journeys.account import change_password, close_sessions, defend, edit_profile, recover_password, sign_in
 from massar.journeys.messages import sms_budget
 from massar.journeys.people.import_people import NewPerson
 from tests import cast
 from tests.cast import FATIMA, FATIMA_PHONE, KHADIJA, KHADIJA_EMAIL, NEW, YOUSSEF, YOUSSEF_EMAIL
 from tests.support.faults import RememberingProvider, at_once, empty
 from tests.support.post_office import worker_with
+from tests.support.visitor import solve
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.both_databases]
 HERE = Browser(network="192.0.2.0/24", label="Firefox · Linux", recovery_browser="the-asking-browser")
@@ -48,8 +50,8 @@ def people(clock, open_database):
     return cast
 
 
-def enter(password: str, clock, *, login: str = YOUSSEF.login, browser: Browser = HERE):
-    return sign_in.enter(typed_login=login, password=password, browser=browser, now=clock())
+def enter(password: str, clock, *, login: str = YOUSSEF.login, browser: Browser = HERE, answer=None):
+    return sign_in.enter(typed_login=login, password=password, browser=browser, now=clock(), answer=answer)
 
 
 def secret_of(person, contact_kind: str, clock) -> tuple[int, str]:
@@ -135,21 +137,52 @@ def test_takes_and_returns_of_the_same_budgets_never_stand_in_each_others_way(cl
 
 
 def test_at_the_last_try_one_password_is_evaluated(people, clock, monkeypatch):
-    """200 parallel wrong sign-ins with one try left: one Argon2id is spent on the account, 199 are told to wait."""
+    """ATK-009, ATK-010: 200 parallel wrong sign-ins with one try left, each with its challenge met: one Argon2id is
+    spent on the account, 199 are told to wait."""
     rate_limits = limits.rate_limits
     spent = rate_limits.SIGN_IN_ACCOUNT.bucket("youssef.benali", units=rate_limits.SIGN_IN_ACCOUNT.burst - 1)
     assert limits.consume([spent], now=clock()) is None
+    answers = [solved(clock) for _ in range(200)]
     evaluated, fits = [], credentials.passwords.verify
     monkeypatch.setattr(credentials.passwords, "verify", lambda *a, **k: evaluated.append(a) or fits(*a, **k))
-    outcomes = Counter(type(o) for o in at_once(200, lambda n: enter(f"Wrong-{n}&longer", clock)))
+    outcomes = Counter(type(o) for o in at_once(200, lambda n: enter(f"Wrong-{n}&longer", clock, answer=answers[n])))
     assert outcomes == {outcome.WrongSecret: 1, outcome.TooManyAttempts: 199}
     assert len(evaluated) == 1
+
+
+def test_at_the_networks_last_failure_one_password_is_evaluated(people, clock, monkeypatch):
+    """ATK-009, ATK-010: 200 parallel wrong sign-ins, each at another name, where their network has one failure left:
+    one Argon2id, 199 challenges, nobody is told to wait."""
+    network = limits.rate_limits.SIGN_IN_NETWORK
+    assert limits.consume([network.bucket(HERE.network, units=network.burst - 1)], now=clock()) is None
+    evaluated, fits = [], credentials.passwords.verify
+    monkeypatch.setattr(credentials.passwords, "verify", lambda *a, **k: evaluated.append(a) or fits(*a, **k))
+    names = [f"nobody.{n}@taalim.ma" for n in range(200)]
+    outcomes = Counter(type(o) for o in at_once(200, lambda n: enter(f"Wrong-{n}&longer", clock, login=names[n])))
+    assert outcomes == {outcome.WrongSecret: 1, outcome.ChallengeRequired: 199}
+    assert len(evaluated) == 1
+
+
+def test_a_challenge_opens_once(people, clock):
+    """The library takes one solution as often as it comes; ours is taken once, of a hundred at a time."""
+    answer = solved(clock)
+    unmet = at_once(100, lambda _: limits.challenges.meet(answer.challenge, answer.solution, now=clock()))
+    assert unmet.count(None) == 1 and set(unmet) == {None, limits.challenges.NotMet()}
+
+
+def solved(clock, **typed: str) -> defend.ChallengeAnswer:
+    """A challenge for this browser, with its solution."""
+    given = limits.challenges.give(sign_in.ACTION, typed=typed, network=HERE.network, now=clock())
+    return defend.ChallengeAnswer(given, solve(json.loads(given.puzzle)))
 
 
 def test_right_and_wrong_sign_ins_of_one_account_at_once(people, clock):
     """A storm on one account, the owner in it: nobody meets a fault, and no wrong password gets in."""
     outcomes = at_once(60, lambda n: enter(YOUSSEF.password if n % 3 == 0 else f"Wrong-{n}&longer", clock))
-    assert all(isinstance(o, (outcome.SessionOpened, outcome.TooManyAttempts)) for o in outcomes[::3])
+    assert all(
+        isinstance(o, (outcome.SessionOpened, outcome.ChallengeRequired, outcome.TooManyAttempts))
+        for o in outcomes[::3]
+    )
     assert not any(isinstance(o, outcome.SessionOpened) for n, o in enumerate(outcomes) if n % 3)
     assert any(isinstance(o, outcome.SessionOpened) for o in outcomes)
 

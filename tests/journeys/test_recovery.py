@@ -78,7 +78,7 @@ def test_asking_is_one_row_nothing_is_looked_up_and_nothing_typed_is_kept(cast, 
     with django_assert_max_num_queries(4) as seen:
         visitor.submit("/recovery/", user=FATIMA.login, channel="phone", phone=FATIMA.phone)
     tables = {t for t in connection.introspection.table_names() if any(t in q["sql"] for q in seen.captured_queries)}
-    assert tables == {"limits_bucketstate", "delivery_recoveryrequest"}
+    assert tables == {"limits_siege", "limits_bucketstate", "delivery_recoveryrequest"}
     row = RecoveryRequest.objects.get()
     assert b"661000222" not in bytes(row.ciphertext) and b"fatima" not in bytes(row.ciphertext)
     post.work()

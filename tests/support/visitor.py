@@ -4,9 +4,11 @@
 or a field that it renamed, fails the story. `Post` is the worker's own loop with providers that keep what they get.
 """
 
+import json
 import re
 from urllib.parse import urlencode
 
+import altcha
 from django.test import Client
 from lxml.html import HTMLParser, document_fromstring
 
@@ -20,6 +22,13 @@ def forms(html: str) -> list[tuple[str, dict[str, str]]]:
     """The forms of a page: action and the fields with their values."""
     found = document_fromstring(html.encode() or b"<p>", HTMLParser(encoding="utf-8")).forms
     return [(form.action or "", {name: value or "" for name, value in form.fields.items()}) for form in found]
+
+
+def solve(puzzle: dict) -> str:
+    """The derived key, as the page's script finds it."""
+    found = altcha.solve_challenge(altcha.Challenge.from_dict(puzzle))
+    assert found
+    return found.derived_key
 
 
 class Visitor:
@@ -57,8 +66,20 @@ class Visitor:
         self.page = self.client.post(action, body, content_type="application/x-www-form-urlencoded", follow=True)
         return self
 
-    def sign_in(self, login: str, password: str):
-        return self.get("/sign-in/").submit("/sign-in/", user=login, password=password)
+    def sign_in(self, login: str, password: str, *, solves: bool = True):
+        """Where a challenge is asked for, it is met as the script would; solves=False: its page is what is seen."""
+        self.get("/sign-in/").submit("/sign-in/", user=login, password=password)
+        return self.go_on(solve(self.puzzle)) if solves and self.puzzle else self
+
+    @property
+    def puzzle(self) -> dict | None:
+        """Of the challenge on the page in front of us, if there is one."""
+        found = document_fromstring(self.page.content or b"<p>").xpath("//form/@data-puzzle")
+        return json.loads(found[0]) if found else None
+
+    def go_on(self, solution: str = ""):
+        """Sends the form of a challenge; '' is what it brings without scripts."""
+        return self.submit(self.page.request["PATH_INFO"], solution=solution)
 
     def ask(self, login: str, **contact: str):
         """ask(login, email=…) or ask(login, phone=…)."""

@@ -48,6 +48,11 @@ def app_key() -> bytes:
     return secrets.token_bytes(20)
 
 
+def between(least: int, most: int) -> int:
+    """A whole number, both ends included."""
+    return least + secrets.randbelow(most - least + 1)
+
+
 def key_bytes() -> bytes:
     return secrets.token_bytes(32)
 

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from massar.domain.limits.api import challenges
 from massar.domain.people.api import PersonFacts
 
 
@@ -50,6 +51,21 @@ class TooManyAttempts:
 
     until: datetime
     instead: str = ""
+
+
+@dataclass(frozen=True)
+class ChallengeRequired:
+    """Nothing was judged yet: this browser has to meet a challenge first. `until`: it came before the challenge was
+    solved or waited out, which is enough then."""
+
+    challenge: challenges.Challenge
+    until: datetime | None = None
+
+
+@dataclass(frozen=True)
+class PasswordSprayed:
+    """This password fails on so many accounts that no unknown browser signs in with it for an hour, right or wrong.
+    Known devices and recovery stay open."""
 
 
 @dataclass(frozen=True)

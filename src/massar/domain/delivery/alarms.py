@@ -114,6 +114,17 @@ def _conversion_low(snapshot: MetricsSnapshot, percent: int) -> list[str]:
     return [*conversion.compared(now=snapshot.now).behind, *low]
 
 
+def _siege(snapshot: MetricsSnapshot, accounts: int) -> list[str]:
+    """`all` for everywhere; accounts only where so many are under siege."""
+    seen = snapshot.defence
+    many = [f"{seen.accounts} accounts"] if seen.accounts >= accounts else []
+    return ["all", *many] if seen.siege else many
+
+
+def _as_many(found: int, least: int, what: str) -> list[str]:
+    return [f"{found} {what}"] if found >= least else []
+
+
 def _before(moment: datetime | None, snapshot: MetricsSnapshot, seconds: int) -> bool:
     return moment is not None and snapshot.now - moment >= timedelta(seconds=seconds)
 
@@ -124,6 +135,10 @@ TABLE: tuple[Alarm, ...] = (
     Alarm("worker-missing", 30, "s", _worker_missing),
     Alarm("undecryptable", 1, "in an hour", lambda seen, count: ["outbox"] if seen.unreadable >= count else []),
     Alarm("faults", 1, "in an hour", lambda seen, count: seen.faults if len(seen.faults) >= count else []),
+    Alarm("siege", 1, "accounts", _siege),
+    # Passwords that fail on more than twenty accounts within the hour.
+    Alarm("password-spray", 1, "passwords", lambda seen, n: _as_many(seen.defence.passwords, n, "passwords")),
+    Alarm("network-spent", 1, "networks", lambda seen, n: _as_many(seen.defence.networks, n, "networks")),
     Alarm("provider-configuration-error", 0, "s", _provider_configuration_error),
     Alarm("provider-open", 60, "s", _provider_open),
     # The network is late, or the only provider: there is none to switch to.

@@ -96,16 +96,36 @@ class ToPerson(NamedTuple):
     about: str = ""
 
 
-class MetricsSnapshot:
-    """The numbers of one moment: each part is read once, and only if it is asked for. `read_budgets`: of each budget of
-    all SMS, which another room keeps, by name how many percent of it are spent."""
+class Defence(NamedTuple):
+    """What unknown browsers do at the sign-in. siege: every one of them meets a challenge; accounts: so many are under
+    siege by command; failures: of the last ten to twenty minutes; usual: at this time of day; passwords: those that
+    fail on many accounts; networks: those whose failures are spent."""
 
-    def __init__(self, now: datetime, read_budgets: Callable[[], dict[str, float]] = dict) -> None:
-        self.now, self.read_budgets = now, read_budgets
+    siege: bool = False
+    accounts: int = 0
+    failures: int = 0
+    usual: float = 0
+    passwords: int = 0
+    networks: int = 0
+
+
+class MetricsSnapshot:
+    """The numbers of one moment: each part is read once, and only if it is asked for. What other rooms keep is read by
+    a function. `read_budgets`: of each budget of all SMS, by name how many percent of it are spent."""
+
+    def __init__(
+        self, now: datetime, read_budgets: Callable[[], dict[str, float]] = dict,
+        read_defence: Callable[[], Defence] = Defence,
+    ) -> None:  # fmt: skip
+        self.now, self.read_budgets, self.read_defence = now, read_budgets, read_defence
 
     @cached_property
     def budgets(self) -> dict[str, float]:
         return self.read_budgets()
+
+    @cached_property
+    def defence(self) -> Defence:
+        return self.read_defence()
 
     queue = cached_property(lambda self: read_queue())
     hour = cached_property(lambda self: tally_by_provider(now=self.now, window=HOUR))

@@ -1,6 +1,16 @@
 """What others may use from the room `limits`."""
 
-from massar.domain.limits import rate_limits
-from massar.domain.limits.gcra import Bucket, RateLimit, RateLimited, consume, refund, remaining, sweep
+from datetime import datetime
 
-__all__ = ["Bucket", "RateLimit", "RateLimited", "consume", "rate_limits", "refund", "remaining", "sweep"]
+from massar.domain.limits import challenges, gcra, posture, rate_limits, siege, tally
+from massar.domain.limits.gcra import Bucket, RateLimit, RateLimited, consume, count_spent, refund, remaining, take
+
+__all__ = [
+    "Bucket", "RateLimit", "RateLimited", "challenges", "consume", "count_spent", "posture", "rate_limits", "refund",
+    "remaining", "siege", "sweep", "take", "tally",
+]  # fmt: skip
+
+
+def sweep(*, now: datetime) -> int:
+    """Remove what no longer counts; returns how many rows."""
+    return sum(one.sweep(now=now) for one in (gcra, tally, challenges, siege))

@@ -51,15 +51,22 @@ class Bucket(NamedTuple):
 
 
 class RateLimited(NamedTuple):
-    """A bucket is empty; a unit comes back at `until`."""
+    """A bucket is empty; a unit comes back at `until`. `spent`: the names of all limits that had too little."""
 
     limit: str
     until: datetime
+    spent: frozenset[str] = frozenset()
 
 
 def consume(buckets: Iterable[Bucket], *, now: datetime) -> RateLimited | None:
     """Take the units from every bucket, or from none; one statement decides, so parallel calls can't overrun. A bucket
     that stands in the list twice gives both or none. Returns why nothing was taken."""
+    taken = take(buckets, now=now)
+    return taken if isinstance(taken, RateLimited) else None
+
+
+def take(buckets: Iterable[Bucket], *, now: datetime) -> dict[str, int] | RateLimited:
+    """Do what `consume` does, and tell by each key how many units are gone now, with those of this call."""
     ordered = _by_key(buckets)
     moment = clock.micros(now)
     # excluded.tat - excluded.cost is now.
@@ -68,13 +75,13 @@ def consume(buckets: Iterable[Bucket], *, now: datetime) -> RateLimited | None:
     rows = sql.rows(
         f"INSERT INTO limits_bucketstate (key, tat, cost, room) VALUES {sql.values(len(ordered), 4)} "
         f"ON CONFLICT (key) DO UPDATE SET tat = {owed} + excluded.cost, cost = excluded.cost, room = excluded.room "
-        f"WHERE {owed} <= {most} - excluded.cost RETURNING key",
+        f"WHERE {owed} <= {most} - excluded.cost RETURNING key, tat",
         [value for one in ordered for value in (one.key, moment + one.cost, one.cost, one.limit.room)],
     )
-    taken = {key for (key,) in rows}
+    taken: dict[str, int] = dict(rows)
     missing = [one for one in ordered if one.key not in taken]
     if not missing:
-        return None
+        return {one.key: units_gone(one, taken[one.key], now=now) for one in ordered}
     refund([one for one in ordered if one.key in taken], now=now)
     return _refusal(missing, now)
 
@@ -117,6 +124,19 @@ def remaining(bucket: Bucket, *, now: datetime) -> int:
     return (bucket.limit.room - owed) // bucket.limit.cost
 
 
+def count_spent(limit: RateLimit, *, now: datetime) -> int:
+    """How many of this limit's buckets have no unit left."""
+    least, most = clock.micros(now) + limit.room - limit.cost, clock.micros(now) + limit.room
+    statement = "SELECT COUNT(*) FROM limits_bucketstate WHERE tat > %s AND tat <= %s AND cost = %s AND room = %s"
+    return int(sql.rows(statement, (least, most, limit.cost, limit.room))[0][0])
+
+
+def units_gone(bucket: Bucket, tat: int, *, now: datetime) -> int:
+    """How many units a bucket lacks whose row says `tat`; one that is half back still counts."""
+    owed = min(max(0, tat - clock.micros(now)), bucket.limit.room)
+    return -(-owed // bucket.limit.cost)
+
+
 def sweep(*, now: datetime) -> int:
     """Remove the buckets that are full again; returns how many."""
     return sql.execute("DELETE FROM limits_bucketstate WHERE tat < %s", (clock.micros(now),))
@@ -136,4 +156,4 @@ def _refusal(missing: list[Bucket], now: datetime) -> RateLimited:
     # Not found: its owner filled it since, the next try finds it open.
     again = [full_at[one.key] + one.cost - one.limit.room if one.key in full_at else moment for one in missing]
     until, name = max(zip(again, (one.limit.name for one in missing), strict=True))
-    return RateLimited(name, clock.from_micros(until))
+    return RateLimited(name, clock.from_micros(until), frozenset(one.limit.name for one in missing))

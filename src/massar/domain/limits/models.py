@@ -11,3 +11,32 @@ class BucketState(models.Model):
     tat = models.BigIntegerField(db_index=True)
     cost = models.BigIntegerField()
     room = models.BigIntegerField()
+
+
+class FailureCount(models.Model):
+    """What unknown browsers failed in one span of ten minutes: `id` = span * 8 192 + place (domain/limits/tally.py).
+    `number`: how many tries; `cells`: 64 bits, one for each 64th of the accounts."""
+
+    id = models.BigIntegerField(primary_key=True)
+    cells = models.BigIntegerField()
+    number = models.BigIntegerField()
+
+
+class Siege(models.Model):
+    """Whether every try of an unknown browser needs a challenge: everywhere (`key` "all") or at one account (the key of
+    its bucket). Moments are µs since 1970, 0 for never. By command: `on_until` or `off_until`. By itself: `held_until`;
+    `failures`: of the last hour, as it was found then."""
+
+    key = models.CharField(max_length=64, primary_key=True)
+    person_id = models.BigIntegerField(null=True)
+    on_until = models.BigIntegerField(default=0)
+    off_until = models.BigIntegerField(default=0)
+    held_until = models.BigIntegerField(default=0)
+    failures = models.BigIntegerField(default=0)
+
+
+class PassedChallenge(models.Model):
+    """A challenge that was met, so that it opens once; forgotten when it could no longer be met (µs since 1970)."""
+
+    ref = models.CharField(max_length=64, primary_key=True)
+    forget_at = models.BigIntegerField(db_index=True)

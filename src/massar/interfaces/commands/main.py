@@ -168,6 +168,19 @@ def _people(command: Command) -> None:
     for action in (disable, _action(actions, "enable", "let their people sign in again")):
         action.add_argument("logins", nargs="+", metavar="LOGIN", help=LOGIN)
         action.add_argument("--reason", default="", help="kept in the audit log, at most 200 characters")
+    siege = command("siege", "show the siege, or order it on or off, everywhere or at one account", more="""
+        In a siege every try of an unknown browser meets a short challenge; known devices notice nothing. By itself
+        it begins and ends everywhere with the failures of unknown browsers, and at one account with twenty in a
+        row.
+        """)  # fmt: skip
+    actions = siege.add_subparsers(dest="action", metavar="ACTION", required=True)
+    _action(actions, "show", "what stands now, and the failures that decide it")
+    for name, what in (("on", "every unknown browser meets a challenge"), ("off", "none does because of a siege")):
+        action = _action(actions, name, what)
+        action.add_argument("login", nargs="?", metavar="LOGIN", help=f"one account alone: {LOGIN}")
+        action.add_argument("--hours", type=_hours, default=24, help="until when (1 to 720, default 24)")
+    auto = _action(actions, "auto", "take back what was ordered")
+    auto.add_argument("login", nargs="?", metavar="LOGIN", help=f"one account alone: {LOGIN}")
     what = "print the audit log of a person, or verify all of it"
     audit = command("audit", what, module="people", run="print_audit_log", more="""
         The audit log holds no secret and no whole contact. --verify names the rows that were written or
@@ -177,6 +190,12 @@ def _people(command: Command) -> None:
     which.add_argument("--person", metavar="LOGIN", help=LOGIN)
     which.add_argument("--verify", action="store_true", help="verify the signature of every row")
     audit.add_argument("--limit", type=int, default=50, help="how many rows, newest first (default 50)")
+
+
+def _hours(text: str) -> int:
+    if not text.isascii() or not text.isdigit() or not 1 <= int(text) <= 720:
+        raise argparse.ArgumentTypeError("give a whole number of hours from 1 to 720")
+    return int(text)
 
 
 def _messages(command: Command) -> None:

@@ -23,7 +23,7 @@ from massar.domain.limits import api as limits
 from massar.domain.sessions import api as sessions
 from massar.domain.sites import api as sites
 from massar.interfaces.commands import providers
-from massar.journeys.account import recover_password
+from massar.journeys.account import defend, recover_password
 from massar.journeys.messages import deliver_messages, leased_delivery, take_receipt, watch_messages
 from massar.journeys.messages.leased_delivery import LeasedDelivery, ProviderAnswer, Ready
 from massar.journeys.sso.deliver_logouts import LogoutDelivery
@@ -145,7 +145,9 @@ class Worker:
         busy = self._store_answers_and_receipts() + self.answer()
         busy += sum(self._send(channel) for channel in self.channels)
         busy += sum(self._settle(way, answers) for way, answers in self.answers.items())
-        self._now_and_then("watch", WATCH_EVERY, self._watch)  # last: what this turn has put right is no alarm
+        self._now_and_then(
+            "watch", WATCH_EVERY, defend.watch, self._watch
+        )  # last: what this turn has put right is no alarm
         return bool(busy)
 
     def _send(self, channel: Channel) -> int:

@@ -106,10 +106,23 @@ class DeliveryCollector(Collector):
         }
         what = "1 for the state in which the provider's breaker is."
         yield _gauge("massar_provider_breaker", what, "provider state", breakers.items())
+        yield from _defence(snapshot.defence)
         active = {one.id for one in delivery.alarms.find_active(snapshot)}
         alarms = {(alarm.id,): alarm.id in active for alarm in delivery.alarms.TABLE}
         what = "1 while the alarm stands; what to do: docs/operate/alarms/."
         yield _gauge("massar_alarm", what, "name", alarms.items())
+
+
+def _defence(seen: delivery.metrics.Defence) -> Iterator[Metric]:
+    for name, what, value in (
+        ("siege", "1 while every unknown browser meets a challenge.", seen.siege),
+        ("siege_accounts", "Accounts that are under siege by command.", seen.accounts),
+        ("sign_in_failures_recent", "Failures of unknown browsers in the last 10 to 20 minutes.", seen.failures),
+        ("sign_in_failures_usual", "The same at this time of day, median of a week.", seen.usual),
+        ("sprayed_passwords", "Passwords that fail on more than 20 accounts within the hour.", seen.passwords),
+        ("networks_spent", "Networks whose failures at the sign-in are spent.", seen.networks),
+    ):  # fmt: skip
+        yield _gauge(f"massar_{name}", what, "", [((), value)])
 
 
 def _gauge(name: str, what: str, labels: str, values: Iterable[tuple[tuple[str, ...], float]]) -> Metric:

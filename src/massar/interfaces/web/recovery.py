@@ -12,10 +12,12 @@ from django.views.decorators.http import require_http_methods, require_safe
 from massar.core import ids, text
 from massar.interfaces.base import cookies, errors, form_fields, page, way_back
 from massar.interfaces.base.request import Request
+from massar.interfaces.web import challenge
 from massar.interfaces.web.sign_in import SignInForm
+from massar.journeys.account import defend
 from massar.journeys.account import recover_password as journey
 from massar.journeys.account.edit_profile import read_contact
-from massar.journeys.outcomes import Problem, TooManyAttempts
+from massar.journeys.outcomes import ChallengeRequired, Problem, TooManyAttempts
 
 _ASK_ID = re.compile(r"[A-Za-z0-9_-]{43}")
 _CHOICE = {"required": "error.choice", "invalid_choice": "error.choice"}
@@ -53,15 +55,21 @@ class RecoveryForm(forms.Form):
 @require_http_methods(["GET", "HEAD", "POST"])
 def ask(request: Request) -> HttpResponse:
     posted, per_hour = request.method == "POST", settings.MASSAR.recoveries_per_hour
-    form = RecoveryForm(request.POST) if posted else RecoveryForm(initial={"channel": "email", "ask_id": ids.token()})
+    fresh, answer = {"channel": "email", "ask_id": ids.token()}, challenge.read(request, journey.ACTION)
+    over = posted and challenge.FIELD in request.POST and not answer
+    data = _typed(answer) if answer else request.POST
+    form = RecoveryForm(data) if posted and not over else RecoveryForm(initial=fresh)
     if not form.is_valid():
         status = 422 if posted else 200
-        return page.render(request, "recovery/ask.html", status=status, form=form, per_hour=per_hour)
+        return page.render(request, "recovery/ask.html", status=status, form=form, per_hour=per_hour, over=over)
     typed, recovery_browser = form.cleaned_data, request.browser.recovery_browser or ids.token()
     outcome = journey.ask(
         typed_login=typed["user"], channel=typed["channel"], typed_contact=typed[typed["channel"]],
         ask_id=typed["ask_id"], browser=replace(request.browser, recovery_browser=recovery_browser), now=request.now,
+        answer=answer,
     )  # fmt: skip
+    if isinstance(outcome, ChallengeRequired):
+        return challenge.render(request, outcome, back="recovery")
     if isinstance(outcome, TooManyAttempts):
         return errors.render_error(request, 429, wait_until=outcome.until)
     way_back.extend_for_recovery(request, channel="sms" if typed["channel"] == "phone" else "email")
@@ -70,6 +78,12 @@ def ask(request: Request) -> HttpResponse:
     # The next page has the sign-in form at hand: nobody types a long address twice on a small phone.
     cookies.RECOVERY_LOGIN.write(response, text.login(typed["user"]) or "")
     return response
+
+
+def _typed(answer: defend.ChallengeAnswer) -> dict[str, str]:
+    kept = answer.challenge.typed
+    names = ("channel", "ask_id")
+    return {"user": kept["login"], kept["channel"]: kept["contact"], **{name: kept[name] for name in names}}
 
 
 @require_safe

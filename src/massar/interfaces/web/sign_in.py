@@ -11,9 +11,10 @@ from django.views.decorators.http import require_http_methods, require_POST
 from massar.core import text
 from massar.interfaces.base import cookies, form_fields, page, way_back
 from massar.interfaces.base.request import Request
+from massar.interfaces.web import challenge
 from massar.interfaces.web.home import cards
 from massar.journeys import outcomes
-from massar.journeys.account import change_password, close_sessions, second_step
+from massar.journeys.account import change_password, close_sessions, defend, second_step
 from massar.journeys.account import sign_in as journey
 from massar.journeys.sso import log_out_of_sites
 
@@ -32,12 +33,15 @@ def sign_in(request: Request) -> HttpResponse:
         if signed_in and not waits.get("again"):
             return way_back.redirect_after_sign_in(request)
         return _page(request, SignInForm(initial={"user": waits.get("login_hint", "")}))
-    form = SignInForm(request.POST)
+    answer = challenge.read(request, journey.ACTION)
+    if challenge.FIELD in request.POST and not answer:
+        return _page(request, SignInForm(), "challenge_over", status=422)
+    form = SignInForm(_typed(answer) if answer else request.POST)
     if not form.is_valid():
         return _page(request, form, status=422)
     outcome = journey.enter(
         typed_login=form.cleaned_data["user"], password=form.cleaned_data["password"], browser=request.browser,
-        now=request.now, earlier=signed_in.session if signed_in else None,
+        now=request.now, earlier=signed_in.session if signed_in else None, answer=answer,
     )  # fmt: skip
     match outcome:
         case outcomes.SessionOpened(person=person, session_id=session_id):
@@ -60,6 +64,11 @@ def sign_in(request: Request) -> HttpResponse:
     return _refuse(request, form, outcome)
 
 
+def _typed(answer: defend.ChallengeAnswer) -> dict[str, str]:
+    kept = answer.challenge.typed
+    return {"user": kept["login"], "password": kept["password"]}
+
+
 def _end_earlier(request: Request) -> None:
     """End a session that this browser had before and that was not renewed, on the server too (ATK-081)."""
     if request.signed_in:
@@ -68,7 +77,7 @@ def _end_earlier(request: Request) -> None:
 
 def _refuse(
     request: Request, form: SignInForm,
-    outcome: outcomes.WrongSecret | outcomes.SecretExpired | outcomes.TooManyAttempts | outcomes.Overloaded,
+    outcome: outcomes.WrongSecret | outcomes.SecretExpired | journey.Unjudged,
 ) -> HttpResponse:  # fmt: skip
     match outcome:
         case outcomes.WrongSecret():
@@ -81,6 +90,10 @@ def _refuse(
             problem = "wait_recover" if until - request.now > LONG_WAIT else "wait"
             response = _page(request, form, problem, status=429, until=until)
             return page.add_retry_after(response, until, request.now)
+        case outcomes.ChallengeRequired():
+            return challenge.render(request, outcome, back="sign_in")
+        case outcomes.PasswordSprayed():
+            return _page(request, form, "sprayed", status=429)
         case outcomes.Overloaded():
             response = _page(request, form, "busy", status=503)
             response["Retry-After"] = "3"

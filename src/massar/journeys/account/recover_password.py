@@ -22,20 +22,25 @@ from massar.domain.delivery import api as delivery
 from massar.domain.limits import api as limits
 from massar.domain.people import api as people
 from massar.domain.sessions import api as sessions
-from massar.journeys.account import edit_profile
+from massar.journeys.account import defend, edit_profile
 from massar.journeys.messages import sms_budget
-from massar.journeys.outcomes import Done, Problem, TooManyAttempts
+from massar.journeys.outcomes import ChallengeRequired, Done, Problem, TooManyAttempts
 
 QUEUE_LONGEST = timedelta(minutes=45)  # after that the person has gone: nothing is issued or sent
 POSTPONED = timedelta(minutes=2)  # at least, while the country's SMS are spent: a long queue must not turn in place
 
 
+ACTION = "recovery"  # what a challenge that is met here opens
+
+
 def ask(
-    *, typed_login: str, channel: str, typed_contact: str, ask_id: str, browser: Browser, now: datetime
-) -> Done | TooManyAttempts:
+    *, typed_login: str, channel: str, typed_contact: str, ask_id: str, browser: Browser, now: datetime,
+    answer: defend.ChallengeAnswer | None = None,
+) -> Done | TooManyAttempts | ChallengeRequired:  # fmt: skip
     """Store what was typed, encrypted. The same work and the same answer whatever it was; nothing is looked up. Limit
     and row are one commit: who reads "asked" is answered, whatever dies. TooManyAttempts only speaks of the network's
-    limit, or of this browser's, which know nothing of what was typed."""
+    limit, or of this browser's, which know nothing of what was typed. In a siege a browser that knows no account meets
+    a challenge first. answer: the one that kept what was typed."""
     contact = edit_profile.read_contact(channel, typed_contact)
     asked = delivery.TypedRecovery(
         login=text.login(typed_login) or "", channel=channel, contact="" if isinstance(contact, Problem) else contact,
@@ -43,6 +48,11 @@ def ask(
         trusted_devices=browser.trusted_devices, recovery_browser=browser.recovery_browser,
     )  # fmt: skip
     known = sessions.devices.read(browser.trusted_devices, now=now)[:1]
+    if not known:
+        typed = {"login": typed_login, "channel": channel, "contact": typed_contact, "ask_id": ask_id}
+        unmet = defend.before_asking(action=ACTION, typed=typed, browser=browser, answer=answer, now=now)
+        if unmet:
+            return unmet
     with transaction.atomic(savepoint=False):
         # The limit of a browser that knows an account comes first; the network's when that is spent.
         buckets = [limits.rate_limits.ASK_DEVICE.bucket(device.person_id) for device in known]

@@ -3,11 +3,14 @@
 typed login and password
   ├─ of the shape of a temporary password → claimed, late or wrong; never charged as a password
   └─ anything else → a password: consume the rate limits (decision 18), verify, refund on success
+Before either, a browser that is unknown to the account may have to meet a challenge (journeys/account/defend.py).
 
 Who has a second factor, or must have one, is not in yet: a half-done sign-in opens the second step alone
 (`second_step`). A remembered device spares that step, but never somebody who must have a factor."""
 
 import contextlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import NamedTuple
 
@@ -25,6 +28,7 @@ from massar.domain.people import api as people
 from massar.domain.policy import api as policy
 from massar.domain.sessions import api as sessions
 from massar.journeys import outcomes
+from massar.journeys.account import defend
 from massar.journeys.outcomes import (
     MustChangePassword,
     Overloaded,
@@ -36,16 +40,41 @@ from massar.journeys.outcomes import (
 from massar.journeys.sso import log_out_of_sites
 
 PASSWORD_ALONE = "pwd"  # RFC 8176
+ACTION = "sign-in"  # what a challenge that is met here opens
+Entered = SessionOpened | SecondStepRequired | MustChangePassword
+Unjudged = TooManyAttempts | outcomes.ChallengeRequired | outcomes.PasswordSprayed | Overloaded
+_REFUSED = ((TooManyAttempts, "wait"), (outcomes.ChallengeRequired, "challenge"), (outcomes.PasswordSprayed, "sprayed"))
 
 
-class _Attempt(NamedTuple):
-    """What name was typed, who may be meant, and which browser tries it when."""
+@dataclass(frozen=True)
+class _Attempt:
+    """What name was typed, who may be meant, and which browser tries it when. `typed`: all that was typed, as it was;
+    `answer`: the challenge that came back with it."""
 
     login: str
     person: people.PersonFacts | None
     stored: credentials.StoredPassword
     browser: Browser
     now: datetime
+    typed: Mapping[str, str] = field(default_factory=dict, repr=False)
+    answer: defend.ChallengeAnswer | None = None
+
+    def known_device(self) -> sessions.devices.TrustedDevice | None:
+        if self.person is None:
+            return None
+        cookie, since = self.browser.trusted_devices, self.stored.devices_since
+        return sessions.devices.find(cookie, self.person.id, now=self.now, not_before=since)
+
+    def stranger(self, password: str = "") -> defend.Stranger:
+        """The try as one of a browser that this account does not know. password: '' for a code."""
+        account = _shared_limits(self.login)[0]
+        return defend.Stranger(ACTION, self.browser, self.typed, account, password, self.answer)
+
+    def record_unjudged(self, outcome: Unjudged) -> None:
+        """Tell the audit log why nothing was judged; a server that is busy is no news there."""
+        for kind, word in _REFUSED:
+            if isinstance(outcome, kind):
+                self.record_refusal(word)
 
     def record_refusal(self, outcome: str) -> None:
         person_id = self.person.id if self.person else None
@@ -55,17 +84,17 @@ class _Attempt(NamedTuple):
 
 
 def enter(
-    *, typed_login: str, password: str, browser: Browser, now: datetime, earlier: sessions.SessionFacts | None = None
-) -> (
-    SessionOpened | SecondStepRequired | MustChangePassword | outcomes.WrongSecret | SecretExpired | TooManyAttempts
-    | Overloaded
-):  # fmt: skip
+    *, typed_login: str, password: str, browser: Browser, now: datetime, earlier: sessions.SessionFacts | None = None,
+    answer: defend.ChallengeAnswer | None = None,
+) -> Entered | outcomes.WrongSecret | SecretExpired | Unjudged:  # fmt: skip
     """Judge what was typed on the sign-in page. Nothing tells an unknown account from a wrong password. earlier: the
-    session this browser has; its own person's sign-in renews it, another's leaves it to the caller."""
+    session this browser has; its own person's sign-in renews it, another's leaves it to the caller. answer: the
+    challenge that kept what was typed."""
     login = text.login(typed_login) or ""
     person = people.directory.by_login(login)
     stored = credentials.passwords.stored(person.id if person else None, factors=factors.held.SINCE)
-    attempt = _Attempt(login or typed_login, person, stored, browser, now)
+    typed = {"login": typed_login, "password": password}
+    attempt = _Attempt(login or typed_login, person, stored, browser, now, typed, answer)
     secret = policy.canonical_temporary(password)
     return (
         _enter_with_password(attempt, password, earlier) if secret is None else _enter_with_temporary(attempt, secret)
@@ -74,15 +103,13 @@ def enter(
 
 def _enter_with_password(
     attempt: _Attempt, password: str, earlier: sessions.SessionFacts | None
-) -> SessionOpened | SecondStepRequired | outcomes.WrongSecret | TooManyAttempts | Overloaded:
+) -> SessionOpened | SecondStepRequired | outcomes.WrongSecret | Unjudged:
     person, verified = attempt.person, _verify(attempt, password)
     if not isinstance(verified, _Verified):
-        if isinstance(verified, TooManyAttempts):
-            attempt.record_refusal("wait")
+        attempt.record_unjudged(verified)
         return verified
     if person is None or not verified.right or not person.active:
-        attempt.record_refusal("wrong")
-        return outcomes.WrongSecret()
+        return _refuse_wrong(attempt, verified)
     if credentials.passwords.needs_rehash(attempt.stored.phc):
         with contextlib.suppress(credentials.Busy):  # then at the next sign-in
             phc = credentials.passwords.hash_password(verified.typed)
@@ -91,8 +118,7 @@ def _enter_with_password(
         people.contacts.lock(person.id)
         # Another password was saved, or a factor added or removed, while this was verified.
         if not credentials.passwords.unchanged(person.id, attempt.stored, factors=factors.held.SINCE):
-            attempt.record_refusal("wrong")
-            return outcomes.WrongSecret()
+            return _refuse_wrong(attempt, verified)
         _refund(verified, person, attempt.now)
         if owes_second_step(person, attempt.stored, attempt.browser, now=attempt.now):
             return _ask_for_second_step(attempt, person)
@@ -141,28 +167,49 @@ class _Verified(NamedTuple):
     typed: str
     right: bool
     buckets: list[limits.Bucket]
+    stranger: defend.Stranger | None
 
 
-def _verify(attempt: _Attempt, password: str, *, signed_in: bool = False) -> _Verified | TooManyAttempts | Overloaded:
+def _refuse_wrong(attempt: _Attempt, verified: _Verified) -> outcomes.WrongSecret:
+    with transaction.atomic(savepoint=False):
+        attempt.record_refusal("wrong")
+        _count_failure(verified.stranger, attempt.now)
+    return outcomes.WrongSecret()
+
+
+def _count_failure(stranger: defend.Stranger | None, now: datetime) -> None:
+    if stranger:
+        defend.count_failure(stranger, now=now)
+
+
+def _verify(attempt: _Attempt, password: str) -> _Verified | Unjudged:
     """Charge the try before anything is verified. A known device whose limit is spent falls to the shared one."""
-    person, now, device = attempt.person, attempt.now, None
-    if person:
-        cookie, since = attempt.browser.trusted_devices, attempt.stored.devices_since
-        device = sessions.devices.find(cookie, person.id, now=now, not_before=since)
-    buckets = [limits.rate_limits.SIGN_IN_DEVICE.bucket(device.person_id, device.nonce)] if device else []
-    refused = limits.consume(buckets, now=now) if buckets else None
-    if refused or not buckets:
-        buckets = _shared_limits(attempt.login)
-        refused = limits.consume(buckets, now=now)
-    if refused:
-        return TooManyAttempts(refused.until)
+    typed, device, stranger = policy.strip_invisible(password), attempt.known_device(), None
+    charged = _charge_device(device, attempt.now) if device else []
+    if not charged:
+        stranger = attempt.stranger(typed)
+        given = defend.charge(stranger, _shared_limits(attempt.login), now=attempt.now)
+        if not isinstance(given, list):
+            return given
+        charged = given
+    return _compare(attempt, typed, charged, stranger, known=device is not None)
+
+
+def _compare(
+    attempt: _Attempt, typed: str, charged: list[limits.Bucket], stranger: defend.Stranger | None, *, known: bool
+) -> _Verified | Overloaded:
     try:
-        typed = policy.strip_invisible(password)
-        known = signed_in or device is not None
-        return _Verified(typed, credentials.passwords.is_right(typed, attempt.stored, known=known), buckets)
+        right = credentials.passwords.is_right(typed, attempt.stored, known=known)
     except credentials.Busy:
-        limits.refund(buckets, now=now)
+        limits.refund(charged, now=attempt.now)
         return Overloaded()
+    return _Verified(typed, right, charged, stranger)
+
+
+def _charge_device(device: sessions.devices.TrustedDevice, now: datetime) -> list[limits.Bucket]:
+    """Return what was charged; nothing where the device's own limit is spent."""
+    buckets = [limits.rate_limits.SIGN_IN_DEVICE.bucket(device.person_id, device.nonce)]
+    return [] if limits.consume(buckets, now=now) else buckets
 
 
 def _shared_limits(typed: str) -> list[limits.Bucket]:
@@ -171,6 +218,11 @@ def _shared_limits(typed: str) -> list[limits.Bucket]:
     name, _, domain = typed.partition("@")
     owner, rates = typed if domain and domain not in settings.MASSAR.institution_domains else name, limits.rate_limits
     return [rates.SIGN_IN_ACCOUNT.bucket(owner), rates.SIGN_IN_CONSECUTIVE.bucket(owner)]
+
+
+def account_of(person: people.PersonFacts) -> limits.Bucket:
+    """The bucket that stands for the account where strangers try it."""
+    return _shared_limits(person.login)[0]
 
 
 def _refund(verified: _Verified, person: people.PersonFacts, now: datetime) -> None:
@@ -214,10 +266,18 @@ def open_session(
 
 def _enter_with_temporary(
     attempt: _Attempt, secret: str
-) -> MustChangePassword | SecondStepRequired | outcomes.WrongSecret | SecretExpired | Overloaded:
+) -> MustChangePassword | SecondStepRequired | outcomes.WrongSecret | SecretExpired | Unjudged:
+    stranger, charged = None if attempt.known_device() else attempt.stranger(), []
+    if stranger:
+        given = defend.charge(stranger, [], now=attempt.now)
+        if not isinstance(given, list):
+            attempt.record_unjudged(given)
+            return given
+        charged = given
     try:  # the same one hash as any other try; its answer has no say here
         credentials.passwords.is_right(secret, attempt.stored, known=False)
     except credentials.Busy:
+        limits.refund(charged, now=attempt.now)
         return Overloaded()
     person, now, asked = attempt.person, attempt.now, attempt.browser.recovery_browser
     # Counted and judged in one commit, before anything is answered: no clock tells where a secret lives.
@@ -225,12 +285,15 @@ def _enter_with_temporary(
         match = credentials.temporary.match(person.id if person else None, secret, recovery_browser=asked, now=now)
         if match is None or person is None or not person.active:
             attempt.record_refusal("wrong_code")
+            _count_failure(stranger, now)
             return outcomes.WrongSecret()
         if match.late:
             attempt.record_refusal("late_code")
+            _count_failure(stranger, now)  # the same work as for a wrong one
             return SecretExpired()
     with transaction.atomic():
         people.contacts.lock(person.id)  # two secrets claimed at once still leave one change session
+        limits.refund(charged, now=now)
         delivery.outbox.used(person.id, "temporary_password", temporary_id=match.id, now=now)
         claim = credentials.temporary.claim(match.id, now=now)
         if claim is None:
@@ -248,7 +311,14 @@ def prove_again(
     """Judge the password that a signed-in person types again before something sensitive. None: it was right. field:
     where it was typed, for the problem."""
     attempt = _Attempt(person.login, person, credentials.passwords.stored(person.id), browser, now)
-    verified = _verify(attempt, password, signed_in=True)
+    device = attempt.known_device()
+    charged = _charge_device(device, now) if device else []
+    if not charged:
+        charged = _shared_limits(person.login)
+        refused = limits.consume(charged, now=now)
+        if refused:
+            return TooManyAttempts(refused.until)
+    verified = _compare(attempt, policy.strip_invisible(password), charged, None, known=True)
     if not isinstance(verified, _Verified):
         return verified
     if not verified.right:
