@@ -4,9 +4,9 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from massar.domain.credentials import api as credentials
 from massar.domain.limits import api as limits
 from massar.domain.limits.models import BucketState
+from massar.journeys import retention
 from tests.support.post_office import worker_with
 
 pytestmark = pytest.mark.django_db
@@ -177,7 +177,7 @@ def test_a_clock_that_jumps_back_gives_nothing_away(back):
 def test_a_worker_whose_clock_ran_ahead_sweeps_on_as_soon_as_it_is_right_again(clock, monkeypatch):
     """It would have rested for a day: what has run out stayed readable, and no alarm began."""
     swept = []
-    monkeypatch.setattr(credentials.temporary, "sweep", lambda *, now: swept.append(now))
+    monkeypatch.setitem(retention.BY_THE_MINUTE, "expired_secrets", lambda *, now: swept.append(now))
     worker, right = worker_with({}, clock), clock()
     for moment in (DAY, timedelta(seconds=30), timedelta(seconds=45), timedelta(seconds=61)):
         clock.set(right + moment)

@@ -135,4 +135,5 @@ def test_requests_are_put_once_claimed_under_a_lease_and_wiped():
     assert claimed.form == ASKED and requests.claim(5, now=NOW) == []
     (again,) = requests.claim(5, now=NOW + requests.LEASE)
     assert not requests.finish(claimed, now=NOW) and requests.finish(again, now=NOW)
-    assert requests.sweep(now=NOW) == 0 and requests.sweep(now=NOW + timedelta(days=1, seconds=1)) == 1
+    assert requests.sweep(now=NOW, keep=timedelta(days=1)) == 0
+    assert requests.sweep(now=NOW + timedelta(days=1, seconds=1), keep=timedelta(days=1)) == 1

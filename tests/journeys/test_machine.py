@@ -23,6 +23,7 @@ from massar.domain.delivery import api as delivery
 from massar.domain.delivery.models import Message
 from massar.domain.people.models import Contact, Person
 from massar.domain.sessions.models import ChangeSession, Session
+from massar.journeys import retention
 from tests import cast
 from tests.cast import FATIMA, YOUSSEF, YOUSSEF_EMAIL
 from tests.conftest import AWKWARD_MOMENT
@@ -307,6 +308,8 @@ class Journeys(RuleBasedStateMachine):
 
     @rule(mood=st.sampled_from(["", "", "", "refused", "not_now", "silent", "gone", "slow"]), which=st.integers(0, 1))
     def worker_turns(self, mood, which):
+        for forget in retention.by_days().values():  # what is over goes when its days are over: nobody's doing
+            forget(now=self.clock() + timedelta(hours=1))
         before, busy = self._rows(self.person), True
         while busy:  # turn by turn: a slow provider lets leases lapse in between
             self._expect_answers()

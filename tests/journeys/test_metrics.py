@@ -52,7 +52,7 @@ def test_gauges_are_there_before_anything_happened(opened):
     found = read()
     messages = {"massar_queue", "massar_queue_oldest_seconds", "massar_provider_breaker", "massar_alarm"}
     failures = {"massar_sign_in_failures_recent", "massar_sign_in_failures_usual"}
-    spent = {"massar_sprayed_passwords", "massar_networks_spent"}
+    spent = {"massar_sprayed_passwords", "massar_networks_spent", "massar_retention_last_run_timestamp_seconds"}
     assert set(found) == {*messages, *failures, *spent, "massar_siege", "massar_siege_accounts"}
     assert found["massar_siege"]["massar_siege",] == 0
     assert found["massar_alarm"]["massar_alarm", ("name", "worker-missing")] == 0

@@ -145,6 +145,14 @@ def _alarm_limits(text: str) -> dict[str, int]:
     return limits
 
 
+def _keep_days(text: str) -> dict[str, int]:
+    """`name=days,name=days`. Which names there are is the table's own knowledge (`massar check` asks it)."""
+    found = _alarm_limits(text)
+    if long := next((name for name, days in found.items() if days > 3650), ""):
+        raise ValueError(f"keeps {long[:40]} for longer than ten years: give days, as messages=30")
+    return found
+
+
 _JSON = Expected('a JSON object, as {"Authorization": "Bearer ..."}')
 _CaFile = Annotated[Path | None, PlainValidator(_file), Expected("a path")]
 _Database = AfterValidator(lambda url: database(url, 2) and url)  # refused where nothing can be made of it
@@ -211,6 +219,11 @@ class Settings(Table):
         Named("MASSAR_ALARMS"),
     ] = field(default_factory=dict)
     """other limits for [alarms](messages.md#seeing), as `queue-growing=120,expired=20`"""
+    keep_days: Annotated[
+        Mapping[str, int], PlainValidator(_keep_days), Expected("`name=days`, with commas between")
+    ] = field(default_factory=dict)
+    """for how many days after its end something stays, where it is not [the default](personal-data.md), as
+    `sessions=30,messages=14`"""
     email_url: Annotated[Line, _provider_url("smtp", "smtp+starttls", "smtps"), _TO_HAND_OVER] = ""
     """`smtp://`, `smtp+starttls://` or `smtps://` with `user:password@host:port`, percent-encoded; ports 25, 587, 465
     by default. A password travels over TLS only; `smtp://` is for a relay on this machine or in a network you trust.

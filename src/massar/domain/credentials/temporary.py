@@ -200,6 +200,11 @@ def sweep(*, now: datetime) -> int:
     return _end(_live(issued_at__lt=now - REMEMBERED), now, "expired")
 
 
+def forget(*, now: datetime, keep: timedelta) -> int:
+    """Remove what ended so long ago. `REMEMBERED` is shorter than any `keep`."""
+    return TemporaryPassword.objects.filter(ended_at__lt=now - keep).delete()[0]
+
+
 def _browser_hmac(recovery_browser: str) -> str:
     """'none' without a cookie: it never equals what a row has."""
     return encryption.data_keys().blind_index("recovery-browser", recovery_browser) if recovery_browser else "none"

@@ -147,6 +147,7 @@ TABLE: tuple[Alarm, ...] = (
         "one-late", 50, "%", lambda seen, n: [p for late, timely in _lateness(seen, n).values() if timely for p in late]
     ),
     Alarm("queue-growing", 60, "s", _queue_growing),
+    Alarm("retention-overdue", 1, "at once", lambda seen, jobs: seen.overdue if len(seen.overdue) >= jobs else []),
     # Counted by when they ended: a notice may have waited for half a day.
     Alarm("expired", 1, "in an hour", lambda seen, count: sorted(c for c, n in seen.expired.items() if n >= count)),
     Alarm("block-stopped", 1, "at once", _block_stopped),

@@ -111,13 +111,15 @@ class Defence(NamedTuple):
 
 class MetricsSnapshot:
     """The numbers of one moment: each part is read once, and only if it is asked for. What other rooms keep is read by
-    a function. `read_budgets`: of each budget of all SMS, by name how many percent of it are spent."""
+    a function. `read_budgets`: of each budget of all SMS, by name how many percent of it are spent; `read_overdue`: the
+    jobs of retention that fail, or have not gone well for a day."""
 
     def __init__(
         self, now: datetime, read_budgets: Callable[[], dict[str, float]] = dict,
-        read_defence: Callable[[], Defence] = Defence,
+        read_defence: Callable[[], Defence] = Defence, read_overdue: Callable[[], list[str]] = list,
     ) -> None:  # fmt: skip
-        self.now, self.read_budgets, self.read_defence = now, read_budgets, read_defence
+        self.now, self.read_budgets = now, read_budgets
+        self.read_defence, self.read_overdue = read_defence, read_overdue
 
     @cached_property
     def budgets(self) -> dict[str, float]:
@@ -126,6 +128,10 @@ class MetricsSnapshot:
     @cached_property
     def defence(self) -> Defence:
         return self.read_defence()
+
+    @cached_property
+    def overdue(self) -> list[str]:
+        return self.read_overdue()
 
     queue = cached_property(lambda self: read_queue())
     hour = cached_property(lambda self: tally_by_provider(now=self.now, window=HOUR))

@@ -41,7 +41,6 @@ BACKOFF = (2, 5, 10, 20, 40, 60, 60, 120, 300, 600, 1800)  # seconds
 OPEN = "state IN ('queued', 'sending')"  # as in the index of claims, which SQLite takes for the same words only
 UNREADABLE = "can't be opened"  # the reason of a row whose key is gone, or which was changed
 FAULT = "fault: "  # begins the reason where something of ours went wrong, each time it was tried
-KEPT = timedelta(days=30)
 _BLOCK_DIGITS = 3  # a block of 1 000 numbers: what toll fraud takes its numbers from
 # What the owner may read on the devices page; a site's address is no secret, but `about` names it.
 _MASKS: dict[str, Callable[[str], str]] = {"sms": text.masked_phone, "email": text.masked_email}
@@ -345,9 +344,9 @@ def about(person_id: int, *, purpose: str, since: datetime) -> list[tuple[str, s
     )
 
 
-def sweep(*, now: datetime) -> int:
+def sweep(*, now: datetime, keep: timedelta) -> int:
     """Forgets messages that ended long ago, with their attempts and segments."""
-    old = now - KEPT
+    old = now - keep
     return Message.objects.filter(created_at__lt=old, state__in=FINAL, final_at__lt=old).delete()[0]
 
 

@@ -14,7 +14,6 @@ from massar.domain.delivery.provider import DELIVERED, FAILED, UNDERWAY, Receipt
 
 RETURNED = "returned"
 alike = receipt_match.alike
-UNMATCHED_KEPT = timedelta(days=3)
 MOST_EARLY = timedelta(minutes=10)  # a receipt may come before the answer is written, but not by more
 _UNTOLD = "state IN ('', 'underway')"
 # As in the index by destination, which SQLite takes for the same words only.
@@ -232,8 +231,8 @@ def end_silent(*, now: datetime) -> int:
     )
 
 
-def sweep(*, now: datetime) -> int:
-    return sql.execute("DELETE FROM delivery_unmatchedreceipt WHERE at < %s", (sql.at(now - UNMATCHED_KEPT),))
+def sweep(*, now: datetime, keep: timedelta) -> int:
+    return sql.execute("DELETE FROM delivery_unmatchedreceipt WHERE at < %s", (sql.at(now - keep),))
 
 
 def _tell_segments(found: list[tuple[receipt_match.Segment, Receipt]], now: datetime) -> set[int]:

@@ -9,7 +9,6 @@ from massar.core import encryption, ids, sql
 from massar.domain.delivery.outbox import FAULT
 
 LEASE = timedelta(seconds=20)
-KEPT = timedelta(days=1)
 MOST_TRIES = 8  # then it fails: what ends in a fault eight times ends so the ninth time
 _PAUSES = (1, 5, 15, 30, 60, 120, 240)  # seconds after a fault, by the number of tries
 _ID_LONGEST = 43
@@ -108,7 +107,7 @@ def pause(claimed: ClaimedRequest) -> timedelta:
     return timedelta(seconds=_PAUSES[min(claimed.tries, len(_PAUSES)) - 1])
 
 
-def sweep(*, now: datetime) -> int:
+def sweep(*, now: datetime, keep: timedelta) -> int:
     return sql.execute(
-        "DELETE FROM delivery_recoveryrequest WHERE state IN ('done', 'failed') AND done_at < %s", (sql.at(now - KEPT),)
+        "DELETE FROM delivery_recoveryrequest WHERE state IN ('done', 'failed') AND done_at < %s", (sql.at(now - keep),)
     )

@@ -214,6 +214,19 @@ def _replace_older(proved: Contact, counts_from: datetime, now: datetime) -> Non
     others.filter(_not_ended(counts_from), counts_from__lte=now).update(ends_at=counts_from)
 
 
+def history(person_id: int) -> list[Contact]:
+    """All of the person's contacts that are still kept, those that are over too, newest first."""
+    return _decrypted(Contact.objects.filter(person_id=person_id).order_by("-id"))
+
+
+def sweep(*, now: datetime, keep: timedelta) -> int:
+    """Remove what was proposed and never proved, was cancelled, or ended, so long ago."""
+    old = now - keep
+    over = Q(state=State.PROPOSED, proposed_at__lt=old) | Q(state=State.PROVED, ends_at__lt=old)
+    cancelled = Q(state=State.CANCELLED, proposed_at__lt=old) & (Q(undone_at=None) | Q(undone_at__lt=old))
+    return Contact.objects.filter(over | cancelled).delete()[0]
+
+
 def _leaving(person_id: int, now: datetime) -> QuerySet[Contact]:
     """Counting contacts that have an end before them."""
     return Contact.objects.filter(person_id=person_id, state=State.PROVED, counts_from__lte=now, ends_at__gt=now)

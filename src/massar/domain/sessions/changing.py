@@ -48,6 +48,10 @@ def current_was_right(session_id: int, *, now: datetime) -> None:
     ChangeSession.objects.filter(pk=session_id, ended_at=None).update(current_right_at=now)
 
 
+def sweep(*, now: datetime, keep: timedelta) -> int:
+    return ChangeSession.objects.filter(expires_at__lt=now - keep).delete()[0]
+
+
 def end_all(person_id: int, *, now: datetime) -> int:
     return ChangeSession.objects.filter(person_id=person_id, ended_at=None).update(ended_at=now)
 

@@ -186,5 +186,5 @@ def end_all(person_id: int, *, now: datetime, why: str, besides: int | None = No
     return [session_id for (session_id,) in ended]
 
 
-def sweep(*, now: datetime, keep: timedelta = timedelta(days=90)) -> int:
+def sweep(*, now: datetime, keep: timedelta) -> int:
     return Session.objects.filter(expires_at__lt=now - keep).delete()[0]

@@ -12,6 +12,7 @@ from massar.domain.delivery import api as delivery
 from massar.domain.people import api as people
 from massar.interfaces.commands import sites, tables
 from massar.interfaces.commands.providers import from_settings
+from massar.journeys import personal_data
 
 
 def run(_: argparse.Namespace) -> int:
@@ -21,6 +22,7 @@ def run(_: argparse.Namespace) -> int:
     for doubt in table.warnings(clock.now()):  # of a table that is old the hours may still be right
         print(f"Warning: {doubt}")
     unknown = [f"MASSAR_ALARMS names {name!r}, which is no alarm." for name in delivery.alarms.unknown_limits()]
+    unknown += personal_data.unknown_periods()
     found = [*_open_to_others(), *_database(), *_providers(), *unknown]
     for sentence in found:
         print(f"  - {sentence}")

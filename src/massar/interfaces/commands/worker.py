@@ -16,13 +16,9 @@ from typing import TypeVar
 from django.db import Error, close_old_connections
 
 from massar.core import clock, database_trouble, log, sql
-from massar.domain.credentials import api as credentials
 from massar.domain.delivery import api as delivery
-from massar.domain.factors import api as factors
-from massar.domain.limits import api as limits
-from massar.domain.sessions import api as sessions
-from massar.domain.sites import api as sites
 from massar.interfaces.commands import providers
+from massar.journeys import retention
 from massar.journeys.account import defend, recover_password
 from massar.journeys.messages import deliver_messages, leased_delivery, take_receipt, watch_messages
 from massar.journeys.messages.leased_delivery import LeasedDelivery, ProviderAnswer, Ready
@@ -31,14 +27,11 @@ from massar.journeys.sso.deliver_logouts import LogoutDelivery
 REST = 0.5  # seconds between two looks when nobody wakes it; what waits for its time is that much late at most
 RECEIPTS_EVERY = timedelta(seconds=1)
 SWEEP_EVERY = timedelta(seconds=30)
+RETENTION_EVERY = timedelta(hours=1)
 WATCH_EVERY = timedelta(seconds=10)
 MOST_SETTLE_TRIES = 3  # turns in which it is tried to store what one provider answered
 FOR_SITES = 4  # times as many senders, of which one site may have the fourth part
 MOST_ANSWERED = 20  # recovery requests in one turn, so that what is ready leaves meanwhile
-SWEPT = (
-    limits, credentials.temporary, factors.held, sessions.signed_in, sessions.pending,
-    delivery.requests, delivery.outbox, delivery.breaker, delivery.receipts, sites.saved_requests, sites.replay_cache,
-)  # fmt: skip
 note = logging.getLogger("massar.worker")
 T = TypeVar("T")
 
@@ -102,6 +95,7 @@ class Worker:
         self.counting = threading.Lock()
         self.last: dict[str, datetime] = {}
         self.alarms: set[str] = set()
+        self.retention = retention.Retention()
 
     def run(self, stop: threading.Event) -> None:
         """Until `stop` is set; then what is being handed over is answered and stored first."""
@@ -140,8 +134,8 @@ class Worker:
     def turn(self) -> bool:
         """One look at everything. True if there was something to do."""
         self._now_and_then("receipts", RECEIPTS_EVERY, lambda now: take_receipt.sweep(router=self.router, now=now))
-        sweeps = (*(room.sweep for room in SWEPT), lambda now: sites.grants.sweep(now=int(now.timestamp())))
-        self._now_and_then("sweep", SWEEP_EVERY, *sweeps, lambda now: sql.checkpoint_wal())
+        self._now_and_then("sweep", SWEEP_EVERY, self._sweep, lambda now: sql.checkpoint_wal())
+        self._now_and_then("retention", RETENTION_EVERY, lambda now: self.retention.run(retention.by_days(), now=now))
         busy = self._store_answers_and_receipts() + self.answer()
         busy += sum(self._send(channel) for channel in self.channels)
         busy += sum(self._settle(way, answers) for way, answers in self.answers.items())
@@ -149,6 +143,9 @@ class Worker:
             "watch", WATCH_EVERY, defend.watch, self._watch
         )  # last: what this turn has put right is no alarm
         return bool(busy)
+
+    def _sweep(self, now: datetime) -> None:
+        self.retention.run(retention.BY_THE_MINUTE, now=now)
 
     def _send(self, channel: Channel) -> int:
         now = self.tick()

@@ -18,6 +18,7 @@ from prometheus_client.registry import Collector
 
 from massar.core import local_time
 from massar.domain.delivery import api as delivery
+from massar.domain.upkeep import api as upkeep
 from massar.interfaces.base import outage, page, way_back
 from massar.interfaces.base.request import Request
 from massar.interfaces.ops import plots
@@ -107,6 +108,9 @@ class DeliveryCollector(Collector):
         what = "1 for the state in which the provider's breaker is."
         yield _gauge("massar_provider_breaker", what, "provider state", breakers.items())
         yield from _defence(snapshot.defence)
+        runs = {(run.job,): run.ran_at.timestamp() for run in upkeep.job_runs.read() if run.ran_at}
+        what = "When each job that deletes what is kept of people went well last, in seconds since 1970."
+        yield _gauge("massar_retention_last_run_timestamp_seconds", what, "job", runs.items())
         active = {one.id for one in delivery.alarms.find_active(snapshot)}
         alarms = {(alarm.id,): alarm.id in active for alarm in delivery.alarms.TABLE}
         what = "1 while the alarm stands; what to do: docs/operate/alarms/."

@@ -7,6 +7,7 @@ from django.utils.functional import cached_property
 
 from massar.domain.delivery import api as delivery
 from massar.domain.people import api as people
+from massar.journeys import retention
 from massar.journeys.account import defend
 from massar.journeys.account.close_sessions import SignedIn
 from massar.journeys.messages import sms_budget
@@ -20,7 +21,10 @@ class Overview(metrics.MetricsSnapshot):
     """All of one moment, as operators, alarms and Prometheus see it."""
 
     def __init__(self, *, now: datetime, window: timedelta = metrics.HOUR) -> None:
-        super().__init__(now, lambda: sms_budget.percent_spent(now=now), lambda: defend.observe(now=now))
+        super().__init__(
+            now, lambda: sms_budget.percent_spent(now=now), lambda: defend.observe(now=now),
+            lambda: retention.overdue(now=now),
+        )  # fmt: skip
         self.window = window
 
     @cached_property

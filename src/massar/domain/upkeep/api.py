@@ -1,0 +1,3 @@
+"""What the other floors may use of this room."""
+
+from massar.domain.upkeep import job_runs as job_runs

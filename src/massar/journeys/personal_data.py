@@ -1,0 +1,143 @@
+"""What is kept of people, why, and for how long: one table, which the page “my data”, the export, the jobs of
+retention and the operators' page of settings read (law 09-08, articles 3, 5 and 7).
+
+A test compares it with the models: each column of each table stands here once."""
+
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from typing import NamedTuple
+
+from django.conf import settings
+
+from massar.core import sql
+from massar.domain.credentials import api as credentials
+from massar.domain.delivery import api as delivery
+from massar.domain.people import api as people
+from massar.domain.sessions import api as sessions
+
+Erase = Callable[..., object]
+
+
+class Kept(NamedTuple):
+    """One kind of what is kept. In the catalogues `data.<name>` says what it is and `data.<name>.why` what for.
+
+    given: columns that the person gets to read; hidden: about the person too, but secrets, HMACs or ids without a
+    meaning outside. owner: the column that names the person, '' where nothing leads from a person to a row. days: how
+    long after its end a row stays; None: as long as the account, or as `lasts` says. erase: takes `now` and `keep`."""
+
+    name: str
+    table: str
+    given: tuple[str, ...] = ()
+    hidden: tuple[str, ...] = ()
+    owner: str = "person_id"
+    days: int | None = None
+    least: int = 1
+    erase: Erase | None = None
+    lasts: str = "account"  # data.lasts.<…> where there are no days
+
+    def kept_days(self) -> int:
+        """How many days a row stays after its end, by the operator's setting; 0 where no days are counted."""
+        return max(self.least, settings.MASSAR.keep_days.get(self.name, self.days)) if self.days else 0
+
+
+_WITH_NAMES = "first_name_ar last_name_ar first_name_latin last_name_latin"
+TABLE: tuple[Kept, ...] = (
+    Kept("identity", "people_person", ("login", *_WITH_NAMES.split(), "language", "role", "state", "created_at"),
+         ("id", "local", "establishment_id", "contacts_frozen_until"), owner="id"),
+    Kept("contacts", "people_contact",
+         ("kind", "state", "proposed_at", "proved_at", "counts_from", "ends_at", "bounced_at", "undone_at"),
+         ("id", "person_id", "value_ciphertext", "value_hmac", "uid", "entered_in", "proved_in", "code_hmac",
+          "code_sent_at", "code_expires_at", "code_tries"), days=90, least=7, erase=people.contacts.sweep),
+    Kept("password", "credentials_password", ("changed_at",), ("person_id", "ciphertext", "devices_since")),
+    Kept("former_passwords", "credentials_formerpassword", ("replaced_at",), ("id", "person_id", "ciphertext"),
+         lasts="five"),
+    Kept("temporary_passwords", "credentials_temporarypassword",
+         ("channel", "state", "issued_at", "expires_at", "ended_at", "ended_why"),
+         ("id", "person_id", "contact_id", "secret_hmac", "ciphertext", "known", "recovery_browser_hmac", "tries",
+          "asker_tries", "claim"), days=30, least=2, erase=credentials.temporary.forget),
+    Kept("second_factors", "factors_factor", ("kind", "name", "state", "enrolled_at", "moved_at", "used_at"),
+         ("id", "person_id", "uid", "enrolled_in", "secret_ciphertext", "last_step")),
+    Kept("passkeys", "factors_passkey", (), ("factor_id", "credential_hmac", "sign_count", "backed_up",
+                                               "challenged_at"), owner=""),
+    Kept("backup_codes", "factors_backupcode", ("made_at", "used_at"), ("id", "person_id", "code_hmac")),
+    Kept("lost_factors", "factors_loss", ("state", "asked_at", "ends_at", "closed_at"),
+         ("id", "person_id", "contact_id", "code_hmac", "code_expires_at", "code_tries")),
+    Kept("sessions", "sessions_session",
+         ("how", "signed_in_at", "second_at", "last_seen_at", "expires_at", "network", "browser", "ended_at",
+          "ended_why"),
+         ("id", "cookie_hmac", "person_id", "amr"), days=90, erase=sessions.signed_in.sweep),
+    Kept("half_done_changes", "sessions_changesession", ("opened_at", "expires_at", "ended_at"),
+         ("id", "cookie_hmac", "person_id", "temporary_id", "claim", "current_right_at", "amr"), days=1,
+         erase=sessions.changing.sweep),
+    Kept("half_done_sign_ins", "sessions_pendingsignin", ("opened_at", "expires_at", "ended_at"),
+         ("id", "cookie_hmac", "person_id", "temporary_id", "claim", "tries"), days=1, erase=sessions.pending.sweep),
+    Kept("rate_limits", "limits_bucketstate", (), ("key", "tat", "cost", "room"), owner="", lasts="full"),
+    Kept("sieges", "limits_siege", (), ("key", "person_id", "on_until", "off_until", "held_until", "failures"),
+         owner="", lasts="hour"),
+    Kept("recovery_requests", "delivery_recoveryrequest", (),
+         ("id", "ask_id", "ciphertext", "state", "lease_by", "lease_until", "created_at", "done_at", "tries", "reason"),
+         owner="", days=1, erase=delivery.requests.sweep),
+    Kept("messages", "delivery_message",
+         ("purpose", "channel", "masked", "language", "state", "created_at", "submitted_at", "delivered_at", "used_at"),
+         ("id", "uid", "person_id", "temporary_id", "about", "ciphertext", "priority", "turn", "not_before", "deadline",
+          "lifetime", "expires_at", "to_hmac", "block_hmac", "block_ciphertext", "provider", "segments", "cost",
+          "attempts", "lease_by", "lease_until", "final_at", "reason"), days=30, erase=delivery.outbox.sweep),
+    Kept("attempts", "delivery_attempt", (), ("id", "message_id", "number", "provider", "started_at", "ended_at",
+         "outcome", "code", "reference"), owner="", lasts="message"),
+    Kept("receipts", "delivery_part", (), ("id", "provider", "reference", "message_id", "number", "sent_at", "state",
+         "code", "told_at"), owner="", lasts="message"),
+    Kept("unmatched_receipts", "delivery_unmatchedreceipt", (),
+         ("id", "provider", "reference", "uid", "state", "code", "to_hmac", "at"), owner="", days=3, least=3,
+         erase=delivery.receipts.sweep),
+    Kept("sites", "sites_grant", ("site", "scope", "login", "created_at", "expires_at", "ended_at", "offline"),
+         ("id", "person_id", "session_id", "subject", "auth_time", "nonce", "sid"), lasts="end"),
+    Kept("tokens", "sites_token", (), ("hash", "kind", "grant_id", "binding", "expires_at", "used_at", "repeat",
+         "repeat_until"), owner="", lasts="end"),
+    Kept("site_names", "sites_subject", ("site", "value"), ("id", "person_id")),
+    Kept("waiting_requests", "sites_savedrequest", (), ("id", "ref", "ciphertext", "created_at", "expires_at"),
+         owner="", lasts="hour"),
+    Kept("activity", "audit_event", ("at", "event", "outcome", "network", "browser"),
+         ("id", "uid", "person_id", "session_id", "detail", "signature"), lasts="audit"),
+)  # fmt: skip
+# Tables that say nothing of a person: their columns stand here so that a new one is thought of.
+NOT_PERSONAL: Mapping[str, tuple[str, ...]] = {
+    "people_establishment": ("id", "code", "name_ar", "name_latin"),
+    "limits_failurecount": ("id", "cells", "number"),
+    "limits_passedchallenge": ("ref", "forget_at"),
+    "delivery_breaker": (
+        "provider", "state", "faults", "pause", "until", "reason", "changed_at", "told_at", "witnesses",
+    ),
+    "delivery_counter": ("metric", "labels", "value"),
+    "sites_signingkey": ("id", "kid", "use", "ciphertext", "public", "created_at", "active_from", "removed_at"),
+    "sites_replaycacheentry": ("key", "expires_at"),
+    "upkeep_jobrun": ("job", "ran_at", "tried_at", "fault"),
+}  # fmt: skip
+
+
+def unknown_periods() -> list[str]:
+    """Names in MASSAR_KEEP_DAYS that nothing has, or that keep for less than the product needs."""
+    least = {kept.name: kept.least for kept in TABLE if kept.days is not None}
+    return [
+        f"MASSAR_KEEP_DAYS names {name!r}, of which nothing is kept by days: {', '.join(sorted(least))}."
+        if name not in least else f"MASSAR_KEEP_DAYS: {name}={days} is less than {least[name]}, which is kept anyway."
+        for name, days in settings.MASSAR.keep_days.items() if days < least.get(name, days + 1)
+    ]  # fmt: skip
+
+
+def rows_of(kept: Kept, person_id: int) -> list[dict[str, object]]:
+    """The person's own rows with the columns that are given, newest first. Names stand in the table above alone."""
+    newest = "" if kept.owner == "id" or kept.name == "password" else " ORDER BY id DESC"
+    statement = f"SELECT {', '.join(kept.given)} FROM {kept.table} WHERE {kept.owner} = %s{newest}"
+    found = sql.rows(statement, (person_id,))
+    return [dict(zip(kept.given, map(_readable, kept.given, row), strict=True)) for row in found]
+
+
+def _readable(column: str, value: object) -> object:
+    """A moment as an aware one in UTC, a yes or no as such, whatever the database gave."""
+    if column == "offline":
+        return bool(value)
+    if not column.endswith(("_at", "_from")) and column != "at":
+        return value
+    if isinstance(value, int):  # seconds since 1970; 0: never
+        return datetime.fromtimestamp(value, UTC) if value else None
+    return sql.moment(value)  # type: ignore[call-overload]  # text or moment, as the driver gives it
