@@ -36,9 +36,13 @@ def made(device: Authenticator, person: int, *, bound=ADD, now=NOW):
     return webauthn.read_new(device.make(options), *ADD, now=now)
 
 
+def keep(person: int, new, name="phone") -> bool:
+    return passkeys.add(person, new, name=name, now=NOW)
+
+
 def enrolled(person: int, **facts) -> Authenticator:
     device = Authenticator(**facts)
-    assert passkeys.add(person, made(device, person), name="phone", now=NOW)
+    assert keep(person, made(device, person))
     return device
 
 
@@ -51,7 +55,7 @@ def signed(device: Authenticator, *, bound=SIGN_IN, now=NOW, **whose):
 def used(device: Authenticator, now: datetime):
     """Why a signature does not count; "" when it does."""
     proof = signed(device, now=now)
-    refused = proof if isinstance(proof, passkeys.Refused) else passkeys.use(proof, now=now)
+    refused = proof if isinstance(proof, factors.PasskeyMismatch) else passkeys.use(proof, now=now)
     return refused.why if refused else ""
 
 
@@ -89,7 +93,7 @@ def test_a_passkey_proves_its_owner(person, kind):
     [factor] = factors.held.of_person(person)
     assert (factor.kind, factor.name, factor.used_at) == ("passkey", "phone", NOW)
     assert isinstance(signed(device, person_id=person, now=NOW + MINUTE), passkeys.Proof)
-    assert signed(device, person_id=person + 1) == passkeys.Refused("refused", person, "phone")
+    assert signed(device, person_id=person + 1) == factors.PasskeyMismatch("refused", person, "phone")
 
 
 def test_nothing_of_a_passkey_can_be_read_in_its_rows(person):
@@ -121,7 +125,7 @@ def test_atk_030_an_answer_that_is_not_ours_is_refused_at_both_ceremonies(person
     assert made(Authenticator(**wrong), person) is None
     for name, value in wrong.items():
         setattr(device, name, value)
-    assert signed(device) == passkeys.Refused("refused", person, "phone")
+    assert signed(device) == factors.PasskeyMismatch("refused", person, "phone")
     for name in wrong:
         setattr(device, name, getattr(Authenticator(), name))
     assert used(device, NOW) == ""
@@ -166,7 +170,7 @@ def test_atk_030_a_challenge_is_for_one_browser_one_action_and_five_minutes(pers
     device = enrolled(person)
     answer = device.get(passkeys.request_options(new_challenge(*bound)))
     proof = passkeys.prove(answer, *SIGN_IN, now=NOW + minutes * MINUTE)
-    assert proof == passkeys.Refused(why) if why else isinstance(proof, passkeys.Proof)
+    assert proof == factors.PasskeyMismatch(why) if why else isinstance(proof, passkeys.Proof)
 
 
 def test_atk_030_a_challenge_that_was_not_made_here(person):
@@ -174,7 +178,7 @@ def test_atk_030_a_challenge_that_was_not_made_here(person):
     later = (webauthn.made_at(genuine) + 10**9).to_bytes(8, "big") + genuine[8:]
     for forged in (b"x" * 16, b"x" * 72, genuine[:-1] + bytes([genuine[-1] ^ 1]), genuine + b"x", genuine[:40], later):
         answer = device.get(passkeys.request_options(forged))
-        assert passkeys.prove(answer, *SIGN_IN, now=NOW) == passkeys.Refused("challenge")
+        assert passkeys.prove(answer, *SIGN_IN, now=NOW) == factors.PasskeyMismatch("challenge")
     assert webauthn.read_new(Authenticator().make(
         passkeys.creation_options(person, login="a", name="b", challenge=genuine)), *ADD, now=NOW) is None  # fmt: skip
 
@@ -187,7 +191,7 @@ def test_atk_030_what_was_signed_counts_once(person):
     assert passkeys.use(passkeys.prove(answer, *SIGN_IN, now=then), now=then) is None
     for again in (answer, older):
         refused = passkeys.use(passkeys.prove(again, *SIGN_IN, now=then), now=then)
-        assert refused == passkeys.Refused("replay", person, "phone")
+        assert refused == factors.PasskeyMismatch("replay", person, "phone")
     assert used(device, then) == "", "the next challenge is a new one"
 
 
@@ -210,13 +214,13 @@ def test_a_passkey_is_kept_once_and_never_comes_back(person):
     device = Authenticator()
     new = made(device, person)
     other = people.directory.create(login="c.d@taalim.ma", now=NOW)
-    assert passkeys.add(person, new, name="phone", now=NOW)
-    assert not passkeys.add(person, new, name="again", now=NOW) and not passkeys.add(other, new, name="mine", now=NOW)
+    assert keep(person, new, "phone")
+    assert not keep(person, new, "again") and not passkeys.add(other, new, name="mine", now=NOW)
     proof, [factor] = signed(device), factors.held.of_person(person)
     assert factors.held.remove(factor.id, person, now=NOW)
     assert passkeys.use(proof, now=NOW).why == "unknown", "it was removed while it was being verified"
-    assert signed(device) == passkeys.Refused("unknown") and passkeys.of_person(person) == []
-    assert not passkeys.add(person, new, name="back", now=NOW)
+    assert signed(device) == factors.PasskeyMismatch("unknown") and passkeys.of_person(person) == []
+    assert not keep(person, new, "back")
     assert Factor.objects.filter(state="active").count() == 0
 
 
@@ -226,7 +230,7 @@ def test_atk_142_a_passkey_given_to_another_person_or_another_row_opens_nothing(
     mine, hers = Factor.objects.order_by("id")
 
     def refused(which: Authenticator) -> bool:
-        return signed(which) == passkeys.Refused("unknown")
+        return signed(which) == factors.PasskeyMismatch("unknown")
 
     Factor.objects.filter(pk=mine.pk).update(person_id=other)
     assert refused(device) and [one.id for one in passkeys.of_person(other)] == [hers.pk]
@@ -279,4 +283,4 @@ def test_where_browsers_make_passkeys(monkeypatch, address, possible):
 def test_the_origin_is_spelt_as_browsers_spell_it(person, monkeypatch, address):
     monkeypatch.setattr(settings, "MASSAR", replace(settings.MASSAR, public_url=address))
     device = Authenticator(origin="https://compte.example.ma")
-    assert passkeys.add(person, made(device, person), name="", now=NOW) and used(device, NOW) == ""
+    assert keep(person, made(device, person)) and used(device, NOW) == ""

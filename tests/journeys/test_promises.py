@@ -175,7 +175,8 @@ class Seen:
             patch.setattr(credentials.passwords, "verify", lambda *a, **k: hashes.append(1) or fits(*a, **k))
             answer = client.post(path, typed)
         self.status, self.hashes = answer.status_code, len(hashes)
-        body = re.sub(r'(name="(?:csrfmiddlewaretoken|ask_id)" value=")[^"]+', r"\1", answer.content.decode())
+        random = r'((?:name="(?:csrfmiddlewaretoken|ask_id)" value|data-options)=")[^"]+'
+        body = re.sub(random, r"\1", answer.content.decode())
         self.body = body.replace(typed["user"], "USER")
         self.headers = {k: v for k, v in answer.headers.items() if k != "Content-Length"}
         self.cookies = {name: _cookie(morsel, typed["user"]) for name, morsel in answer.cookies.items()}

@@ -53,7 +53,7 @@ def test_the_page_offers_recovery_languages_and_hints_and_names_empty_fields(db)
     visitor.get("/sign-in/")
     assert 'href="/recovery/"' in visitor.html
     assert 'lang="ar"' in visitor.html and 'dir="rtl"' in visitor.html
-    for mark in ("data-reveal", "data-caps=", "data-arabic=", 'autocomplete="username"', "current-password"):
+    for mark in ("data-reveal", "data-caps=", "data-arabic=", 'autocomplete="username webauthn"', "current-password"):
         assert mark in visitor.html, mark
 
 

@@ -1,4 +1,5 @@
-"""A phone or key that makes passkeys and signs with them, in Python: honest, or as wrong as a test asks for."""
+"""A phone or key that makes passkeys and signs with them, in Python: honest, or as wrong as a test asks for; and the
+steps by which people add one and use it."""
 
 import json
 from collections.abc import Callable
@@ -10,6 +11,9 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from fido2.cose import ES256, RS256, CoseKey, EdDSA
 from fido2.utils import sha256, websafe_decode, websafe_encode
 from fido2.webauthn import Aaguid, AttestationObject, AttestedCredentialData, AuthenticatorData, CollectedClientData
+from lxml.html import HTMLParser, document_fromstring
+
+from tests.support.visitor import Visitor
 
 FLAG = AuthenticatorData.FLAG
 HERE = "http://localhost:8000"  # the public address of the tests
@@ -83,3 +87,30 @@ class Authenticator:
         name = websafe_encode(self.credential_id)
         said = {"clientDataJSON": websafe_encode(client), **response}
         return json.dumps({"id": name, "rawId": name, "type": "public-key", "response": said})
+
+
+def asked(visitor: Visitor, action: str) -> str:
+    """What the page in front of us asks a passkey, for its form to that address."""
+    found = document_fromstring(visitor.html.encode(), HTMLParser(encoding="utf-8")).xpath(
+        "//form[@action=$to]", to=action
+    )
+    return found[0].get("data-options")
+
+
+def add_passkey(visitor: Visitor, password: str, device: Authenticator, name: str = "") -> Visitor:
+    """Add one on the page of a person who is signed in."""
+    visitor.get("/profile/security/").submit("/profile/security/passkey/begin/", password=password, name=name)
+    answer = device.make(asked(visitor, "/profile/security/passkey/"))
+    return visitor.submit("/profile/security/passkey/", answer=answer)
+
+
+def signs_in(visitor: Visitor, device: Authenticator) -> Visitor:
+    """With the passkey alone, from the sign-in page."""
+    answer = device.get(asked(visitor.get("/sign-in/"), "/sign-in/passkey/"))
+    return visitor.submit("/sign-in/passkey/", answer=answer)
+
+
+def confirms(visitor: Visitor, device: Authenticator, **more: str) -> Visitor:
+    """With the passkey, on the page of the second step that is in front of us."""
+    answer = device.get(asked(visitor, "/sign-in/second/passkey/"))
+    return visitor.submit("/sign-in/second/passkey/", answer=answer, **more)

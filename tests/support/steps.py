@@ -20,6 +20,7 @@ PRODUCTION = {
     "MASSAR_VAR": "/tmp/massar-production",
 }
 _CHANGING = re.compile(r'(name="(?:csrfmiddlewaretoken|ask_id)"|id="id_user"[^>]*?) value="[^"]*"')
+_CHALLENGE = re.compile(r' data-options="[^"]*"')
 _TAG = re.compile(r"<[^>]*>")
 _ACTION = re.compile(r'action="([^"]+)"')
 
@@ -31,7 +32,7 @@ def shown(visitor: Visitor) -> str:
 
 def plain(visitor: Visitor) -> str:
     """The page without its random tokens and the user name that was typed."""
-    return _CHANGING.sub(r"\1", visitor.html)
+    return _CHALLENGE.sub("", _CHANGING.sub(r"\1", visitor.html))
 
 
 def shows(visitor: Visitor, id: str, language: str = "ar") -> bool:

@@ -45,6 +45,14 @@ class SecretExpired:
 
 
 @dataclass(frozen=True)
+class PasskeyRefused:
+    """No passkey of anybody here, or none that may do this; nothing more is said. late: what was asked is too
+    old, and a new page asks anew."""
+
+    late: bool = False
+
+
+@dataclass(frozen=True)
 class TooManyAttempts:
     """A rate limit is spent until then. Recovery and known devices have limits of their own. `instead`: what can be
     done meanwhile; `email`: prove an e-mail address, not a phone."""

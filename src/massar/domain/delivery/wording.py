@@ -22,6 +22,7 @@ TEMPORARY_PASSWORD, CONTACT_CODE, NOTICE, TRIAL = "temporary_password", "contact
 EVENTS = (
     "password_changed", "password_recovered", "contact_added", "contact_change_waiting", "contact_removed",
     "contact_change_cancelled", "recovery_closed", "new_device", "factor_added", "factor_removed", "backup_codes_made",
+    "passkey_copied",
 )  # fmt: skip
 LANGUAGES = ("ar", "fr", "en")
 CHANNELS = ("email", "sms")

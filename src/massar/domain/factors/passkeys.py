@@ -16,12 +16,11 @@ from massar.domain.factors.models import Factor
 from massar.domain.factors.webauthn import NewPasskey, PasskeyAssertion
 
 MOST = 10  # of one person
-AMR = "pop user mfa"  # RFC 8176; docs/adr/0061-passkeys.md says why neither hwk nor swk
 
 _SELECT = """SELECT f.id, f.person_id, f.uid, f.name, f.secret_ciphertext AS ciphertext
 FROM factors_passkey p JOIN factors_factor f ON f.id = p.factor_id WHERE f.state = 'active'"""
 _ACTIVE = "factor_id = (SELECT f.id FROM factors_factor f WHERE f.id = %s AND f.state = 'active')"
-Why = Literal["shape", "late", "challenge", "unknown", "refused", "replay", "counter"]
+Why = Literal["shape", "late", "challenge", "unknown", "refused", "replay", "counter", "disabled"]
 
 
 class _Row(NamedTuple):
@@ -56,7 +55,7 @@ class Proof(NamedTuple):
     asked_at: int
 
 
-class Refused(NamedTuple):
+class PasskeyMismatch(NamedTuple):
     """Why an answer proves nothing, for the audit log. person_id, name: whose passkey it was, where that is known."""
 
     why: Why
@@ -70,7 +69,7 @@ def user_handle(person_id: int) -> bytes:
 
 
 def add(person_id: int, made: NewPasskey, *, name: str, now: datetime) -> bool:
-    """Keep a new passkey, active at once: its first signature is there. False: it is or was kept already, whoever has
+    """Keep a new passkey, active at once: that it was made is its proof. False: it is or was kept already, whoever has
     it. Inside the caller's transaction."""
     credential_id = made.credential.credential_id
     condition, found_by = _same(credential_id)
@@ -81,8 +80,8 @@ def add(person_id: int, made: NewPasskey, *, name: str, now: datetime) -> bool:
         "credential": bytes(made.credential), "handle": user_handle(person_id), "eligible": made.backup_eligible,
         "transports": list(made.transports),
     }  # fmt: skip
-    place = _place(person_id, factor.uid)
-    factor.secret_ciphertext = encryption.data_keys().encrypt(cbor.encode(facts), associated_data=place)
+    own = _associated_data(person_id, factor.uid)
+    factor.secret_ciphertext = encryption.data_keys().encrypt(cbor.encode(facts), associated_data=own)
     factor.save(update_fields=["secret_ciphertext"])
     credential_hmac = encryption.data_keys().blind_index("passkey", credential_id.hex())
     kept = sql.execute(
@@ -116,21 +115,21 @@ def _named(person_id: int) -> list[tuple[bytes, tuple[str, ...]]]:
     return [(one.credential.credential_id, one.transports) for one in of_person(person_id)]
 
 
-def prove(answer: str, *bound: object, now: datetime, person_id: int | None = None) -> Proof | Refused:
+def prove(answer: str, *bound: object, now: datetime, person_id: int | None = None) -> Proof | PasskeyMismatch:
     """Judge what a browser has posted to a challenge of that binding. person_id: whose passkey it must be; None:
     whoever's it is. An unknown passkey costs what a known one does."""
     assertion = webauthn.read_assertion(answer)
     if assertion is None:
-        return Refused("shape")
+        return PasskeyMismatch("shape")
     judged = webauthn.judge_challenge(assertion.challenge, *bound, now=now)
     if judged != "right":
-        return Refused("late" if judged == "late" else "challenge")
+        return PasskeyMismatch("late" if judged == "late" else "challenge")
     passkey = _find(assertion.credential_id)
     signed = webauthn.verify(assertion, passkey.credential if passkey else None)
     if passkey is None:
-        return Refused("unknown")
+        return PasskeyMismatch("unknown")
     if not signed or not _fits(passkey, assertion, person_id):
-        return Refused("refused", passkey.person_id, passkey.name)
+        return PasskeyMismatch("refused", passkey.person_id, passkey.name)
     data, asked_at = assertion.data, webauthn.made_at(assertion.challenge)
     return Proof(passkey.id, passkey.person_id, passkey.name, data.counter, data.is_backed_up(), asked_at)
 
@@ -146,7 +145,7 @@ def _fits(passkey: PasskeyFacts, assertion: PasskeyAssertion, person_id: int | N
     )
 
 
-def use(proof: Proof, *, now: datetime) -> Refused | None:
+def use(proof: Proof, *, now: datetime) -> PasskeyMismatch | None:
     """Let a proof count, once: one statement decides, so of two at once one is refused. None: it counts.
 
     A passkey takes a challenge only if it is younger than the last one it took, so none serves twice. A counter that is
@@ -162,7 +161,7 @@ def use(proof: Proof, *, now: datetime) -> Refused | None:
         return None
     row = sql.row(f"SELECT challenged_at FROM factors_passkey WHERE {_ACTIVE}", (proof.passkey_id,))
     why: Why = "unknown" if row is None else "counter" if row[0] < proof.asked_at else "replay"
-    return Refused(why, proof.person_id, proof.name)
+    return PasskeyMismatch(why, proof.person_id, proof.name)
 
 
 def _find(credential_id: bytes) -> PasskeyFacts | None:
@@ -180,8 +179,8 @@ def _same(credential_id: bytes) -> tuple[str, list[str]]:
 
 def _open(row: _Row) -> PasskeyFacts | None:
     try:
-        place = _place(row.person_id, row.uid)
-        facts = cbor.decode(encryption.data_keys().decrypt(row.ciphertext or b"", associated_data=place))
+        own = _associated_data(row.person_id, row.uid)
+        facts = cbor.decode(encryption.data_keys().decrypt(row.ciphertext or b"", associated_data=own))
     except encryption.DecryptionFailed:
         return None
     assert isinstance(facts, dict)
@@ -191,5 +190,5 @@ def _open(row: _Row) -> PasskeyFacts | None:
     )  # fmt: skip
 
 
-def _place(person_id: int, uid: str) -> str:
+def _associated_data(person_id: int, uid: str) -> str:
     return f"passkey|{person_id}|{uid}"

@@ -21,6 +21,10 @@ FACTOR_CONSECUTIVE = RateLimit("factor-consecutive", 100, DAY)  # as SIGN_IN_CON
 SIGN_IN_NETWORK = RateLimit("sign-in-network", 200, timedelta(seconds=10))
 # Challenges that were waited out instead of solved, so that waiting in a thousand windows at once is no way round.
 CHALLENGE_WAIT = RateLimit("challenge-wait", 20, timedelta(seconds=6))
+# A right passkey is charged nothing: these bound what refusals write into the audit log, and how often a copied key is
+# told to its owner.
+PASSKEY_NETWORK = RateLimit("passkey-network", 600, timedelta(seconds=1))
+PASSKEY_COPIED = RateLimit("passkey-copied", 1, DAY)
 CHANGE_CURRENT = RateLimit("change-current", 20, HOUR)  # typing the temporary password again on the change form
 
 # Recovery: asking. Nothing is looked up there, so nothing of an account is counted.

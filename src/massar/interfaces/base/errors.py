@@ -58,7 +58,7 @@ def csrf_failure(request: Request, reason: str = "") -> HttpResponse:
     log.info("form refused: %s", reason)
     if not request.signed_in:
         return render_error(request, 403, "403_csrf")
-    if addresses.name_of(request) in ("sign_in", "recovery") and reason == OLD_TOKEN:
+    if addresses.name_of(request) in ("sign_in", "passkey_sign_in", "recovery") and reason == OLD_TOKEN:
         return page.redirect_to("sign_in")
     owner = request.signed_in.person.id  # the page of the fault knows nobody
     told = render_error(request, 403, "403_csrf", onwards=addresses.own_page(request.path))

@@ -46,6 +46,12 @@ def context(request: Request) -> dict[str, object]:
     }  # fmt: skip
 
 
+def form_secret(request: Request) -> str:
+    """What ties forms to this browser: the secret of its cookie, of which each form holds a mask."""
+    get_token(request)
+    return str(request.META["CSRF_COOKIE"])
+
+
 def render(request: Request, template: str, *, status: int = 200, **more: object) -> HttpResponse:
     """Render a page in the request's language. A pending flash message is shown once."""
     person, said = request.signed_in.person if request.signed_in else None, []

@@ -32,6 +32,7 @@ def app_page(
     return page.render(
         request, "factors/app.html", status=status, form=form, app=app, square=_square(app.link), login=person.login,
         person=person if request.signed_in else None, must=not request.signed_in,
+        passkey_instead=not request.signed_in and factors.webauthn.possible(),
     )  # fmt: skip
 
 

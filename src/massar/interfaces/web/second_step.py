@@ -10,7 +10,7 @@ from django.views.decorators.http import require_http_methods
 from massar.interfaces.base import cookies, errors, form_fields, page, way_back
 from massar.interfaces.base.request import Request
 from massar.interfaces.web import factor_pages
-from massar.journeys.account import close_sessions, edit_factors
+from massar.journeys.account import close_sessions, edit_factors, use_passkey
 from massar.journeys.account import second_step as journey
 from massar.journeys.account.second_step import HalfDone
 from massar.journeys.outcomes import Gone, MustChangePassword, Problems, SessionOpened, TooManyAttempts
@@ -34,7 +34,7 @@ def step(request: Request) -> HttpResponse:
         return ask_to_sign_in(request)
     form = StepForm(request.POST if request.method == "POST" else None)
     if not form.is_valid():
-        return _page(request, form, waits, status=422 if request.method == "POST" else 200)
+        return show(request, waits, form, status=422 if request.method == "POST" else 200)
     typed, spare = form.cleaned_data["code"], form.cleaned_data["spare"]
     browser, now = request.browser, request.now
     outcome: SessionOpened | MustChangePassword | Problems | TooManyAttempts | Gone
@@ -46,10 +46,10 @@ def step(request: Request) -> HttpResponse:
     match outcome:
         case Problems():
             form_fields.show_problems(form, outcome)
-            return _page(request, form, waits, status=422)
+            return show(request, waits, form, status=422)
         case TooManyAttempts(until=until):
             form_fields.show_wait(form, until, request)
-            return page.add_retry_after(_page(request, form, waits, status=429), until, now)
+            return page.add_retry_after(show(request, waits, form, status=429), until, now)
         case Gone():
             return ask_to_sign_in(request)
     return enter(request, outcome)
@@ -113,17 +113,21 @@ def set_up(request: Request) -> HttpResponse:
     return start(request, factor_pages.codes_page(request, outcome.codes, following, waits.person), outcome.entered)
 
 
-def _page(request: Request, form: StepForm, waits: HalfDone | None, *, status: int) -> HttpResponse:
-    person = waits.person if waits else request.signed_in and request.signed_in.person
-    if person is None:
+def show(
+    request: Request, waits: HalfDone | None, form: StepForm | None = None, *, status: int, problem: str = ""
+) -> HttpResponse:
+    of = waits or request.signed_in
+    if of is None:
         return errors.render_error(request, 404)
+    person, passkey = of.person, use_passkey.second_question(of=of, now=request.now)
     factors = waits.factors if waits else edit_factors.overview(person=person).factors
     if not factors:
         response = page.redirect_to("security")
         cookies.write_flash(response, "info", "flash.factor_first")
         return response
     return page.render(
-        request, "factors/step.html", status=status, form=form, login=person.login,
-        kinds={factor.kind for factor in factors}, person=None if waits else person, half_done=bool(waits),
+        request, "factors/step.html", status=status, form=form or StepForm(), login=person.login,
+        passkey=passkey, problem=problem, kinds=sorted({factor.kind for factor in factors}),
+        person=None if waits else person, half_done=bool(waits),
         recovers=bool(waits and waits.pending.claim), days=factor_pages.spared_days(person, request.now),
     )  # fmt: skip

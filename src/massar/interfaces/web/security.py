@@ -1,5 +1,6 @@
 """The person's second factors: what there is, adding an app, new backup codes, removing."""
 
+from django.conf import settings
 from django.http import HttpResponse
 from django.urls import reverse
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
@@ -9,8 +10,8 @@ from massar.interfaces.base import cookies, errors, form_fields, page, way_back
 from massar.interfaces.base.jinja import t
 from massar.interfaces.base.request import Request
 from massar.interfaces.web import factor_pages, second_step
+from massar.journeys.account import add_passkey, sign_in
 from massar.journeys.account import edit_factors as journey
-from massar.journeys.account import sign_in
 from massar.journeys.account.close_sessions import SignedIn
 from massar.journeys.outcomes import Done, Gone, Overloaded, Problems, TooManyAttempts
 
@@ -18,7 +19,7 @@ from massar.journeys.outcomes import Done, Gone, Overloaded, Problems, TooManyAt
 @require_safe
 @way_back.signed_in_only
 def security(request: Request, signed_in: SignedIn) -> HttpResponse:
-    return _page(request, signed_in)
+    return show(request, signed_in)
 
 
 @require_POST
@@ -26,7 +27,7 @@ def security(request: Request, signed_in: SignedIn) -> HttpResponse:
 def begin_app(request: Request, signed_in: SignedIn) -> HttpResponse:
     form = factor_pages.ProofForm(request.POST)
     if not form.is_valid():
-        return _page(request, signed_in, status=422, problem=("add", t("error.required")))
+        return show(request, signed_in, status=422, problem=("add", t("error.required")))
     outcome = journey.begin_app(signed_in=signed_in, browser=request.browser, now=request.now, **form.cleaned_data)
     return page.redirect_to("factor_app") if isinstance(outcome, Done) else refuse(request, signed_in, "add", outcome)
 
@@ -67,7 +68,7 @@ def added(request: Request, signed_in: SignedIn, outcome: journey.Added) -> Http
 def renew_codes(request: Request, signed_in: SignedIn) -> HttpResponse:
     form = factor_pages.ProofForm(request.POST)
     if not form.is_valid():
-        return _page(request, signed_in, status=422, problem=("codes", t("error.required")))
+        return show(request, signed_in, status=422, problem=("codes", t("error.required")))
     outcome = journey.renew_codes(signed_in=signed_in, browser=request.browser, now=request.now, **form.cleaned_data)
     if isinstance(outcome, tuple):
         return factor_pages.codes_page(request, outcome, "security", signed_in.person)
@@ -79,7 +80,7 @@ def renew_codes(request: Request, signed_in: SignedIn) -> HttpResponse:
 def remove(request: Request, signed_in: SignedIn, factor_id: int) -> HttpResponse:
     form = factor_pages.ProofForm(request.POST)
     if not form.is_valid():
-        return _page(request, signed_in, status=422, problem=(factor_id, t("error.required")))
+        return show(request, signed_in, status=422, problem=(factor_id, t("error.required")))
     password, browser, now = form.cleaned_data["password"], request.browser, request.now
     outcome = journey.remove(signed_in=signed_in, factor_id=factor_id, password=password, browser=browser, now=now)
     if isinstance(outcome, Done):
@@ -94,7 +95,7 @@ def refuse(
     """place: which form of the page was refused."""
     match outcome:
         case Problems():
-            return _page(request, signed_in, status=422, problem=(place, t("error.password_wrong")))
+            return show(request, signed_in, status=422, problem=(place, t("error.password_wrong")))
         case TooManyAttempts(until=until):
             return errors.render_error(request, 429, wait_until=until)
         case Overloaded():
@@ -109,14 +110,16 @@ def back(kind: str, message_id: str) -> HttpResponse:
     return response
 
 
-def _page(
+def show(
     request: Request, signed_in: SignedIn, *, status: int = 200, problem: tuple[str | int, str] | None = None
 ) -> HttpResponse:
     person, now = signed_in.person, request.now
     response = page.render(
         request, "factors/security.html", status=status, overview=journey.overview(person=person), problem=problem,
         locked=not journey.may_edit(signed_in=signed_in, now=now), must=sign_in.must_have_factor(person, now=now),
-        codes_of_a_set=factors.backup.COUNT,
+        codes_of_a_set=factors.backup.COUNT, passkeys_possible=add_passkey.possible(person=person),
+        passkeys_host=settings.MASSAR.host,
+        device=request.browser.label,
     )  # fmt: skip
     cookies.RETURN_TO.write(response, reverse("security"))  # from the second step, which unlocks this page
     return response

@@ -14,7 +14,7 @@ from massar.interfaces.base.request import Request
 from massar.interfaces.web import challenge
 from massar.interfaces.web.home import cards
 from massar.journeys import outcomes
-from massar.journeys.account import change_password, close_sessions, defend, second_step
+from massar.journeys.account import change_password, close_sessions, defend, second_step, use_passkey
 from massar.journeys.account import sign_in as journey
 from massar.journeys.sso import log_out_of_sites
 
@@ -32,13 +32,13 @@ def sign_in(request: Request) -> HttpResponse:
     if request.method != "POST":
         if signed_in and not waits.get("again"):
             return way_back.redirect_after_sign_in(request)
-        return _page(request, SignInForm(initial={"user": waits.get("login_hint", "")}))
+        return show(request, SignInForm(initial={"user": waits.get("login_hint", "")}))
     answer = challenge.read(request, journey.ACTION)
     if challenge.FIELD in request.POST and not answer:
-        return _page(request, SignInForm(), "challenge_over", status=422)
+        return show(request, SignInForm(), "challenge_over", status=422)
     form = SignInForm(_typed(answer) if answer else request.POST)
     if not form.is_valid():
-        return _page(request, form, status=422)
+        return show(request, form, status=422)
     outcome = journey.enter(
         typed_login=form.cleaned_data["user"], password=form.cleaned_data["password"], browser=request.browser,
         now=request.now, earlier=signed_in.session if signed_in else None, answer=answer,
@@ -83,33 +83,35 @@ def _refuse(
         case outcomes.WrongSecret():
             if text.login(form.cleaned_data["user"]) is None:  # known by the text alone
                 form.add_error("user", "error.login_shape")
-            return _page(request, form, "wrong", status=422)
+            return show(request, form, "wrong", status=422)
         case outcomes.SecretExpired():
-            return _page(request, form, "expired_code", status=422)
+            return show(request, form, "expired_code", status=422)
         case outcomes.TooManyAttempts(until=until):  # who would wait long is told that recovery opens at once
             problem = "wait_recover" if until - request.now > LONG_WAIT else "wait"
-            response = _page(request, form, problem, status=429, until=until)
+            response = show(request, form, problem, status=429, until=until)
             return page.add_retry_after(response, until, request.now)
         case outcomes.ChallengeRequired():
             return challenge.render(request, outcome, back="sign_in")
         case outcomes.PasswordSprayed():
-            return _page(request, form, "sprayed", status=429)
+            return show(request, form, "sprayed", status=429)
         case outcomes.Overloaded():
-            response = _page(request, form, "busy", status=503)
+            response = show(request, form, "busy", status=503)
             response["Retry-After"] = "3"
             return response
 
 
-def _page(
-    request: Request, form: SignInForm, problem: str | None = None, *, status: int = 200, until: datetime | None = None
-) -> HttpResponse:
+def show(
+    request: Request, form: SignInForm | None = None, problem: str | None = None, *, status: int = 200,
+    until: datetime | None = None,
+) -> HttpResponse:  # fmt: skip
     wished = request.saved_request.get("language", "")
     if wished and not request.chosen_language:  # the site's wish: it is not kept
         request.language = wished
         translation.activate(wished)
     return page.render(
-        request, "sign_in/sign_in.html", status=status, form=form, problem=problem, wait_until=until, form_token=None,
-        sites=cards(request.language),
+        request, "sign_in/sign_in.html", status=status, form=form or SignInForm(), problem=problem, wait_until=until,
+        form_token=None, sites=cards(request.language),
+        passkey=use_passkey.question(form_secret=page.form_secret(request), now=request.now),
     )  # fmt: skip
 
 

@@ -2,12 +2,26 @@
 
 from django.urls import path
 
-from massar.interfaces.web import devices, home, password, profile, recovery, second_step, security, sign_in, well_known
+from massar.interfaces.web import (
+    devices,
+    home,
+    passkeys,
+    password,
+    profile,
+    recovery,
+    second_step,
+    security,
+    sign_in,
+    well_known,
+)
 
 urlpatterns = [
     path("", home.home, name="home"),
     path("sites/<slug:slug>/", home.site, name="site"),
     path("sign-in/", sign_in.sign_in, name="sign_in"),
+    path("sign-in/passkey/", passkeys.sign_in, name="passkey_sign_in"),
+    path("sign-in/second/passkey/", passkeys.second, name="second_step_passkey"),
+    path("sign-in/second/passkey/first/", passkeys.first, name="second_step_passkey_first"),
     path("sign-in/second/", second_step.step, name="second_step"),
     path("sign-in/second/app/", second_step.set_up, name="second_step_app"),
     path("sign-out/", sign_in.sign_out, name="sign_out"),
@@ -25,6 +39,8 @@ urlpatterns = [
     path("profile/security/", security.security, name="security"),
     path("profile/security/app/begin/", security.begin_app, name="factor_app_begin"),
     path("profile/security/app/", security.app, name="factor_app"),
+    path("profile/security/passkey/begin/", passkeys.begin, name="passkey_begin"),
+    path("profile/security/passkey/", passkeys.add, name="passkey_add"),
     path("profile/security/codes/", security.renew_codes, name="backup_codes"),
     path("profile/security/<int:factor_id>/remove/", security.remove, name="factor_remove"),
     path("contacts/cancel/<str:token>/", profile.cancel_link, name="contact_cancel_link"),

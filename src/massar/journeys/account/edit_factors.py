@@ -104,14 +104,14 @@ def prove_app(
         return Problems({"code": [Problem("factor_code_shape")]})
     with transaction.atomic():
         people.contacts.lock(person.id)
-        if factors.held.begun(person.id, "app", place=place, now=now) is None or _overtaken(of, now):
+        if factors.held.begun(person.id, "app", place=place, now=now) is None or overtaken(of, now):
             return Gone()
         if factors.totp.prove(person.id, code, place=place, now=now) is None:
             return Problems({"code": [Problem("factor_code_wrong")]})
         return take_in(of=of, kind="app", methods=second_step.CODE, browser=browser, now=now, earlier=earlier)
 
 
-def _overtaken(of: SignedIn | HalfDone, now: datetime) -> bool:
+def overtaken(of: SignedIn | HalfDone, now: datetime) -> bool:
     """Whether a factor was added elsewhere since this began: then that one has to be proved before (a thief with the
     password must not add his own beside it)."""
     return (
@@ -149,7 +149,7 @@ def _end_half_done(person: people.PersonFacts, now: datetime) -> None:
     credentials.temporary.end_all(person.id, now=now, why="factor_added")
 
 
-def _prove_both(
+def prove_both(
     signed_in: SignedIn, password: str, browser: Browser, now: datetime
 ) -> Problems | TooManyAttempts | Overloaded | Gone | None:
     if not may_edit(signed_in=signed_in, now=now):
@@ -163,7 +163,7 @@ def renew_codes(
     """Make a new set of backup codes, which ends the old one. Gone: a factor has to be proved before, or there is
     none."""
     person = signed_in.person
-    refused = _prove_both(signed_in, password, browser, now)
+    refused = prove_both(signed_in, password, browser, now)
     if refused:
         return refused
     with transaction.atomic():
@@ -182,7 +182,7 @@ def remove(
     """Remove one factor; with the last one its backup codes go too. Gone: it is not there, or a factor has to be proved
     before."""
     person = signed_in.person
-    refused = _prove_both(signed_in, password, browser, now)
+    refused = prove_both(signed_in, password, browser, now)
     if refused:
         return refused
     with transaction.atomic():

@@ -1,0 +1,74 @@
+"""A passkey in Chromium, whose own virtual authenticator stands for the phone and the finger on it."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from playwright.sync_api import CDPSession, Page, expect
+
+from tests.browser import pages
+from tests.browser.conftest import Opener
+from tests.browser.walk import Walk
+from tests.support.product import Product
+
+KHADIJA, KHADIJAS_EMAIL = "khadija.idrissi@taalim.ma", "khadija@example.org"
+SECURITY = "/profile/security/"
+
+
+class Phone:
+    """The authenticator of one page."""
+
+    def __init__(self, page: Page):
+        self.cdp: CDPSession = page.context.new_cdp_session(page)
+        self.cdp.send("WebAuthn.enable", {"enableUI": False})
+        options = {
+            "protocol": "ctap2", "transport": "internal", "hasResidentKey": True, "hasUserVerification": True,
+            "isUserVerified": True, "automaticPresenceSimulation": False,
+        }  # fmt: skip
+        self.id = self.cdp.send("WebAuthn.addVirtualAuthenticator", {"options": options})["authenticatorId"]
+
+    @contextmanager
+    def touched(self) -> Iterator[None]:
+        """What begins to ask while the block runs is agreed to; nothing else is."""
+        for agrees in (True, False):
+            self.cdp.send("WebAuthn.setAutomaticPresenceSimulation", {"authenticatorId": self.id, "enabled": agrees})
+            if agrees:
+                yield
+
+    def passkeys(self) -> list[dict]:
+        return self.cdp.send("WebAuthn.getCredentials", {"authenticatorId": self.id})["credentials"]
+
+
+def test_a_passkey_from_its_first_day_to_its_last(product: Product, open_page: Opener):
+    """In Arabic on a phone: added, used alone, as the second step, before a recovery's change form, removed."""
+    walk = Walk(open_page(product), product, "ar")
+    page, password = walk.page, product.people[KHADIJA]
+    phone = Phone(page)
+    walk.comes_in(KHADIJA)
+
+    page.goto(SECURITY)
+    pages.inspect(page, "60-passkey-offer", "ar")
+    part = page.get_by_role("region", name=walk.said("passkey.add"))
+    part.get_by_label(walk.said("passkey.name"), exact=True).fill("هاتفي")
+    part.get_by_role("textbox", name=walk.words.current, exact=True).fill(password)
+    part.get_by_role("button", name=walk.said("passkey.begin"), exact=True).click()
+    expect(walk.button(walk.said("passkey.make"))).to_be_visible()
+    pages.inspect(page, "61-passkey-make", "ar")
+    with phone.touched():
+        walk.button(walk.said("passkey.make")).click()
+        walk.sees("factor.codes.once")
+    [made] = phone.passkeys()
+    assert made["isResidentCredential"] and made["rpId"] == "localhost" and made["userName"] == KHADIJA
+    page.get_by_role("link", name=walk.said("factor.codes.kept")).click()
+    walk.sees("factor.yours")
+    expect(page.get_by_role("heading", name="هاتفي", exact=True)).to_be_visible()
+    pages.inspect(page, "62-passkey-added", "ar")
+
+    walk.signs_out()
+    pages.inspect(page, "63-sign-in-passkey", "ar")
+    with phone.touched():
+        walk.button(walk.said("passkey.sign_in")).click()
+        expect(walk.menu()).to_be_visible()
+    # Nothing is pressed: the browser itself offers it, where the user name is typed.
+    with phone.touched(), page.expect_request("**/sign-in/passkey/"):
+        walk.chooses_in_the_menu(walk.said("menu.sign_out"))
+    expect(walk.menu()).to_be_visible()
