@@ -14,11 +14,12 @@ import pytest
 
 from massar.core import ids
 from massar.core.browser import Browser
+from massar.domain.delivery.models import Message
 from massar.domain.limits import api as limits
 from massar.domain.people.models import Contact
 from massar.domain.sessions import api as sessions
 from massar.domain.sites.models import SavedRequest
-from massar.journeys.account import change_password, edit_profile, recover_password, sign_in
+from massar.journeys.account import change_password, edit_profile, recover_password, sign_in, vouch
 from massar.journeys.account.edit_profile import Saved
 from massar.journeys.outcomes import Done, Gone, MustChangePassword, SessionOpened, TooManyAttempts
 from massar.journeys.sso import save_request
@@ -109,6 +110,24 @@ def test_answering_it(clock):
         clock.advance(minutes=1)
         number += 1
         assert len(letters(post, TEMPORARY)) == number, f"died at step {step}"
+
+
+def test_letting_a_browser_in(clock):
+    """Whoever types the code again after a lost answer holds the same device, and the owner was told once."""
+    post = PostOffice(clock)
+
+    def prepare():
+        typed = {**FORM, "typed_contact": FATIMA_PHONE, "purpose": vouch.PURPOSE}
+        assert recover_password.ask(**typed, ask_id=ids.token(), now=clock()) == Done()
+        code = letters(post, TEMPORARY)[-1]
+        return lambda: vouch.let_in(typed_login=FATIMA.login, code=code, browser=HERE, now=clock())
+
+    for step, enter in every_death(clock, prepare):
+        entered = [enter(), enter()]
+        assert all(isinstance(one, vouch.LetIn) for one in entered), f"died at step {step}"
+        assert entered[0].trusted_devices == entered[1].trusted_devices
+        told = Message.objects.filter(about="browser_let_in", channel="sms", created_at__gt=clock() - timedelta(days=1))
+        assert told.count() == 1, f"died at step {step}"
 
 
 # --- contacts

@@ -8,12 +8,21 @@ import pytest
 
 from massar.domain.delivery import wording
 from massar.domain.delivery.sms_text import measure
-from massar.domain.delivery.wording import CONTACT_CODE, EVENTS, LANGUAGES, NOTICE, TEMPORARY_PASSWORD, render
+from massar.domain.delivery.wording import (
+    CONTACT_CODE,
+    EVENTS,
+    LANGUAGES,
+    NOTICE,
+    TEMPORARY_PASSWORD,
+    VOUCHING_CODE,
+    render,
+)
 from tests.support.letters import CANCEL, CASES, CODE, LONG_HELP, LONGEST, SECRET, UNTIL, rendered
 
 every_message = pytest.mark.parametrize(("template", "event"), CASES, ids=lambda case: case or None)
 every_language = pytest.mark.parametrize("language", LANGUAGES)
-with_secret = pytest.mark.parametrize(("template", "secret"), [(TEMPORARY_PASSWORD, SECRET), (CONTACT_CODE, CODE)])
+SECRETS = [(TEMPORARY_PASSWORD, SECRET), (VOUCHING_CODE, SECRET), (CONTACT_CODE, CODE)]
+with_secret = pytest.mark.parametrize(("template", "secret"), SECRETS)
 
 
 @every_language

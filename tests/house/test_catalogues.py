@@ -14,7 +14,7 @@ from babel.messages.mofile import read_mo
 from massar.domain.delivery import alarms, breaker, models, provider, wording
 from massar.domain.factors.models import Factor
 from massar.interfaces.demo import views as demo
-from massar.journeys.account import close_sessions
+from massar.journeys.account import close_sessions, recover_password
 from massar.journeys.messages import deliver_messages, leased_delivery
 from massar.journeys.sso import deliver_logouts
 from tests.house.catalogues import INTERFACES, LANGUAGES, LOCALES, TEMPLATES, catalogue, id_of, sentences
@@ -200,7 +200,8 @@ ENDS: dict[str, Iterable[str]] = {
     "contact.remove_": PEOPLE,
     "sso.error.": [f"{problem}{part}" for problem in sso_problems() for part in (".title", ".text")],
     "message.about.": wording.EVENTS,
-    "message.purpose.": literals(r'purpose="(\w+)"', "journeys"),
+    "message.purpose.": {*literals(r'purpose="(\w+)"', "journeys"), *recover_password.MESSAGES.values()},
+    "vouch.": ("not_asked_here", "code_wrong", "code_late"),
     "message.state.": models.Message.State.values,
     "desk.channel.": (*deliver_messages.CHANNELS, *deliver_logouts.BINDINGS),
     "desk.breaker.": [str(state).replace("-", "_") for state in breaker.State.values],

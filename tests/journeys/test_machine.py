@@ -4,6 +4,7 @@ Hypothesis draws the walks: three browsers, a clock that jumps, workers that are
 After every step the product must stand where the model stands. Everything a person does goes through HTTP.
 """
 
+import itertools
 import re
 from collections import Counter
 from dataclasses import dataclass, field, replace
@@ -16,14 +17,16 @@ from hypothesis import HealthCheck, Phase, settings, stateful
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from massar.core import sql
+from massar.core import ids, sql
 from massar.core.audit import api as audit_log
+from massar.core.browser import Browser
 from massar.domain.credentials.models import FormerPassword, Password, TemporaryPassword
 from massar.domain.delivery import api as delivery
 from massar.domain.delivery.models import Message
 from massar.domain.people.models import Contact, Person
 from massar.domain.sessions.models import ChangeSession, Session
 from massar.journeys import retention
+from massar.journeys.account import recover_password
 from tests import cast
 from tests.cast import FATIMA, YOUSSEF, YOUSSEF_EMAIL
 from tests.conftest import AWKWARD_MOMENT
@@ -44,6 +47,7 @@ RESUMED = ("/", "/profile/", "/devices/", "/password/change/")  # the page that 
 JUMPS = [*[61 * SECOND] * 4, *[125 * SECOND] * 3, *[11 * MINUTE] * 2,
          20 * SECOND, 31 * MINUTE, 61 * MINUTE, 25 * HOUR, 73 * HOUR]  # fmt: skip
 DEPTHS = ("here before", "asked", "delivered", "claimed", "claimed", "recovered", "remembered", "proposed", "waiting")
+PAGES = {"recovery": ("/recovery/", "/recovery/asked/"), "vouching": ("/let-in/", "/let-in/code/")}
 NEW_PASSWORDS = [f"Tamarin&{n}-oued" for n in range(6048, 6078)]
 TRIES = {"wrong": 8, "code": 14, "wrong_contact": 8, "proposal": 5}  # below every budget: those have tests of their own
 
@@ -86,11 +90,13 @@ class Secret:
     issued_at: datetime  # or when its contact was told it again for this browser
     contact: str = ""
     known: bool = False  # asked for from a known device
+    purpose: str = "recovery"
     one: object = None  # the same in all rows of one secret, which was sent again for other browsers
     state: str = "issued"  # issued, claimed, superseded, dead, consumed
     text: str = ""
     expires_at: datetime | None = None
     opened: int = 0
+    device: int = 0  # that a vouching code has made known
 
     @property
     def open(self) -> bool:
@@ -145,7 +151,8 @@ class Asking:
     channel: str
     contact: str
     at: datetime
-    device: tuple | None  # number and moment of the browser's newest full sign-in
+    device: tuple | None  # number and moment of the browser's newest full sign-in, or when it was let in
+    purpose: str = "recovery"
     leased_until: datetime | None = None
 
 
@@ -341,7 +348,7 @@ class Journeys(RuleBasedStateMachine):
         right = any(c.kind == kind and c.value == asking.contact and c.counts(now) for c in self.model.contacts)
         if now - asking.at > 45 * MINUTE or not right:
             return True
-        owner, since = (kind, asking.contact), self.model.devices_since
+        owner, since = (asking.purpose, kind, asking.contact), self.model.devices_since
         known = asking.device is not None and (since is None or asking.device[1] >= since)
         gap = self.model.bucket("gap", 1, MINUTE, asking.by, *owner)
         if not gap.take(now):
@@ -351,24 +358,27 @@ class Journeys(RuleBasedStateMachine):
         ):
             self._expect_secret(asking, known, now)
             return True
-        running = self._running(asking.contact, now)
-        if running and running.issued_at > asking.at:
-            self.seen["sent meanwhile"] += 1
-            if running.expires_at:
-                self._expect_shared(running, asking, running.issued_at)
+        return self._expect_again(asking, known, gap, now)
+
+    def _expect_again(self, asking: Asking, known: bool, gap: Bucket, now: datetime) -> bool:
+        running = self._running(asking, now)
+        again = self.model.bucket("again", 3, 4 * MINUTE, asking.purpose, asking.channel, asking.contact)
+        meanwhile = running is not None and running.issued_at > asking.at
+        if not meanwhile and again.take(now):
+            if running is None or (running.expires_at and running.expires_at < now + 5 * MINUTE):
+                self._expect_secret(asking, known, now)
+            else:
+                self.seen["sent again"] += 1
+                self._expect_shared(running, asking, now if running.expires_at else running.issued_at)
             return True
-        again = self.model.bucket("again", 3, 4 * MINUTE, asking.channel, asking.contact)
-        if not again.take(now):
-            gap.give_back()
-            self.seen["waits for its turn"] += 1
-            asking.leased_until = now + timedelta(seconds=round((1 - again.left) * 240))
-            return False
-        if running is None:
-            self._expect_secret(asking, known, now)
-        elif running.expires_at:
-            self.seen["sent again"] += 1
-            self._expect_shared(running, asking, now)
-        return True
+        if meanwhile or (running is not None and now - running.issued_at <= 2 * MINUTE):
+            self.seen["sent meanwhile"] += 1
+            self._expect_shared(running, asking, running.issued_at)
+            return True
+        gap.give_back()
+        self.seen["waits for its turn"] += 1
+        asking.leased_until = now + timedelta(seconds=round((1 - again.left) * 240))
+        return False
 
     def _take_both(self, name: str, hourly: int, daily: int, refill: timedelta, now: datetime, *owner) -> bool:
         hour = self.model.bucket(f"{name} hour", hourly, 20 * MINUTE, *owner)
@@ -378,18 +388,22 @@ class Journeys(RuleBasedStateMachine):
             (hour if had_hour else day).give_back()
         return had_hour and had_day
 
-    def _running(self, contact: str, now: datetime) -> Secret | None:
-        worth = [one for one in self.model.secrets if one.contact == contact and one.worth_sending(now)]
+    def _running(self, asking: Asking, now: datetime) -> Secret | None:
+        named = (asking.contact, asking.purpose)
+        worth = [s for s in self.model.secrets if (s.contact, s.purpose) == named and s.worth_sending(now)]
+        worth = [one for one in worth if one.purpose == "recovery" or one.state == "issued"]
         return max(reversed(worth), key=lambda one: one.issued_at, default=None)
 
     def _expect_secret(self, asking: Asking, known: bool, now: datetime) -> None:
-        alive = [one for one in self.model.secrets if one.live(now) and one.known == known]
+        same = [one for one in self.model.secrets if (one.known, one.purpose) == (known, asking.purpose)]
+        alive = [one for one in same if one.live(now)]
         kept = max(reversed(alive), key=lambda one: one.issued_at, default=None)
         for other in alive:
             if other.one is not kept.one:
                 other.state = "superseded"
         channel = "email" if asking.channel == "email" else "sms"
-        self.model.secrets.append(Secret(0, channel, asking.by, now, asking.contact, known, object()))
+        secret = Secret(0, channel, asking.by, now, asking.contact, known, asking.purpose, object())
+        self.model.secrets.append(secret)
 
     def _expect_shared(self, running: Secret, asking: Asking, sent_at: datetime) -> None:
         mine = [s for s in self.model.secrets if s.one is running.one and s.open and s.asked_by == asking.by]
@@ -428,18 +442,19 @@ class Journeys(RuleBasedStateMachine):
 
     @rule(browser=BROWSER, which=st.sampled_from([*["email", "phone"] * 2, "wrong email", "wrong phone", "pending"]),
           reload=st.booleans())  # fmt: skip
-    def ask(self, browser, which, reload):
+    def ask(self, browser, which, reload, purpose="recovery"):
         channel, contact = self._contact_to_type(which)
         if contact is None or (which.startswith("wrong") and not self._may("wrong_contact")):
             return
         before, now = self._rows(self.person), self.clock()
-        page = self.seats[browser].client.get("/recovery/").content.decode()
+        form_at, then = PAGES[purpose]
+        page = self.seats[browser].client.get(form_at).content.decode()
         form = re.search(r'name="ask_id" value="([^"]{43})"', page).group(1)
         typed = {"user": YOUSSEF.login, "channel": channel, "ask_id": form, channel: contact}
         for _ in range(1 + reload):
-            answer = self._post(browser, "/recovery/", **typed)
-            assert answer.status_code == 303 and answer["Location"] == f"/recovery/asked/?by={channel}"
-        self.model.asked.append(Asking(browser, channel, contact, now, self.seats[browser].device))
+            answer = self._post(browser, form_at, **typed)
+            assert answer.status_code == 303 and answer["Location"] == f"{then}?by={channel}"
+        self.model.asked.append(Asking(browser, channel, contact, now, self.seats[browser].device, purpose))
         assert self._rows(self.person) == before, "asking changed something of the owner's"
 
     def _contact_to_type(self, which: str) -> tuple[str, str | None]:
@@ -493,6 +508,7 @@ class Journeys(RuleBasedStateMachine):
         typed, now, seat = known[-1 - back].text, self.clock(), self.seats[browser]
         answer = self._sign_in(browser, typed.upper().replace("-", " "))
         rows = [s for s in known if s.text == typed and s.issued_at > now - DAY and s.state not in ("dead", "consumed")]
+        rows = [one for one in rows if one.purpose == "recovery"]
         secret = rows[-1] if rows else None
         if secret is None:
             self._expect_wrong(answer)
@@ -505,6 +521,72 @@ class Journeys(RuleBasedStateMachine):
             self._end_grants()
             secret.state = "claimed"
             seat.signed_in, seat.grant = False, Grant(secret, now)
+
+    # --- vouching
+
+    @rule(browser=BROWSER, which=st.sampled_from(["email", "phone", "phone", "wrong phone", "pending"]))
+    def ask_to_be_let_in(self, browser, which):
+        self.ask(browser, which, False, "vouching")
+
+    @rule(browser=BROWSER, which=KIND, flood=st.integers(0, 3), others=st.booleans())
+    def ask_for_a_code_and_type_it(self, browser, which, flood, others):
+        """One step, so that walks come far; before it strangers have asked too, in this browser's hour."""
+        self.time_passes(61 * SECOND)
+        for number in range(flood):
+            self._strangers_ask(which, "vouching", number)
+        self.ask(browser, which, False, "vouching")
+        self.worker_turns("", 0)
+        self.type_a_code(BROWSERS[(BROWSERS.index(browser) + others) % 3], 0)
+
+    @rule(which=KIND, purpose=st.sampled_from(["recovery", "vouching"]))
+    def strangers_ask_at_once(self, which, purpose):
+        for number in range(8):
+            self._strangers_ask(which, purpose, number)
+        self.worker_turns("", 0)
+
+    def _strangers_ask(self, which: str, purpose: str, number: int) -> None:
+        """With name and contact, each from a browser of its own, by the journey itself."""
+        channel, contact = self._contact_to_type(which)
+        if contact is None:
+            return
+        recover_password.ask(
+            typed_login=YOUSSEF.login, channel=channel, typed_contact=contact, ask_id=ids.token(), purpose=purpose,
+            browser=Browser(recovery_browser=f"stranger-{number}", language="ar"), now=self.clock(),
+        )  # fmt: skip
+        self.model.asked.append(Asking(f"stranger-{number}", channel, contact, self.clock(), None, purpose))
+
+    @precondition(lambda self: any(s.text for s in self.model.secrets))
+    @rule(browser=BROWSER, back=st.sampled_from([0, 0, 0, 1, 2, 3]))
+    def type_a_code(self, browser, back):
+        texts = list(dict.fromkeys(s.text for s in reversed(self.model.secrets) if s.text))
+        texts.sort(key=lambda text: all(s.purpose == "recovery" for s in self.model.secrets if s.text == text))
+        if back >= len(texts) or not self._may("code"):
+            return
+        now, seat = self.clock(), self.seats[browser]
+        answer = self._post(browser, "/let-in/code/", user=YOUSSEF.login, code=texts[back].upper())
+        mine = [s for s in self.model.secrets if s.text == texts[back] and s.purpose == "vouching"]
+        rows = [s for s in mine if s.asked_by == browser and s.issued_at > now - DAY and s.state != "dead"]
+        if not rows:
+            assert answer.status_code == 422 and said("ar", "vouch.code_wrong") in answer.content.decode()
+            self.seen["code of another browser"] += bool(mine)
+        elif rows[-1].state == "superseded" or rows[-1].expires_at <= now:
+            assert answer.status_code == 422 and said("ar", "vouch.code_late") in answer.content.decode()
+        else:
+            assert (answer.status_code, answer["Location"]) == (303, "/sign-in/")
+            self.seen["let in"] += 1
+            self._expect_let_in(rows[-1], mine, seat, now)
+
+    def _expect_let_in(self, secret: Secret, same: list[Secret], seat: Seat, now: datetime) -> None:
+        if secret.state == "issued":
+            self.model.devices += 1
+            secret.state, secret.device = "claimed", self.model.devices
+            for other in same:
+                other.state = "dead" if other.open and other is not secret else other.state
+            self._fill_again("vouching")
+        seat.device = (secret.device, now)
+
+    def _fill_again(self, purpose: str) -> None:
+        self.model.buckets = {key: one for key, one in self.model.buckets.items() if key[:2] != ("again", purpose)}
 
     # --- changing
 
@@ -536,6 +618,7 @@ class Journeys(RuleBasedStateMachine):
         elif (right or seat.grant.proved) and new == "good":
             self._expect_changed(answer, seat, chosen)
             secret.state, secret.opened = "consumed", secret.opened + 1
+            self._fill_again("recovery")
             self.seen["change by a secret"] += 1
             self.model.recovered += 1
             now = self.model.devices_since = self.clock()
@@ -717,8 +800,9 @@ class Journeys(RuleBasedStateMachine):
         now = self.clock()
         rows = list(TemporaryPassword.objects.filter(person_id=self.person).order_by("id"))
         live = [r for r in rows if r.state in ("issued", "claimed") and (r.expires_at is None or r.expires_at > now)]
-        for known in (True, False):
-            assert len({r.secret_hmac for r in live if r.known == known}) <= 2, "more than two temporary passwords live"
+        for named in itertools.product((True, False), PAGES):
+            same = {r.secret_hmac for r in live if (r.known, r.purpose) == named}
+            assert len(same) <= 2, "more than two temporary passwords live"
         assert [r.state == "consumed" for r in rows] == [s.state == "consumed" for s in self.model.secrets]
         assert all(s.opened <= 1 for s in self.model.secrets)
         assert ChangeSession.objects.filter(person_id=self.person, ended_at=None).count() <= 1
@@ -766,7 +850,7 @@ INVARIANTS = ("every_browser_is_where_the_model_says", "contacts_stand_as_the_mo
 REACHED = (
     "claim", "claim moved", "change by a secret", "change of a dead secret refused", "superseded", "late", "frozen",
     "voluntary change", "cancelled by the old password", "proved", "repeat", "killed before settle", "sent again",
-    "sent meanwhile", "waits for its turn",
+    "sent meanwhile", "waits for its turn", "let in", "code of another browser",
     "submitted -31 s around its end", "expired -29 s around its end", "expired 1 s around its end",
 )  # fmt: skip
 
@@ -815,15 +899,28 @@ SIEGE = [  # by a browser that is not known, beyond every budget of new secrets
     *[("time_passes", 2 * MINUTE), ("ask", "thief", "email", False), ("worker_turns", "", 1)] * 3,
     ("sign_in_with_a_secret", "thief", 0), ("sign_in_with_the_password", "second"),
     ("sign_in_with_a_secret", "asker", 0), ("change", "asker", "good", True),
+    ("time_passes", 61 * MINUTE), ("strangers_ask_at_once", "phone", "recovery"), ("time_passes", 125 * SECOND),
+    ("ask", "thief", "phone", False), ("worker_turns", "", 0), ("time_passes", 2 * MINUTE), ("worker_turns", "", 0),
+]  # fmt: skip
+VOUCHING = [
+    ("begin", "here before", "email"), ("ask_for_a_code_and_type_it", "second", "email", 0, True),
+    ("type_a_code", "second", 0), ("type_a_code", "second", 0), ("sign_in_with_a_secret", "second", 0),
+    ("ask_for_a_code_and_type_it", "second", "phone", 0, False), ("sign_in_with_the_password", "second"),
+    *[("ask_for_a_code_and_type_it", "thief", "phone", 7, others) for others in (False, True)],
+    ("strangers_ask_at_once", "phone", "recovery"), ("ask_and_receive", "thief", "phone", ""),
+    ("type_a_code", "thief", 1),
+    ("ask_to_be_let_in", "second", "phone"), ("worker_turns", "", 0), ("sign_in_with_a_secret", "thief", 0),
+    ("change", "thief", "good", True), ("type_a_code", "second", 0),
+    ("ask_for_a_code_and_type_it", "second", "phone", 2, False),
 ]  # fmt: skip
 
 
 @pytest.mark.django_db
 def test_every_corner_of_the_model(clock, monkeypatch):
-    """Two long walks that come by all that matters, whatever hypothesis draws elsewhere."""
+    """Three long walks that come by all that matters, whatever hypothesis draws elsewhere."""
     Journeys.clock, Journeys.patch = clock, monkeypatch
     Journeys.seen = Counter()
-    for steps in (CORNERS, SIEGE):
+    for steps in (CORNERS, SIEGE, VOUCHING):
         walk = Journeys()
         try:
             for step, *how in steps:

@@ -26,7 +26,7 @@ from massar.domain.limits import api as limits
 from massar.domain.people import api as people
 from massar.domain.people.models import Contact, Person
 from massar.domain.sessions.models import Session
-from massar.journeys.account import defend, sign_in
+from massar.journeys.account import defend, recover_password, sign_in
 from massar.journeys.outcomes import Done, TooManyAttempts, WrongSecret
 from massar.journeys.people import import_people
 from massar.journeys.people.import_people import NewPerson
@@ -167,8 +167,9 @@ def many(cast, clock):
 class Seen:
     """All that a browser, or a clock beside the server, could tell one answer from another by."""
 
-    def __init__(self, monkeypatch, path: str, typed: dict[str, str]):
+    def __init__(self, monkeypatch, path: str, typed: dict[str, str], cookies: dict[str, str] | None = None):
         client = Client()
+        client.cookies.load(cookies or {})
         typed = _filled(client, path, typed)
         hashes, fits = [], credentials.passwords.verify
         with monkeypatch.context() as patch, CaptureQueriesContext(connection) as statements:
@@ -298,7 +299,8 @@ def _try(user: str) -> int:
 
 
 @pytest.mark.django_db
-def test_atk_018_019_recovery_tells_nobody_who_has_an_account(many, monkeypatch):
+@pytest.mark.parametrize("path", ["/recovery/", "/let-in/"])
+def test_atk_018_019_recovery_tells_nobody_who_has_an_account(many, monkeypatch, path):
     unknown, match = (STRANGER, "someone@example.org"), (YOUSSEF.login, YOUSSEF_EMAIL)
     by_email = {"unknown": unknown, "no contact": (JAMAL.login, "jamal@example.org"),
                 "wrong contact": (YOUSSEF.login, "else@example.org"), "disabled": (DISABLED.login, "omar@example.org"),
@@ -307,9 +309,25 @@ def test_atk_018_019_recovery_tells_nobody_who_has_an_account(many, monkeypatch)
     by_phone = {"unknown": (STRANGER, "0661000999"), "match": (YOUSSEF.login, "0662000333"),
                 "the phone of another": (FATIMA.login, "0662000333")}  # fmt: skip
     for channel, tried in (("email", by_email), ("phone", by_phone)):
-        seen = {name: Seen(monkeypatch, "/recovery/", asking(u, channel, to)) for name, (u, to) in tried.items()}
+        seen = {name: Seen(monkeypatch, path, asking(u, channel, to)) for name, (u, to) in tried.items()}
         assert_alike(seen)
         assert seen["unknown"].status == 303 and seen["unknown"].hashes == 0
+
+
+@pytest.mark.django_db
+def test_atk_021_vouching_codes_tell_nobody_who_asked(many, monkeypatch, clock, post):
+    """In a browser that asked, and whose codes were sent, for known and unknown alike; no hash is worth its time."""
+    for user in (YOUSSEF.login, STRANGER):
+        browser = Browser(recovery_browser="the-guesser")
+        recover_password.ask(typed_login=user, channel="email", typed_contact=YOUSSEF_EMAIL, ask_id=f"ask-of-{user}",
+                             browser=browser, purpose="vouching", now=clock())  # fmt: skip
+    post.work()
+    assert TemporaryPassword.objects.filter(person_id=facts(YOUSSEF).id, purpose="vouching").count() == 1
+    tried = {"unknown": STRANGER, "no code": FATIMA.login, "a code": YOUSSEF.login, "disabled": DISABLED.login}
+    asked = {"massar-asked": "the-guesser"}
+    seen = {n: Seen(monkeypatch, "/let-in/code/", {"user": u, "code": "zzzzz-99999"}, asked) for n, u in tried.items()}
+    assert_alike(seen)
+    assert seen["unknown"].status == 422 and seen["unknown"].hashes == 0
 
 
 def asking(user: str, channel: str, contact: str) -> dict[str, str]:
@@ -350,7 +368,8 @@ def test_what_is_waited_for_on_the_disk_tells_nobody_who_has_an_account(committe
     right = {"user": DISABLED.login, "password": DISABLED.password}
     by_password["disabled, the right one"] = _costs("/sign-in/", right)
     asked = {n: _costs("/recovery/", asking(u, "email", YOUSSEF_EMAIL)) for n, u in people_of.items()}
-    for costs, commits in ((by_code, 2), (by_password, 2), (asked, 1)):
+    vouched = {n: _costs("/let-in/code/", {"user": u, "code": "zzzzz-99999"}) for n, u in people_of.items()}
+    for costs, commits in ((by_code, 2), (by_password, 2), (asked, 1), (vouched, 1)):
         assert len(set(map(str, costs.values()))) == 1 and costs["unknown"][1] == commits, costs
 
 

@@ -22,7 +22,15 @@ from massar.domain.people import api as people_api
 from massar.domain.people.models import Contact
 from massar.domain.sessions.models import ChangeSession, Session
 from massar.journeys import outcomes as outcome
-from massar.journeys.account import change_password, close_sessions, defend, edit_profile, recover_password, sign_in
+from massar.journeys.account import (
+    change_password,
+    close_sessions,
+    defend,
+    edit_profile,
+    recover_password,
+    sign_in,
+    vouch,
+)
 from massar.journeys.messages import sms_budget
 from massar.journeys.people.import_people import NewPerson
 from tests import cast
@@ -236,6 +244,31 @@ def _accounts(count: int, clock) -> list[people_api.PersonFacts]:
     for login in names:
         people_api.directory.create(login=login, now=clock())
     return [people_api.directory.by_login(login) for login in names]
+
+
+# --- vouching codes
+
+
+@pytest.mark.parametrize("browsers", [1, 20])
+def test_atk_042_claims_of_one_vouching_code_at_once(people, clock, browsers):
+    """Every browser asked, so each has a row of the one code: one is let in, once, and the owner is told once."""
+    facts, here = cast.facts(YOUSSEF), [Browser(recovery_browser=f"browser-{n}") for n in range(browsers)]
+    contact = Contact.objects.get(person_id=facts.id, kind="email").pk
+    row, secret = credentials.temporary.issue(
+        facts.id, channel="email", contact_id=contact, recovery_browser="browser-0", purpose="vouching", now=clock()
+    )
+    credentials.temporary.fix_expiry([row], clock() + timedelta(minutes=10))
+    live = credentials.temporary.find_live(facts.id, contact, purpose="vouching", now=clock())
+    for browser in here[1:]:
+        credentials.temporary.share(live, recovery_browser=browser.recovery_browser, sent_at=clock())
+    times = credentials.temporary.TRIES_OF_ASKER
+    judged = at_once(
+        times, lambda n: vouch.let_in(typed_login=YOUSSEF.login, code=secret, browser=here[n % browsers], now=clock())
+    )
+    entered = [one.trusted_devices for one in judged if isinstance(one, vouch.LetIn)]
+    assert len(entered) == times / browsers and len(set(entered)) == 1
+    assert [e.event for e in audit_log.of_person(facts.id)].count("browser_let_in") == 1
+    assert Message.objects.filter(about="browser_let_in", channel="sms").count() == 1
 
 
 # --- the temporary password

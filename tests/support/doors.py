@@ -11,6 +11,8 @@ OPEN = {
     "sign_out": "ends whatever is there, which may be nothing",
     "recovery": "for those who can't sign in",
     "recovery_asked": "the same page whatever was typed",
+    "vouch": "for those who are told to wait",
+    "vouch_code": "the code is the proof, in the browser that asked",
     "contact_cancel_link": "the link in a notice carries its own proof",
     "language": "chooses the words of the next page",
     "well_known_change_password": "leads to the form, which leads a stranger to sign-in",

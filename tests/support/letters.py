@@ -3,7 +3,15 @@
 from datetime import UTC, datetime
 
 from massar.domain.delivery.provider import OutboundMessage
-from massar.domain.delivery.wording import CONTACT_CODE, EVENTS, NOTICE, TEMPORARY_PASSWORD, TRIAL, render
+from massar.domain.delivery.wording import (
+    CONTACT_CODE,
+    EVENTS,
+    NOTICE,
+    TEMPORARY_PASSWORD,
+    TRIAL,
+    VOUCHING_CODE,
+    render,
+)
 from massar.providers.smtp.mime import build_mime
 
 SECRET, CODE = "kdmwt-47392", "482913"
@@ -14,12 +22,15 @@ CANCEL = "https://compte.men.gov.ma/cancel/Zk3_x1"
 OURS = {"host": "compte.men.gov.ma", "help": "+212 5 37 68 72 54"}
 LONGEST = {
     TEMPORARY_PASSWORD: {"secret": SECRET, "valid_until": UNTIL, **OURS},
+    VOUCHING_CODE: {"secret": SECRET, "valid_until": UNTIL, **OURS},
     CONTACT_CODE: {"code": CODE, "valid_until": UNTIL, **OURS},
     TRIAL: {"when": UNTIL},
     NOTICE: {"when": UNTIL, "device": "Samsung Internet 27 – Android", "contact": "k•••@etu.univ-mohammed5.ac.ma",
              "counts_from": UNTIL, "cancel_url": CANCEL, **OURS},
 }  # fmt: skip
-CASES = [(TEMPORARY_PASSWORD, ""), (CONTACT_CODE, ""), (TRIAL, "")] + [(NOTICE, event) for event in EVENTS]
+CASES = [(TEMPORARY_PASSWORD, ""), (VOUCHING_CODE, ""), (CONTACT_CODE, ""), (TRIAL, "")] + [
+    (NOTICE, event) for event in EVENTS
+]
 UID = "aaaaabbbbbcccccdddddz"
 MADE = datetime(2026, 11, 29, 14, 51, tzinfo=UTC)
 MINISTRY = {

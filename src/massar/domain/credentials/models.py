@@ -28,7 +28,7 @@ class TemporaryPassword(models.Model):
     nothing. `expires_at` stays empty until the worker fixes it just before the first attempt (decision 3). `ciphertext`
     holds the secret until its end, so that it can be sent again; bound to `secret_hmac`. Rows of one secret, each with
     its asking browser and that one's tries, have one `secret_hmac`. `known`: asked for from a known device, and counted
-    apart."""
+    apart. `purpose`: "recovery", or "vouching" for a code that lets a browser in."""
 
     class State(models.TextChoices):
         ISSUED = "issued"
@@ -42,6 +42,7 @@ class TemporaryPassword(models.Model):
     secret_hmac = models.CharField(max_length=64)
     ciphertext = models.BinaryField(null=True)
     known = models.BooleanField(db_default=False)  # the last version's workers do not name it
+    purpose = models.CharField(max_length=8, db_default="recovery")  # nor this
     state = models.CharField(max_length=8, default=State.ISSUED)
     recovery_browser_hmac = models.CharField(max_length=64, blank=True)
     issued_at = models.DateTimeField()

@@ -5,7 +5,10 @@ issued --right secret, in time--> claimed --right secret again--> claimed (by th
   |                                  +--new password saved--> consumed
   +--third request, password changed, sign-in with the old password by the asking browser, …--> dead
 
-A running secret may be sent again (ADR 36): each browser that asked for it has a row, and so tries, of its own."""
+A running secret may be sent again (ADR 36): each browser that asked for it has a row, and so tries, of its own.
+
+A vouching code (ADR 55) is a secret of the same kind with another purpose, which is signed with it: neither serves as
+the other. Only a browser that asked may claim it, once; its moves end at "claimed"."""
 
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -24,12 +27,15 @@ MOVES: dict[State, set[State]] = {
     State.DEAD: set(),
 }
 LIVE = (State.ISSUED, State.CLAIMED)
+RECOVERY, VOUCHING = "recovery", "vouching"  # what a secret is for
+_SIGNED_AS = {RECOVERY: "temporary", VOUCHING: "vouching"}
 MOST_LIVE = 2
 TRIES_OF_OTHERS = 100  # NIST SP 800-63B-4 §3.2.2
 TRIES_OF_ASKER = 20
 REMEMBERED = timedelta(hours=24)  # how long a late secret is still told from a wrong one
-WORTH_SENDING = timedelta(minutes=3)  # what must be left of its life: an SMS has to arrive, and be typed
+WORTH_TYPING = timedelta(minutes=3)  # what must be left of its life: an SMS has to arrive, and be typed
 UNDER_WAY = timedelta(minutes=10)  # how long a message that has not left yet is waited for
+_SECRETS_OF = "SELECT person_id, secret_hmac FROM credentials_temporarypassword WHERE id IN ({})"
 
 
 class Match(NamedTuple):
@@ -53,7 +59,7 @@ class _Tried(NamedTuple):
 
 @dataclass(frozen=True)
 class LiveSecret:
-    """A live secret that its contact may be told again. `expires_at` None: its message has not left yet."""
+    """A live secret that its contact was told. `expires_at` None: its message has not left yet."""
 
     id: int
     secret: str = field(repr=False)
@@ -62,27 +68,28 @@ class LiveSecret:
 
 
 def issue(
-    person_id: int, *, channel: str, contact_id: int, recovery_browser: str, now: datetime, known: bool = False
-) -> tuple[int, str]:
+    person_id: int, *, channel: str, contact_id: int, recovery_browser: str, now: datetime, known: bool = False,
+    purpose: str = RECOVERY,
+) -> tuple[int, str]:  # fmt: skip
     """Make a new secret for that contact: (id, canonical secret). At most two live; a third ends the oldest. Those of
     known devices are counted apart: no stranger's request ends what the owner asked for there."""
-    live = _live(_not_expired(now), person_id=person_id, known=known)
+    live = _live(_not_expired(now), person_id=person_id, known=known, purpose=purpose)
     held = list(live.order_by("-issued_at", "-id").values_list("pk", "secret_hmac"))
     kept = list(dict.fromkeys(secret_hmac for _, secret_hmac in held))[: MOST_LIVE - 1]
     _end(_live(pk__in=[pk for pk, secret_hmac in held if secret_hmac not in kept]), now, "superseded")
     secret = ids.temporary_password()
-    secret_hmac = encryption.data_keys().sign("temporary", person_id, channel, contact_id, secret)
+    secret_hmac = encryption.data_keys().sign(_SIGNED_AS[purpose], person_id, channel, contact_id, secret)
     row = TemporaryPassword(person_id=person_id, channel=channel, contact_id=contact_id, issued_at=now, known=known)
-    row.recovery_browser_hmac, row.secret_hmac = _browser_hmac(recovery_browser), secret_hmac
+    row.purpose, row.recovery_browser_hmac, row.secret_hmac = purpose, _browser_hmac(recovery_browser), secret_hmac
     row.ciphertext = encryption.data_keys().encrypt(secret.encode(), associated_data=f"temporary|{secret_hmac}")
     row.save(force_insert=True)
     return row.pk, secret
 
 
-def find_live(person_id: int, contact_id: int, *, now: datetime) -> LiveSecret | None:
-    """Find the live secret that this contact was told last, if it is still worth sending."""
-    worth_sending = Q(expires_at=None, issued_at__gt=now - UNDER_WAY) | Q(expires_at__gt=now + WORTH_SENDING)
-    live = _live(worth_sending, person_id=person_id, contact_id=contact_id, ciphertext__isnull=False)
+def find_live(person_id: int, contact_id: int, *, now: datetime, purpose: str = RECOVERY) -> LiveSecret | None:
+    """Find the live secret that this contact was told last, if there is time enough to type it."""
+    worth_typing = Q(expires_at=None, issued_at__gt=now - UNDER_WAY) | Q(expires_at__gt=now + WORTH_TYPING)
+    live = _live(worth_typing, person_id=person_id, contact_id=contact_id, purpose=purpose, ciphertext__isnull=False)
     row = live.order_by("-issued_at", "-id").first()
     if row is None or row.ciphertext is None:
         return None
@@ -110,38 +117,51 @@ def share(found: LiveSecret, *, recovery_browser: str, sent_at: datetime) -> int
 
 
 def fix_expiry(temporary_ids: list[int], expires_at: datetime) -> None:
-    """Set their end once, just before the first attempt to hand over."""
+    """Set their end once, just before the first attempt to hand over; in each browser's row of the same secret."""
     if not temporary_ids:  # a query that asks nothing is dear to build
         return
-    rows = TemporaryPassword.objects.filter(pk__in=temporary_ids, state=State.ISSUED, expires_at=None)
-    rows.update(expires_at=expires_at)
+    sql.execute(
+        "UPDATE credentials_temporarypassword SET expires_at = %s WHERE state = 'issued' AND expires_at IS NULL "
+        f"AND (person_id, secret_hmac) IN ({_SECRETS_OF.format(sql.placeholders(len(temporary_ids)))})",
+        (sql.at(expires_at), *temporary_ids),
+    )
 
 
 def wanted(temporary_ids: list[int], now: datetime) -> set[int]:
-    """Those of them that it still makes sense to send."""
+    """Those of them that it still makes sense to send, to one of the browsers that asked."""
     if not temporary_ids:  # as in most turns of a worker: a query that asks nothing is dear to build
         return set()
-    return set(_live(_not_expired(now), pk__in=temporary_ids).values_list("pk", flat=True))
+    found = sql.rows(
+        "SELECT DISTINCT one.id FROM credentials_temporarypassword one JOIN credentials_temporarypassword same "
+        "ON same.person_id = one.person_id AND same.secret_hmac = one.secret_hmac "
+        f"WHERE one.id IN ({sql.placeholders(len(temporary_ids))}) AND same.state IN ('issued', 'claimed') "
+        "AND (same.expires_at IS NULL OR same.expires_at > %s)",
+        (*temporary_ids, sql.at(now)),
+    )
+    return {pk for (pk,) in found}
 
 
-def match(person_id: int | None, secret: str, *, recovery_browser: str, now: datetime) -> Match | None:
+def match(
+    person_id: int | None, secret: str, *, recovery_browser: str, now: datetime, purpose: str = RECOVERY
+) -> Match | None:
     """Compare a code-shaped input with what was issued; the try is counted first, in one statement, whoever it is. The
     browser that asked has tries of its own; all others share theirs. A code that one side has used up stays open to the
-    other."""
+    other. A vouching code is looked for in what this browser asked for, and nowhere else."""
     mine = _browser_hmac(recovery_browser)
     tried = sql.select(
         _Tried,
         "UPDATE credentials_temporarypassword SET "
         "asker_tries = asker_tries + CASE WHEN recovery_browser_hmac = %s THEN 1 ELSE 0 END, "
         "tries = tries + CASE WHEN recovery_browser_hmac = %s THEN 0 ELSE 1 END "
-        "WHERE person_id = %s AND issued_at > %s "
+        "WHERE person_id = %s AND purpose = %s AND issued_at > %s AND (purpose = 'recovery' OR "
+        "recovery_browser_hmac = %s) "
         "AND (state IN ('issued', 'claimed') OR (state = 'dead' AND ended_why = 'superseded')) "
         "RETURNING id, channel, contact_id, secret_hmac, expires_at, recovery_browser_hmac, tries, asker_tries, state",
-        (mine, mine, person_id or 0, sql.at(now - REMEMBERED)),
+        (mine, mine, person_id or 0, purpose, sql.at(now - REMEMBERED), mine),
     )
     best = None
     for one in sorted(tried, key=lambda one: one.id):
-        named = ("temporary", person_id, one.channel, one.contact_id, secret)
+        named = (_SIGNED_AS[purpose], person_id, one.channel, one.contact_id, secret)
         fits = encryption.data_keys().verify(one.secret_hmac, *named)
         own = one.recovery_browser_hmac == mine
         used_up = one.asker_tries > TRIES_OF_ASKER if own else one.tries > TRIES_OF_OTHERS
@@ -155,6 +175,20 @@ def claim(temporary_id: int, *, now: datetime) -> str | None:
     mark = ids.short_token()
     claimed = _live(pk=temporary_id, expires_at__gt=now).update(state=State.CLAIMED, claim=mark)
     return mark if claimed else None
+
+
+def claim_once(temporary_id: int, *, now: datetime) -> tuple[str, bool] | None:
+    """Claim a vouching code for the browser of that row: (claim, whether it is new). The rows of all other browsers
+    end. Who claims again gets the same claim until the code's end: an answer may be lost, or asked for twice. None: it
+    is no longer to be had. The caller holds the person's lock."""
+    mark = ids.short_token()
+    row = TemporaryPassword.objects.filter(pk=temporary_id, purpose=VOUCHING, expires_at__gt=now)
+    if row.filter(state=State.ISSUED).update(state=State.CLAIMED, claim=mark, ciphertext=None):
+        person_id, secret_hmac = row.values_list("person_id", "secret_hmac").get()
+        _end(_live(person_id=person_id, secret_hmac=secret_hmac).exclude(pk=temporary_id), now, "vouched")
+        return mark, True
+    claimed = row.filter(state=State.CLAIMED).values_list("claim", flat=True).first()
+    return (claimed, False) if claimed else None
 
 
 def is_claimed(temporary_id: int, claim_mark: str) -> bool:

@@ -20,7 +20,7 @@ from massar.domain.delivery.wording import CHANNELS
 
 HOUR, DAY = timedelta(hours=1), timedelta(hours=24)
 RECOVERY = "recovery"  # a request that waits for its answer, beside the purposes of messages
-SECRETS = ("temporary_password", "contact_code")  # what is to be typed in soon: conversion, urgency
+SECRETS = ("temporary_password", "vouching_code", "contact_code")  # what is to be typed in soon: conversion, urgency
 NEWEST_LOOKED_AT = 20_000  # rows that a search for errors may cost
 _ENDED_UNSENT = "state IN ('failed', 'expired')"  # as in the index, which SQLite takes for the same words only
 _PEOPLE = f"channel IN {CHANNELS}"  # what sites are told is no message to people

@@ -1,4 +1,4 @@
-"""Requests for recovery: put in by the page in one insert, answered by the worker under a lease."""
+"""Requests for a secret: put in by the page in one insert, answered by the worker under a lease."""
 
 import contextlib
 import json
@@ -16,7 +16,7 @@ _ID_LONGEST = 43
 
 @dataclass(frozen=True, repr=False)
 class TypedRecovery:
-    """What was typed and by which browser."""
+    """What was typed and by which browser. `purpose`: what the secret is asked for, "recovery" or "vouching"."""
 
     login: str
     channel: str
@@ -26,6 +26,7 @@ class TypedRecovery:
     browser: str
     trusted_devices: str
     recovery_browser: str
+    purpose: str = "recovery"
 
 
 @dataclass(frozen=True)
@@ -46,7 +47,9 @@ def put(ask_id: str, asked: TypedRecovery, *, now: datetime) -> bool:
     and sent again under its old number is another one."""
     keys = encryption.data_keys()
     form = keys.blind_index("recovery-form", ask_id, asked.login, asked.channel, asked.contact)[:_ID_LONGEST]
-    ciphertext = keys.encrypt(json.dumps(vars(asked)).encode(), associated_data=f"recovery-request|{form}")
+    # The last version's workers know no purpose, and answer what names none.
+    typed = {name: value for name, value in vars(asked).items() if (name, value) != ("purpose", "recovery")}
+    ciphertext = keys.encrypt(json.dumps(typed).encode(), associated_data=f"recovery-request|{form}")
     added = sql.execute(
         "INSERT INTO delivery_recoveryrequest (ask_id, ciphertext, state, lease_by, created_at) "
         "VALUES (%s, %s, 'waiting', '', %s) ON CONFLICT (ask_id) DO NOTHING",

@@ -30,16 +30,18 @@ CHANGE_CURRENT = RateLimit("change-current", 20, HOUR)  # typing the temporary p
 # Recovery: asking. Nothing is looked up there, so nothing of an account is counted.
 ASK_NETWORK = RateLimit("ask-network", 600, timedelta(seconds=1))  # a school behind one address is no attack
 ASK_DEVICE = RateLimit("ask-device", 10, MINUTE)  # a browser that knows an account, when its network is flooded
-# Recovery: answering, in the worker, when the contact was right.
+# Recovery: answering, in the worker, when the contact was right. Vouching has as many of each, apart: see `apart`.
 ASK_GAP = RateLimit("ask-gap", 1, MINUTE)  # one browser and one contact: nobody reads two messages at once
 # A new secret, per account and contact; the number is a setting, see `hourly`.
 SEND_HOUR = RateLimit("send-hour", 3, 20 * MINUTE)
 SEND_DAY = RateLimit("send-day", 6, 4 * HOUR)
 SEND_DEVICE_HOUR = RateLimit("send-device-hour", 3, 20 * MINUTE)  # the same for each known device, so that strangers …
 SEND_DEVICE_DAY = RateLimit("send-device-day", 12, HOUR)  # … spend nothing of the owner's
-# Beyond these the running secret again, to whoever asks: so every right ask brings a message within four minutes, and
-# the most that strangers can bring to one phone is 360 a day.
+# Beyond these the running secret again, to whoever asks: the most that strangers can bring to one phone is 360 a day.
+# Who asks within half of that time after such a message has it at hand, and all others wait no longer than the other
+# half: so every right ask has its message within two minutes (ADR 55).
 SEND_AGAIN = RateLimit("send-again", 3, 4 * MINUTE)
+JUST_SENT = SEND_AGAIN.refill / 2
 # Wrong contacts, counted for the audit log alone: nothing shows to who typed them, so nobody is refused for them.
 GUESS_NETWORK = RateLimit("guess-network", 10, DAY / 10)  # for one account from one network
 GUESS_BROWSER = RateLimit("guess-browser", 10, 2 * HOUR)
@@ -48,6 +50,11 @@ GUESS_BROWSER = RateLimit("guess-browser", 10, 2 * HOUR)
 def hourly(limit: RateLimit, times: int) -> RateLimit:
     """The same limit with as many units an hour as the operator's setting says."""
     return RateLimit(limit.name, times, HOUR / times)
+
+
+def apart(limit: RateLimit, purpose: str) -> RateLimit:
+    """The same limit, counted for that purpose alone: what is spent on vouching is not taken from recovery."""
+    return limit if purpose == "recovery" else limit._replace(name=f"{purpose}-{limit.name}")
 
 
 # Contacts: proving.

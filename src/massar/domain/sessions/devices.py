@@ -1,4 +1,5 @@
-"""Known devices: a signed cookie set at full sign-in. It opens nothing; it only gives tries a rate limit of their own.
+"""Known devices: a signed cookie set at full sign-in, or when a code to a proved contact let the browser in. It opens
+nothing; it only gives tries a rate limit of their own.
 
 NIST SP 800-63B-4 §5.1: remembering a browser is never used instead of authentication. One browser may know up to ten
 accounts (shared school computers); the cookie stays below 4 kB."""
@@ -39,13 +40,15 @@ def read(cookie: str, *, now: datetime) -> list[TrustedDevice]:
     return [d for d in map(_parse, filter(None, cookie.split("|"))) if d and d.since > now - LIFE][:MOST_ACCOUNTS]
 
 
-def remember(cookie: str, person_id: int, *, now: datetime, second: bool = False) -> str:
+def remember(cookie: str, person_id: int, *, now: datetime, second: bool = False, nonce: str = "") -> str:
     """Return the cookie with a fresh entry for that account in front; the eleventh account falls off. second: from now
-    on the second factor is not asked here for a while; without it an earlier such wish stands as it was."""
+    on the second factor is not asked here for a while; without it an earlier such wish stands as it was. nonce: the
+    name of the device where it has one already."""
     known = read(cookie, now=now)
     wish = now if second else next((d.second_at for d in known if d.person_id == person_id), None)
     others = [d for d in known if d.person_id != person_id]
-    return "|".join(map(_write, [TrustedDevice(person_id, ids.short_token(), now, wish), *others][:MOST_ACCOUNTS]))
+    device = TrustedDevice(person_id, nonce or ids.short_token(), now, wish)
+    return "|".join(map(_write, [device, *others][:MOST_ACCOUNTS]))
 
 
 def _write(device: TrustedDevice) -> str:

@@ -18,6 +18,13 @@ from massar.interfaces.base.request import Request
 
 log = logging.getLogger("massar.web")
 _LIKE_A_PAGE = re.compile(r"(?:/[\w-]+)+/?", re.ASCII)
+FOR_STRANGERS = (
+    "sign_in",
+    "passkey_sign_in",
+    "recovery",
+    "vouch",
+    "vouch_code",
+)  # who is signed in is led on from there
 OLD_TOKEN = "CSRF token from POST incorrect."  # Django's words for a token that another one has replaced
 
 
@@ -58,7 +65,7 @@ def csrf_failure(request: Request, reason: str = "") -> HttpResponse:
     log.info("form refused: %s", reason)
     if not request.signed_in:
         return render_error(request, 403, "403_csrf")
-    if addresses.name_of(request) in ("sign_in", "passkey_sign_in", "recovery") and reason == OLD_TOKEN:
+    if addresses.name_of(request) in FOR_STRANGERS and reason == OLD_TOKEN:
         return page.redirect_to("sign_in")
     owner = request.signed_in.person.id  # the page of the fault knows nobody
     told = render_error(request, 403, "403_csrf", onwards=addresses.own_page(request.path))

@@ -54,28 +54,34 @@ class RecoveryForm(forms.Form):
 
 @require_http_methods(["GET", "HEAD", "POST"])
 def ask(request: Request) -> HttpResponse:
+    return ask_for(request, "recovery", back="recovery", then="recovery_asked")
+
+
+def ask_for(request: Request, purpose: str, *, back: str, then: str) -> HttpResponse:
+    """Have a secret asked for, for that purpose. back: the name of the page, and of the folder of its template; then:
+    that of the page that follows, whatever was typed."""
     posted, per_hour = request.method == "POST", settings.MASSAR.recoveries_per_hour
-    fresh, answer = {"channel": "email", "ask_id": ids.token()}, challenge.read(request, journey.ACTION)
+    fresh, answer = {"channel": "email", "ask_id": ids.token()}, challenge.read(request, purpose)
     over = posted and challenge.FIELD in request.POST and not answer
     data = _typed(answer) if answer else request.POST
     form = RecoveryForm(data) if posted and not over else RecoveryForm(initial=fresh)
     if not form.is_valid():
         status = 422 if posted else 200
-        return page.render(request, "recovery/ask.html", status=status, form=form, per_hour=per_hour, over=over)
+        return page.render(request, f"{back}/ask.html", status=status, form=form, per_hour=per_hour, over=over)
     typed, recovery_browser = form.cleaned_data, request.browser.recovery_browser or ids.token()
     outcome = journey.ask(
         typed_login=typed["user"], channel=typed["channel"], typed_contact=typed[typed["channel"]],
         ask_id=typed["ask_id"], browser=replace(request.browser, recovery_browser=recovery_browser), now=request.now,
-        answer=answer,
+        purpose=purpose, answer=answer,
     )  # fmt: skip
     if isinstance(outcome, ChallengeRequired):
-        return challenge.render(request, outcome, back="recovery")
+        return challenge.render(request, outcome, back=back)
     if isinstance(outcome, TooManyAttempts):
         return errors.render_error(request, 429, wait_until=outcome.until)
     way_back.extend_for_recovery(request, channel="sms" if typed["channel"] == "phone" else "email")
-    response = page.see_other(f"{reverse('recovery_asked')}?by={typed['channel']}")
+    response = page.see_other(f"{reverse(then)}?by={typed['channel']}")
     cookies.RECOVERY_BROWSER.write(response, recovery_browser)
-    # The next page has the sign-in form at hand: nobody types a long address twice on a small phone.
+    # The next page has its form at hand: nobody types a long address twice on a small phone.
     cookies.RECOVERY_LOGIN.write(response, text.login(typed["user"]) or "")
     return response
 
@@ -89,10 +95,20 @@ def _typed(answer: defend.ChallengeAnswer) -> dict[str, str]:
 @require_safe
 def asked(request: Request) -> HttpResponse:
     """Read nothing: a reload sends nothing and shows the same."""
+    channel, minutes = chosen(request)
+    return page.render(
+        request, "recovery/asked.html", sign_in_form=SignInForm(initial={"user": typed_login(request)}),
+        channel=channel, minutes=minutes, per_hour=settings.MASSAR.recoveries_per_hour,
+    )  # fmt: skip
+
+
+def chosen(request: Request) -> tuple[str, int]:
+    """Return the channel that was chosen when asking, and for how many minutes what it carries is valid."""
     channel = "phone" if request.GET.get("by") == "phone" else "email"
     life = settings.MASSAR.temporary_sms if channel == "phone" else settings.MASSAR.temporary_email
-    return page.render(
-        request, "recovery/asked.html",
-        sign_in_form=SignInForm(initial={"user": text.login(cookies.RECOVERY_LOGIN.read(request)) or ""}),
-        channel=channel, minutes=int(life.total_seconds() // 60), per_hour=settings.MASSAR.recoveries_per_hour,
-    )  # fmt: skip
+    return channel, int(life.total_seconds() // 60)
+
+
+def typed_login(request: Request) -> str:
+    """Return the user name that was typed when asking; '' where it is forgotten."""
+    return text.login(cookies.RECOVERY_LOGIN.read(request)) or ""

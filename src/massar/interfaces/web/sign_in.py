@@ -32,7 +32,9 @@ def sign_in(request: Request) -> HttpResponse:
     if request.method != "POST":
         if signed_in and not waits.get("again"):
             return way_back.redirect_after_sign_in(request)
-        return show(request, SignInForm(initial={"user": waits.get("login_hint", "")}))
+        _, said, about = cookies.read_flash(request) or ("", "", {})  # a browser that was just let in knows its name
+        user = about["to"] if said == "flash.let_in" else waits.get("login_hint", "")
+        return show(request, SignInForm(initial={"user": user}))
     answer = challenge.read(request, journey.ACTION)
     if challenge.FIELD in request.POST and not answer:
         return show(request, SignInForm(), "challenge_over", status=422)

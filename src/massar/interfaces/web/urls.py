@@ -12,6 +12,7 @@ from massar.interfaces.web import (
     second_step,
     security,
     sign_in,
+    vouch,
     well_known,
 )
 
@@ -27,6 +28,8 @@ urlpatterns = [
     path("sign-out/", sign_in.sign_out, name="sign_out"),
     path("recovery/", recovery.ask, name="recovery"),
     path("recovery/asked/", recovery.asked, name="recovery_asked"),
+    path("let-in/", vouch.ask, name="vouch"),
+    path("let-in/code/", vouch.code, name="vouch_code"),
     path("password/expired/", password.expired, name="password_expired"),
     path("password/change/", password.change, name="password_change"),
     path("password/close/", password.close, name="password_close"),

@@ -15,7 +15,7 @@ from massar.domain.limits import api as limits
 from massar.domain.people import api as people
 from massar.domain.policy import api as policy
 from massar.domain.sessions import api as sessions
-from massar.journeys.account import close_sessions, edit_profile, notices, sign_in
+from massar.journeys.account import close_sessions, edit_profile, notices, recover_password, sign_in
 from massar.journeys.outcomes import Gone, Overloaded, Problem, Problems, SessionOpened, TooManyAttempts
 
 
@@ -44,6 +44,7 @@ def by_temporary(
         ended, told = close_sessions.end_everything(person, now=now, why="recovered")
         undone = people.contacts.undo_pending_changes(person.id, now=now, wait=settings.MASSAR.contact_wait)
         sign_in.fill_limits(person)
+        recover_password.fill_limits(person, purpose=credentials.temporary.RECOVERY, now=now)
         dropped = edit_profile.as_undone(undone, now).dropped
         notices.tell(person, "password_recovered", now=now, browser=browser, dropped=dropped)
         audit_log.record_event(

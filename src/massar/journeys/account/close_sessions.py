@@ -13,6 +13,7 @@ from massar.journeys.sso import log_out_of_sites
 
 SHOWN = (
     "sign_in", "sign_in_refused", "sign_out", "recovery_asked", "temporary_accepted", "password_changed",
+    "vouching_asked", "browser_let_in",
     "password_recovered", "contact_proposed", "contact_proved", "contact_cancelled", "contact_removed",
     "session_ended", "sessions_ended_all", "program_ended", "account_disabled", "account_enabled", "passkey_copied",
     "second_step_refused", "factor_added", "factor_removed", "backup_codes_made",

@@ -6,7 +6,10 @@ try of a stranger silences him: a right contact always brings a message (ADR 36)
 right contact
   ├─ the budget of a known device, or of account and contact → a new secret
   ├─ beyond them → the running secret again, or a new one where none runs
-  └─ beyond that too → in some minutes, when it has not been sent meanwhile"""
+  ├─ beyond that too, and it left less than two minutes ago → that message serves, also in this browser
+  └─ else → within two minutes, when it has not been sent meanwhile
+
+A request for vouching (`vouch.py`) is asked and answered here by the same moves; budgets and secrets are its own."""
 
 from datetime import datetime, timedelta
 from typing import NamedTuple
@@ -26,16 +29,16 @@ from massar.journeys.account import defend, edit_profile
 from massar.journeys.messages import sms_budget
 from massar.journeys.outcomes import ChallengeRequired, Done, Problem, TooManyAttempts
 
+# What must be left of a secret's life when it is sent again: whoever asks just after has time enough to type it.
+_WORTH_SENDING = credentials.temporary.WORTH_TYPING + limits.rate_limits.JUST_SENT
 QUEUE_LONGEST = timedelta(minutes=45)  # after that the person has gone: nothing is issued or sent
+MESSAGES = {credentials.temporary.RECOVERY: "temporary_password", credentials.temporary.VOUCHING: "vouching_code"}
 POSTPONED = timedelta(minutes=2)  # at least, while the country's SMS are spent: a long queue must not turn in place
-
-
-ACTION = "recovery"  # what a challenge that is met here opens
 
 
 def ask(
     *, typed_login: str, channel: str, typed_contact: str, ask_id: str, browser: Browser, now: datetime,
-    answer: defend.ChallengeAnswer | None = None,
+    purpose: str = credentials.temporary.RECOVERY, answer: defend.ChallengeAnswer | None = None,
 ) -> Done | TooManyAttempts | ChallengeRequired:  # fmt: skip
     """Store what was typed, encrypted. The same work and the same answer whatever it was; nothing is looked up. Limit
     and row are one commit: who reads "asked" is answered, whatever dies. TooManyAttempts only speaks of the network's
@@ -45,12 +48,12 @@ def ask(
     asked = delivery.TypedRecovery(
         login=text.login(typed_login) or "", channel=channel, contact="" if isinstance(contact, Problem) else contact,
         language=browser.language, network=browser.network, browser=browser.label,
-        trusted_devices=browser.trusted_devices, recovery_browser=browser.recovery_browser,
+        trusted_devices=browser.trusted_devices, recovery_browser=browser.recovery_browser, purpose=purpose,
     )  # fmt: skip
     known = sessions.devices.read(browser.trusted_devices, now=now)[:1]
     if not known:
         typed = {"login": typed_login, "channel": channel, "contact": typed_contact, "ask_id": ask_id}
-        unmet = defend.before_asking(action=ACTION, typed=typed, browser=browser, answer=answer, now=now)
+        unmet = defend.before_asking(action=purpose, typed=typed, browser=browser, answer=answer, now=now)
         if unmet:
             return unmet
     with transaction.atomic(savepoint=False):
@@ -132,7 +135,12 @@ def _answer(claimed: delivery.requests.ClaimedRequest, judged: _Judged | None, n
     person, browser = judged.person, Browser(network=asked.network, label=asked.browser)
     person_id = person.id if person else None
     audit_log.record_event(
-        "recovery_asked", now=now, person_id=person_id, outcome=judged.outcome, browser=browser, channel=asked.channel
+        f"{asked.purpose}_asked",
+        now=now,
+        person_id=person_id,
+        outcome=judged.outcome,
+        browser=browser,
+        channel=asked.channel,
     )
     if person and judged.contact:
         _send(person, judged.contact, judged, asked, now)
@@ -168,7 +176,7 @@ def _find_a_way(
     where none does, and nothing was sent since."""
     people.contacts.lock(person.id)  # requests answered side by side still leave two secrets alive at most
     rates, owner = limits.rate_limits, (person.id, contact.kind, contact.value)
-    gap = rates.ASK_GAP.bucket(asked.recovery_browser, *owner)
+    gap = rates.apart(rates.ASK_GAP, asked.purpose).bucket(asked.recovery_browser, *owner)
     if asked.recovery_browser and limits.consume([gap], now=now):
         return _Judged(person, "too_often")
     since = credentials.passwords.stored(person.id).devices_since
@@ -176,18 +184,40 @@ def _find_a_way(
     known = device is not None
     ways = [(rates.SEND_DEVICE_HOUR, rates.SEND_DEVICE_DAY, (device.nonce, *owner))] if device else []
     for hour, day, whose in (*ways, (rates.SEND_HOUR, rates.SEND_DAY, owner)):
-        buckets = [rates.hourly(hour, settings.MASSAR.recoveries_per_hour).bucket(*whose), day.bucket(*whose)]
-        if limits.consume(buckets, now=now) is None:
+        both = (rates.hourly(hour, settings.MASSAR.recoveries_per_hour), day)
+        if limits.consume([rates.apart(one, asked.purpose).bucket(*whose) for one in both], now=now) is None:
             return _Judged(person, "sent", contact, known)
-    live = credentials.temporary.find_live(person.id, contact.id, now=now)
-    if live and live.issued_at > asked_at:  # one message answers all who waited for it
-        if live.expires_at is not None:
-            credentials.temporary.share(live, recovery_browser=asked.recovery_browser, sent_at=live.issued_at)
-        return _Judged(person, "sent_meanwhile")
-    refused = limits.consume([rates.SEND_AGAIN.bucket(*owner)], now=now)
-    if refused:
+    return _send_again(person, contact, asked, asked_at, known=known, now=now)
+
+
+def _send_again(
+    person: people.PersonFacts, contact: people.Contact, asked: delivery.TypedRecovery, asked_at: datetime, *,
+    known: bool, now: datetime,
+) -> _Judged:  # fmt: skip
+    """Beyond the limits of new secrets: what runs serves this browser too. Raises _Later."""
+    live = credentials.temporary.find_live(person.id, contact.id, purpose=asked.purpose, now=now)
+    refused = None
+    if live is None or live.issued_at <= asked_at:  # else one message answers all who waited for it
+        refused = limits.consume([_again(asked.purpose, person, contact)], now=now)
+        if refused is None:
+            runs_out = live and live.expires_at and live.expires_at < now + _WORTH_SENDING
+            return _Judged(person, "sent_again", contact, known, again=True, live=None if runs_out else live)
+    if refused and (live is None or now - live.issued_at > limits.rate_limits.JUST_SENT):
         raise _Later(refused.until, _Judged(person, "too_often"))
-    return _Judged(person, "sent_again", contact, known, again=True, live=live)
+    if live:
+        credentials.temporary.share(live, recovery_browser=asked.recovery_browser, sent_at=live.issued_at)
+    return _Judged(person, "sent_meanwhile")
+
+
+def _again(purpose: str, person: people.PersonFacts, contact: people.Contact) -> limits.Bucket:
+    limit = limits.rate_limits.apart(limits.rate_limits.SEND_AGAIN, purpose)
+    return limit.bucket(person.id, contact.kind, contact.value)
+
+
+def fill_limits(person: people.PersonFacts, *, purpose: str, now: datetime) -> None:
+    """Let the next request be answered at once, for the running secrets have just served their owner and ended."""
+    held = people.contacts.of_person(person.id, now)
+    limits.refund([], reset=[_again(purpose, person, contact) for contact in held])
 
 
 def _lifetime(channel: str) -> timedelta:
@@ -199,31 +229,41 @@ def longest(channel: str) -> timedelta:
     return QUEUE_LONGEST + 2 * _lifetime(channel)
 
 
+def _write_secret(
+    person_id: int, contact_id: int, channel: str, judged: _Judged, asked: delivery.TypedRecovery, now: datetime
+) -> tuple[int, str]:
+    """Give this browser its row of the running secret, or of a new one: (id, secret)."""
+    live, asker = judged.live, asked.recovery_browser
+    if live is None:
+        return credentials.temporary.issue(
+            person_id, channel=channel, contact_id=contact_id, recovery_browser=asker, known=judged.known,
+            purpose=asked.purpose, now=now,
+        )  # fmt: skip
+    sent_at = now if live.expires_at else live.issued_at  # what has not left looks no younger for being asked again
+    return credentials.temporary.share(live, recovery_browser=asker, sent_at=sent_at), live.secret
+
+
 def _send(
     person: people.PersonFacts, contact: people.Contact, judged: _Judged, asked: delivery.TypedRecovery, now: datetime
 ) -> None:
     """Write the secret and its message: one commit with the end of the request. Raises _Later."""
-    channel, live, asker = "sms" if contact.kind == "phone" else "email", judged.live, asked.recovery_browser
+    channel, live = "sms" if contact.kind == "phone" else "email", judged.live
+    temporary_id, secret = _write_secret(person.id, contact.id, channel, judged, asked, now)
     if live and live.expires_at is None:
         return  # its message is still to leave
-    if live:
-        secret, temporary_id = live.secret, credentials.temporary.share(live, recovery_browser=asker, sent_at=now)
-    else:
-        temporary_id, secret = credentials.temporary.issue(
-            person.id, channel=channel, contact_id=contact.id, recovery_browser=asker, known=judged.known, now=now
-        )
     # An SMS binds the secret to the host (a phone offers it to no other site); a mail says what to type.
     host = settings.MASSAR.host if channel == "sms" else settings.MASSAR.address
     lifetime = _lifetime(channel)
     delivery.outbox.put(
-        purpose="temporary_password", channel=channel, language=asked.language or person.language, person_id=person.id,
-        to=contact.value, temporary_id=temporary_id, lifetime=lifetime, expires_at=live.expires_at if live else None,
-        now=now, within=QUEUE_LONGEST + lifetime, priority=1,
+        purpose=MESSAGES[asked.purpose], channel=channel, language=asked.language or person.language,
+        person_id=person.id, to=contact.value, temporary_id=temporary_id, lifetime=lifetime,
+        expires_at=live.expires_at if live else None, now=now, within=QUEUE_LONGEST + lifetime, priority=1,
         values={"secret": secret, "host": host, "help": settings.MASSAR.help_contact},
     )  # fmt: skip
     if channel == "email":
         return
-    # Recovery's reserve is for new secrets: what strangers have sent again to one phone takes it from nobody.
-    refused = sms_budget.take(1, now=now) if judged.again else sms_budget.take_for_recovery(now=now)
+    # The reserve is for new secrets of recoveries: what strangers have sent again to one phone takes it from nobody.
+    reserved = asked.purpose == credentials.temporary.RECOVERY and not judged.again
+    refused = sms_budget.take_for_recovery(now=now) if reserved else sms_budget.take(1, now=now)
     if refused:  # a long queue must not turn in place
         raise _Later(max(refused.until, now + POSTPONED), _Judged(person, "over_budget"))

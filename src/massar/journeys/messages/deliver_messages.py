@@ -12,7 +12,11 @@ from massar.journeys.messages.leased_delivery import LeasedDelivery, Load, Provi
 
 NO_PROVIDER = "no provider for this channel"
 CHANNELS = delivery.wording.CHANNELS  # what the product puts in even where no provider is configured
-CHARGED_WHEN_ASKED = ("temporary_password", "contact_code")  # to the country's SMS; the others when they leave
+CHARGED_WHEN_ASKED = (
+    "temporary_password",
+    "vouching_code",
+    "contact_code",
+)  # to the country's SMS; the others when they leave
 SPENT_PAUSE = timedelta(minutes=1)  # at least, before what is not urgent asks again whether something is left
 NO_PROVIDER_PAUSE = timedelta(minutes=1)
 FOR_GOOD = timedelta(days=365)
@@ -76,9 +80,9 @@ class MessageDelivery(LeasedDelivery):
 
     def compose(self, message: QueuedMessage, now: datetime) -> delivery.OutboundMessage:
         values = dict(message.values)
-        if message.purpose == "temporary_password":
+        if "secret" in values:
             values["secret"] = ids.show_temporary_password(values["secret"])
-        if message.purpose in ("temporary_password", "contact_code"):
+        if message.purpose in CHARGED_WHEN_ASKED:
             values["valid_until"] = message.expires_at
         for moment in ("when", "counts_from"):
             if values.get(moment):
