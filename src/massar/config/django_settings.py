@@ -15,7 +15,8 @@ ROOT_URLCONF = "massar.config.urls"
 USE_X_FORWARDED_HOST = False
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if MASSAR.trusted_proxies else None
 ROOMS = ("people", "credentials", "factors", "sessions", "limits", "delivery", "sites", "upkeep")
-INSTALLED_APPS = ["massar.core.audit", *(f"massar.domain.{room}" for room in ROOMS), "django.contrib.staticfiles"]
+APPS = ("massar.core.audit", "massar.core.keyring")
+INSTALLED_APPS = [*APPS, *(f"massar.domain.{room}" for room in ROOMS), "django.contrib.staticfiles"]
 MIDDLEWARE = [
     "massar.interfaces.base.middleware.RequestContextMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",

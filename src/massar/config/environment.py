@@ -54,7 +54,7 @@ def _public_url(url: str) -> str:
 
 
 def _data_keys(entries: tuple[str, ...]) -> tuple[tuple[str, bytes], ...]:
-    """`id:base64`, newest first: the first encrypts, all decrypt. 32 bytes each (AES-256)."""
+    """`name:base64`, 32 bytes each (AES-256). Which one encrypts the database says; in a new one, the first."""
     keys: dict[str, bytes] = {}
     for number, part in enumerate(entries, 1):
         name, _, encoded = part.partition(":")
@@ -184,8 +184,8 @@ class Settings(Table):
         Expected("`name:key`, with commas between"),
         Required("make one with `massar newkeys` and keep it apart from the database"),
     ] = ()
-    """`name:key,name:key`, newest first; a key is 32 bytes in base64. The first encrypts, all decrypt. See
-    [SECURITY.md](../../SECURITY.md)"""
+    """`name:key,name:key`; a key is 32 bytes in base64. All decrypt, one encrypts: in a new database the first, later
+    the one that `massar keys activate` named: [changing keys](keys.md)"""
     database_url: Annotated[Line, _Database] = ""
     """`sqlite:///relative/path`, `sqlite:////absolute/path` or `postgres://user:password@host:5432/name`; what stands
     after `?` goes to libpq, as `sslmode=verify-full`. Without it `massar.sqlite3` in `MASSAR_VAR`"""

@@ -1,6 +1,7 @@
 """What a server calls: `server` for Granian; `application` for WSGI servers that drop names with underscores."""
 
 import os
+from functools import partial
 
 import django
 
@@ -13,8 +14,10 @@ timeouts.serve_people()
 with processes.uncollected():
     django.setup(set_prefix=False)
 
+    from massar.core.keyring import api as keyring
     from massar.interfaces.base.direct import Direct, DjangoHandler  # Django must be set up before
     from massar.interfaces.base.rsgi import RsgiApplication
 
+    keyring.state.follow()
     application = Direct(DjangoHandler())
-    server = RsgiApplication(application)
+    server = RsgiApplication(application, beside=partial(keyring.state.watch, "web"))

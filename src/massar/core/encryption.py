@@ -1,11 +1,14 @@
 """Encrypt (AES-256-GCM) and index or sign (HMAC-SHA-256) under keys that never enter the database.
 
-An encrypted value carries the name of its key, so keys can be changed without touching the rows: the newest key
-encrypts, every listed key decrypts. The associated data names the row a value belongs to: moved to another row it can't
-be decrypted."""
+An encrypted value carries the name of its key, so keys can be changed without touching the rows: one key writes, every
+listed key opens. The associated data names the row a value belongs to: moved to another row it can't be decrypted.
+Which key writes is the database's word (`core/keyring/`): nodes that are given a new key one after the other write
+under it at the same moment."""
 
 import hashlib
 import hmac
+import logging
+from collections.abc import Callable, Collection, Mapping
 from functools import lru_cache
 
 from cryptography.exceptions import InvalidTag
@@ -17,63 +20,97 @@ from django.conf import settings
 from massar.core import ids
 
 VERSION = b"\x01"
+# What is found or counted by its HMAC alone, and what can't be written anew: a change of keys must not hand out fresh
+# limits, tell an invented name from a real one, void printed codes, or make the audit log look forged. Each has a key
+# of its own that stays when data keys go; it lies in the database, encrypted under them (docs/adr/0064).
+LASTING = (
+    "audit", "backup-code", "block", "challenge", "destination", "limit", "nobody-domain", "passkey", "passkey-user",
+    "recovery-browser", "recovery-form", "saved-request", "sid", "sprayed", "witness",
+)  # fmt: skip
+MOST_UNOPENED = 1000  # rows that one process remembers until they are written down
+note = logging.getLogger("massar.keys")
 
 
 class DecryptionFailed(Exception):
-    """The value was changed, moved to another row, or its key is not in MASSAR_DATA_KEYS."""
+    """The value can't be opened."""
+
+
+class KeyMissing(DecryptionFailed):
+    """The key that is needed is not among those of this process: no fault of the value, nor of who asks."""
+
+
+class Broken(DecryptionFailed):
+    """The value was changed, or moved from another row."""
 
 
 class Keyring:
-    """Keys by name, newest first. `purpose` separates uses: each gets a derived key of its own (RFC 5869)."""
+    """Keys by name. `purpose` separates uses: each gets a derived key of its own (RFC 5869).
 
-    def __init__(self, keys: tuple[tuple[str, bytes], ...]):
+    writes: the name of the key that encrypts; the first where nothing is given. lasting: keys of 32 bytes by purpose,
+    for LASTING. missing: names that are known and not here; None: every name that is not here may be one."""
+
+    def __init__(
+        self, keys: tuple[tuple[str, bytes], ...], *, writes: str = "", lasting: Mapping[str, bytes] | None = None,
+        missing: Collection[str] | None = None,
+    ):  # fmt: skip
         if not keys:
             raise ValueError("a keyring needs at least one key")
-        self._keys = dict(keys)
-        self._newest = keys[0][0]
+        self.writes = writes or keys[0][0]
+        ordered = sorted(keys, key=lambda key: key[0] != self.writes)
+        self._keys, self._lasting, self._missing = dict(ordered), lasting or {}, missing
         self._ciphers = {name: AESGCM(_derive(key, "encrypt")) for name, key in keys}
         self._hmac_keys: dict[tuple[str, str], bytes] = {}
 
     def encrypt(self, plain: bytes, *, associated_data: str) -> bytes:
         """Return version ‖ length of key name ‖ key name ‖ nonce (12) ‖ ciphertext and authentication tag."""
-        name, nonce = self._newest.encode(), ids.nonce()
-        encrypted = self._ciphers[self._newest].encrypt(nonce, plain, associated_data.encode())
-        return VERSION + bytes([len(name)]) + name + nonce + encrypted
+        nonce = ids.nonce()
+        encrypted = self._ciphers[self.writes].encrypt(nonce, plain, associated_data.encode())
+        return head(self.writes) + nonce + encrypted
 
     def decrypt(self, ciphertext: bytes | memoryview, *, associated_data: str) -> bytes:
-        """Return what was encrypted with the same associated data. Raises DecryptionFailed."""
+        """Return what was encrypted with the same associated data. Raises KeyMissing or Broken."""
         stored = bytes(ciphertext)  # psycopg gives a memoryview
         if len(stored) < 30 or stored[:1] != VERSION:
-            raise DecryptionFailed("not an encrypted value")
+            raise Broken("it is no encrypted value")
         end = 2 + stored[1]
-        cipher = self._ciphers.get(stored[2:end].decode("ascii", "replace"))
+        name = stored[2:end].decode("ascii", "replace")
+        cipher = self._ciphers.get(name)
+        if cipher is None and self._missing is not None and name not in self._missing:
+            raise Broken("it names a key that never was")
         if cipher is None:
-            raise DecryptionFailed("encrypted with a key that is not configured")
+            raise KeyMissing(f"its key {name[:16]!r} is not in MASSAR_DATA_KEYS")
         try:
             return cipher.decrypt(stored[end : end + 12], stored[end + 12 :], associated_data.encode())
         except InvalidTag as broken:
-            raise DecryptionFailed("changed, or moved from another row") from broken
+            raise Broken("it was changed, or moved from another row") from broken
 
     def blind_index(self, purpose: str, *parts: object) -> str:
-        """Return the HMAC under the newest key (64 hex digits) by which a value is found without being stored."""
-        return self._hmac(self._newest, purpose, parts)
+        """Return the HMAC (64 hex digits) by which a value is found without being stored: under the key that writes,
+        or that of its purpose where it is LASTING."""
+        return self._hmac(self.writes, purpose, parts)
 
     def blind_indexes(self, purpose: str, *parts: object) -> list[str]:
-        """Return the blind index under every key, newest first, for look-ups that must survive a change of keys."""
-        return [self._hmac(name, purpose, parts) for name in self._keys]
+        """Return the blind index under every key, the one that writes first, for look-ups that must survive a change of
+        keys."""
+        found = [self._hmac(self.writes, purpose, parts)]
+        return found if purpose in self._lasting else [self._hmac(name, purpose, parts) for name in self._keys]
 
     def sign(self, purpose: str, *parts: object) -> str:
-        """Return the HMAC under the newest key (64 hex digits) that proves later that the parts came from here."""
-        return self._hmac(self._newest, purpose, parts)
+        """Return the HMAC (64 hex digits) that proves later that the parts came from here."""
+        return self._hmac(self.writes, purpose, parts)
 
     def verify(self, signature: str, purpose: str, *parts: object) -> bool:
         """Whether `signature` is an HMAC of these parts under one of the keys; constant time."""
         given = signature.encode("utf-8", "surrogatepass")  # as bytes: text that is not ASCII would raise, not differ
         return any(hmac.compare_digest(given, own.encode()) for own in self.blind_indexes(purpose, *parts))
 
+    def lasting_key(self, purpose: str) -> bytes:
+        """Return the key of a LASTING purpose as it was before it had one of its own: no HMAC changes."""
+        return _derive(self._keys[self.writes], f"hmac|{purpose}")
+
     def _hmac(self, name: str, purpose: str, parts: tuple[object, ...]) -> str:
         """Parts are length-prefixed, so that ("ab", "c") and ("a", "bc") differ."""
-        key = self._hmac_keys.get((name, purpose))
+        key = self._lasting.get(purpose) or self._hmac_keys.get((name, purpose))
         if key is None:
             key = self._hmac_keys[name, purpose] = _derive(self._keys[name], f"hmac|{purpose}")
         digest = hmac.new(key, digestmod=hashlib.sha256)
@@ -81,6 +118,16 @@ class Keyring:
             data = str(part).encode("utf-8", "surrogatepass")
             digest.update(len(data).to_bytes(4, "big") + data)
         return digest.hexdigest()
+
+
+def head(name: str) -> bytes:
+    """What every value begins with that was encrypted under the key of that name."""
+    return VERSION + bytes([len(name)]) + name.encode()
+
+
+def check_value(key: bytes) -> str:
+    """What tells one key from another without telling anything of it (64 hex digits)."""
+    return hmac.new(_derive(key, "check"), b"massar data key", hashlib.sha256).hexdigest()
 
 
 def _derive(key: bytes, purpose: str) -> bytes:
@@ -92,11 +139,44 @@ def _keyring(keys: tuple[tuple[str, bytes], ...]) -> Keyring:
     return Keyring(keys)
 
 
+_ruled_by: list[Callable[[], Keyring]] = []
+
+
+def rule_by(current: Callable[[], Keyring]) -> None:
+    """From here on this process takes its keyring from `current`, which may raise KeyMissing."""
+    _ruled_by[:] = [current]
+
+
 def data_keys() -> Keyring:
-    """Keys for what is stored: contacts, password hashes, temporary passwords, messages, session look-ups."""
-    return _keyring(settings.MASSAR.data_keys)
+    """Keys for what is stored: contacts, password hashes, temporary passwords, messages, session look-ups. Raises
+    KeyMissing when this process lacks one that the database needs."""
+    return _ruled_by[0]() if _ruled_by else _keyring(settings.MASSAR.data_keys)
 
 
 def browser_keys() -> Keyring:
     """Keys for what browsers hold: device cookies and cancel links. Losing them only makes known devices unknown."""
     return _keyring((("secret", hashlib.sha256(settings.MASSAR.secret_key.encode()).digest()),))
+
+
+unopened: dict[str, str] = {}  # row -> why; `core/keyring` writes it down for the alarm
+
+
+def open_row(ciphertext: bytes | memoryview, *, associated_data: str, row: str) -> bytes | None:
+    """Return what a row of the database holds encrypted; None if it was changed or moved, by whoever may write there.
+    Either trouble is logged and begins an alarm. row: table and id, as `people_contact 12`. Raises KeyMissing."""
+    keys = data_keys()
+    try:
+        return keys.decrypt(ciphertext, associated_data=associated_data)
+    except Broken as trouble:
+        _note_unopened(row, str(trouble))
+        return None
+    except KeyMissing as trouble:
+        _note_unopened(row, str(trouble))
+        raise
+
+
+def _note_unopened(row: str, why: str) -> None:
+    """Once until it is written down: a row that is asked for a thousand times says it a few times a minute."""
+    if row not in unopened and len(unopened) < MOST_UNOPENED:
+        note.error("the row %s can't be opened: %s", row, why)
+        unopened[row] = why

@@ -110,6 +110,10 @@ NOT_PERSONAL: Mapping[str, tuple[str, ...]] = {
     "delivery_counter": ("metric", "labels", "value"),
     "sites_signingkey": ("id", "kid", "use", "ciphertext", "public", "created_at", "active_from", "removed_at"),
     "sites_replaycacheentry": ("key", "expires_at"),
+    "keyring_datakey": ("name", "check_value", "state", "since", "written_until"),
+    "keyring_lastingkey": ("purpose", "ciphertext"),
+    "keyring_process": ("name", "holds", "writes", "seen_at"),
+    "keyring_unopened": ("place", "why", "seen_at"),
     "upkeep_jobrun": ("job", "ran_at", "tried_at", "fault"),
 }  # fmt: skip
 

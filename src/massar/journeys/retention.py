@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from functools import partial
 
 from massar.core import sql
+from massar.core.keyring import api as keyring
 from massar.domain.credentials import api as credentials
 from massar.domain.delivery import api as delivery
 from massar.domain.factors import api as factors
@@ -27,6 +28,7 @@ BY_THE_MINUTE: dict[str, Job] = {
     "replay_cache": sites.replay_cache.sweep,
     "sites": lambda now: sites.grants.sweep(now=int(now.timestamp())),
     "breakers": delivery.breaker.sweep,
+    "keys": keyring.state.sweep,
 }
 
 

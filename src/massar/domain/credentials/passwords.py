@@ -20,6 +20,7 @@ from massar.domain.credentials.models import FormerPassword, Password
 
 HISTORY = 5
 NO_FACTORS = "NULL"  # of nobody who asks so, factors matter
+_TABLES = {"password": "credentials_password", "former-password": "credentials_formerpassword"}
 
 
 class Busy(Exception):
@@ -119,7 +120,7 @@ def stored(person_id: int | None, *, factors: str = NO_FACTORS) -> StoredPasswor
     row, cost = _row(person_id, factors), settings.MASSAR.argon2
     decoy, encrypted = _decoy(cost.memory_kib, cost.passes)
     phc = _decrypt(row.ciphertext if row else encrypted, "password", person_id if row else 0)
-    if row is None or phc is None:  # an edited row can't be decrypted (ATK-142)
+    if row is None or phc is None:  # of an edited row nothing fits, and an alarm begins (ATK-142)
         return StoredPassword(decoy)
     return StoredPassword(phc, True, row.changed_at, row.devices_since, row.factors_since)
 
@@ -159,7 +160,7 @@ def save(person_id: int, phc: str, *, now: datetime, distrust_devices: bool = Fa
     """Store a new password; the one it replaces joins the history. Inside the caller's transaction."""
     older = Password.objects.filter(person_id=person_id).first()
     former = FormerPassword.objects.filter(person_id=person_id)
-    # None when the row was forged or its key is gone: that must not keep its owner from a new password.
+    # None when the row was forged: that must not keep its owner from a new password.
     if older and (used := _decrypt(older.ciphertext, "password", person_id)):
         ciphertext = _encrypt(person_id, used, "former-password")
         FormerPassword.objects.create(person_id=person_id, ciphertext=ciphertext, replaced_at=now)
@@ -176,22 +177,14 @@ def rehash(person_id: int, phc: str, seen: StoredPassword) -> None:
         same.update(ciphertext=_encrypt(person_id, phc))
 
 
-def are_readable() -> bool:
-    """Whether the oldest and the newest stored password can be decrypted with the keys of this process, if any."""
-    ends = "(SELECT MIN(person_id) FROM credentials_password), (SELECT MAX(person_id) FROM credentials_password)"
-    rows = sql.rows(f"SELECT person_id, ciphertext FROM credentials_password WHERE person_id IN ({ends})")
-    return all(_decrypt(ciphertext, "password", person_id) is not None for person_id, ciphertext in rows)
-
-
 def _encrypt(person_id: int, phc: str, kind: str = "password") -> bytes:
     return encryption.data_keys().encrypt(phc.encode(), associated_data=f"{kind}|{person_id}")
 
 
 def _decrypt(ciphertext: bytes | memoryview, kind: str, person_id: int | None) -> str | None:
-    try:
-        return encryption.data_keys().decrypt(ciphertext, associated_data=f"{kind}|{person_id}").decode()
-    except encryption.DecryptionFailed:
-        return None
+    table, data = _TABLES[kind], f"{kind}|{person_id}"
+    plain = encryption.open_row(ciphertext, associated_data=data, row=f"{table} of person {person_id}")
+    return plain.decode() if plain is not None else None
 
 
 @lru_cache(maxsize=4)

@@ -93,11 +93,9 @@ def find_live(person_id: int, contact_id: int, *, now: datetime, purpose: str = 
     row = live.order_by("-issued_at", "-id").first()
     if row is None or row.ciphertext is None:
         return None
-    try:
-        secret = encryption.data_keys().decrypt(row.ciphertext, associated_data=f"temporary|{row.secret_hmac}")
-    except encryption.DecryptionFailed:
-        return None
-    return LiveSecret(row.pk, secret.decode(), row.expires_at, row.issued_at)
+    place, data = f"credentials_temporarypassword {row.pk}", f"temporary|{row.secret_hmac}"
+    secret = encryption.open_row(row.ciphertext, associated_data=data, row=place)
+    return LiveSecret(row.pk, secret.decode(), row.expires_at, row.issued_at) if secret is not None else None
 
 
 def share(found: LiveSecret, *, recovery_browser: str, sent_at: datetime) -> int:

@@ -75,6 +75,19 @@ def _worker_missing(snapshot: MetricsSnapshot, seconds: int) -> list[str]:
     return ["worker"] if due and quiet and not liveness.held else []
 
 
+def _undecryptable(snapshot: MetricsSnapshot, count: int) -> list[str]:
+    """By table: rows of any of them that were asked for, and what ended in the outbox because of it."""
+    tables = {place.partition(" ")[0] for place, _ in snapshot.unopened} | (
+        {"outbox"} if snapshot.unreadable else set()
+    )
+    return sorted(tables) if len(snapshot.unopened) + snapshot.unreadable >= count else []
+
+
+def _key_missing(snapshot: MetricsSnapshot, programs: int) -> list[str]:
+    """Programs that serve nobody because they lack a data key."""
+    return snapshot.keyless if len(snapshot.keyless) >= programs else []
+
+
 def _provider_open(snapshot: MetricsSnapshot, seconds: int) -> list[str]:
     shut = (facts for facts in snapshot.breakers.values() if facts.state != State.CLOSED)
     return sorted(facts.provider for facts in shut if _before(facts.changed_at, snapshot, seconds))
@@ -133,7 +146,8 @@ def _before(moment: datetime | None, snapshot: MetricsSnapshot, seconds: int) ->
 TABLE: tuple[Alarm, ...] = (
     Alarm("database-trouble", 1, "at once", _database_trouble),
     Alarm("worker-missing", 30, "s", _worker_missing),
-    Alarm("undecryptable", 1, "in an hour", lambda seen, count: ["outbox"] if seen.unreadable >= count else []),
+    Alarm("key-missing", 1, "at once", _key_missing),
+    Alarm("undecryptable", 1, "in an hour", _undecryptable),
     Alarm("faults", 1, "in an hour", lambda seen, count: seen.faults if len(seen.faults) >= count else []),
     Alarm("siege", 1, "accounts", _siege),
     # Passwords that fail on more than twenty accounts within the hour.

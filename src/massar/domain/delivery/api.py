@@ -1,5 +1,8 @@
 """What others may use from the room `delivery`."""
 
+from datetime import timedelta
+
+from massar.core.keyring.api import Ending, Sealed
 from massar.domain.delivery import (
     alarms,
     bind_slots,
@@ -43,9 +46,11 @@ from massar.domain.delivery.sms_text import measure
 
 __all__ = [
     "DELIVERED",
+    "ENDING",
     "FAILED",
     "MESSAGE",
     "RECIPIENT",
+    "SEALED",
     "UNDERWAY",
     "Accepted",
     "Breakers",
@@ -83,3 +88,16 @@ __all__ = [
     "return_path",
     "wording",
 ]  # fmt: skip
+
+SEALED = (
+    Sealed("delivery_recoveryrequest", "ciphertext", "recovery-request|{ask_id}"),
+    Sealed("delivery_message", "ciphertext", "message|{uid}"),
+    Sealed("delivery_message", "block_ciphertext", "message-block|{uid}"),
+)
+ENDING = (
+    Ending("messages whose receipt is to come", "delivery_message", "created_at", "state = 'awaiting_receipt'",
+           until="expires_at"),
+    # A mail server tries for so long before it sends a letter back (RFC 5321 §4.5.4.1).
+    Ending("letters that may come back", "delivery_message", "submitted_at",
+           "channel = 'email' AND submitted_at IS NOT NULL", lives=timedelta(days=5)),
+)  # fmt: skip

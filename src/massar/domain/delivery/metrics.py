@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 from django.utils.functional import cached_property
 
 from massar.core import sql
+from massar.core.keyring import api as keyring
 from massar.domain.delivery import breaker, receipts, routing
 from massar.domain.delivery.models import Message
 from massar.domain.delivery.outbox import FAULT, OPEN, UNREADABLE
@@ -141,6 +142,8 @@ class MetricsSnapshot:
     expired = cached_property(lambda self: count_expired(since=self.now - HOUR))
     faults = cached_property(lambda self: find_faults(since=self.now - HOUR))
     unreadable = cached_property(lambda self: count_unreadable(since=self.now - HOUR))
+    unopened = cached_property(lambda self: keyring.state.unopened(since=self.now - HOUR))
+    keyless = cached_property(lambda self: keyring.state.keyless(now=self.now))
 
 
 def read_queue() -> list[Waiting]:
@@ -306,7 +309,7 @@ def count_expired(*, since: datetime) -> dict[str, int]:
 
 
 def count_unreadable(*, since: datetime) -> int:
-    """Count what ended since then because it could not be decrypted: a key is gone, or a row was changed."""
+    """Count what ended since then because its row was changed."""
     counts = sql.rows(
         f"SELECT COUNT(*) FROM delivery_message WHERE {_ENDED_UNSENT} AND final_at >= %s AND reason = %s UNION ALL "
         "SELECT COUNT(*) FROM delivery_recoveryrequest WHERE state = 'failed' AND done_at >= %s AND reason = %s",

@@ -39,7 +39,9 @@ STOP_BEFORE = timedelta(seconds=30)  # a secret that ends in less is of no use t
 MOST_FAULTS = 5  # attempts of one message that met a fault of ours
 BACKOFF = (2, 5, 10, 20, 40, 60, 60, 120, 300, 600, 1800)  # seconds
 OPEN = "state IN ('queued', 'sending')"  # as in the index of claims, which SQLite takes for the same words only
-UNREADABLE = "can't be opened"  # the reason of a row whose key is gone, or which was changed
+UNREADABLE = "can't be opened"  # the reason of a row that was changed
+KEY_MISSING = "its key is not here"  # the reason of one that waits for a worker with its key
+KEY_PAUSE = timedelta(seconds=15)
 FAULT = "fault: "  # begins the reason where something of ours went wrong, each time it was tried
 _BLOCK_DIGITS = 3  # a block of 1 000 numbers: what toll fraud takes its numbers from
 # What the owner may read on the devices page; a site's address is no secret, but `about` names it.
@@ -111,7 +113,7 @@ def block_hmac(number: str) -> str:
 
 
 def block_of(uid: str, ciphertext: bytes) -> str:
-    """The readable beginning of the numbers of a block, as `+212661123`; `?` if its key is gone."""
+    """The readable beginning of the numbers of a block, as `+212661123`; `?` if it can't be opened."""
     try:
         return encryption.data_keys().decrypt(ciphertext, associated_data=f"message-block|{uid}").decode()
     except encryption.DecryptionFailed:
@@ -122,7 +124,8 @@ def claim(
     most: int, *, channel: str, now: datetime, besides: Sequence[str] = (), due_by: datetime | None = None
 ) -> list[QueuedMessage]:
     """Up to `most` due messages under one lease, most urgent first, then everybody's first before anybody's second.
-    What can't be opened is failed at once.
+    What was changed is failed at once. What stands under a key that this process lacks stays in the queue, while
+    there is time, for another worker or for the key: the try does not count.
 
     besides: what messages may be about that stay where they are, unless their time is over. due_by: only what could
     have been claimed since then, or whose time is over.
@@ -147,15 +150,25 @@ def claim(
         "ciphertext",
         [sql.at(now), sql.at(now), *params, most, ids.short_token(), sql.at(now + LEASE)],
     )
-    messages = []
-    for sealed in sorted(found, key=lambda row: (row.priority, row.turn, row.id)):
-        try:
-            data = encryption.data_keys().decrypt(sealed.ciphertext or b"", associated_data=f"message|{sealed.uid}")
-            body = json.loads(data)
-            messages.append(replace(sealed, ciphertext=None, to=body["to"], values=body["values"]))
-        except (encryption.DecryptionFailed, KeyError, TypeError, ValueError):
-            finish(sealed.id, sealed.lease, State.FAILED, now=now, reason=UNREADABLE)
-    return _with_history(messages)
+    ordered = sorted(found, key=lambda row: (row.priority, row.turn, row.id))
+    return _with_history([opened for sealed in ordered if (opened := _opened(sealed, now))])
+
+
+def _opened(sealed: QueuedMessage, now: datetime) -> QueuedMessage | None:
+    """None for what can't be opened: it was failed, or put back."""
+    place, data = f"delivery_message {sealed.id}", f"message|{sealed.uid}"
+    try:
+        plain = encryption.open_row(sealed.ciphertext or b"", associated_data=data, row=place)
+        body = json.loads(plain or b"")
+        return replace(sealed, ciphertext=None, to=body["to"], values=body["values"])
+    except encryption.KeyMissing:
+        if sealed.too_late(now):
+            finish(sealed.id, sealed.lease, State.EXPIRED, now=now, reason=KEY_MISSING)
+        else:
+            put_back([sealed], now=now, pause=KEY_PAUSE, reason=KEY_MISSING)
+    except (KeyError, TypeError, ValueError):
+        finish(sealed.id, sealed.lease, State.FAILED, now=now, reason=UNREADABLE)
+    return None
 
 
 def _with_history(messages: list[QueuedMessage]) -> list[QueuedMessage]:

@@ -1,12 +1,11 @@
 """Requests for a secret: put in by the page in one insert, answered by the worker under a lease."""
 
-import contextlib
 import json
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from massar.core import encryption, ids, sql
-from massar.domain.delivery.outbox import FAULT
+from massar.domain.delivery.outbox import FAULT, KEY_MISSING, KEY_PAUSE
 
 LEASE = timedelta(seconds=20)
 MOST_TRIES = 8  # then it fails: what ends in a fault eight times ends so the ninth time
@@ -59,7 +58,8 @@ def put(ask_id: str, asked: TypedRecovery, *, now: datetime) -> bool:
 
 
 def claim(most: int, *, now: datetime) -> list[ClaimedRequest]:
-    """Claim up to `most` open requests, oldest first, under a new lease; a lapsed lease counts as open."""
+    """Claim up to `most` open requests, oldest first, under a new lease; a lapsed lease counts as open. What stands
+    under a key that this process lacks stays in the queue, for another worker or for the key."""
     found = sql.select(
         ClaimedRequest,
         "WITH picked AS MATERIALIZED ("  # once: see outbox.claim
@@ -71,12 +71,21 @@ def claim(most: int, *, now: datetime) -> list[ClaimedRequest]:
     )
     opened = []
     for one in sorted(found, key=lambda row: row.id):
-        form = None
-        with contextlib.suppress(encryption.DecryptionFailed, TypeError, ValueError):
-            typed = encryption.data_keys().decrypt(one.ciphertext, associated_data=f"recovery-request|{one.ask_id}")
-            form = TypedRecovery(**json.loads(typed))
-        opened.append(replace(one, form=form))
+        try:
+            opened.append(replace(one, form=_form(one)))
+        except encryption.KeyMissing:
+            _keep(one, now + KEY_PAUSE, KEY_MISSING)
     return opened
+
+
+def _form(one: ClaimedRequest) -> TypedRecovery | None:
+    """None for a row that was changed, and for one that a version wrote which knew other fields. Raises KeyMissing."""
+    place, data = f"delivery_recoveryrequest {one.id}", f"recovery-request|{one.ask_id}"
+    typed = encryption.open_row(one.ciphertext or b"", associated_data=data, row=place)
+    try:
+        return TypedRecovery(**json.loads(typed)) if typed is not None else None
+    except (TypeError, ValueError):
+        return None
 
 
 def finish(claimed: ClaimedRequest, *, now: datetime, reason: str = "") -> bool:
@@ -92,16 +101,15 @@ def finish(claimed: ClaimedRequest, *, now: datetime, reason: str = "") -> bool:
 
 def postpone(claimed: ClaimedRequest, *, until: datetime, fault: str = "") -> None:
     """Keep a request under its lease until then. The try counts only where it met a fault of ours."""
+    _keep(claimed, until, f"{FAULT}{fault}"[:80] if fault else "", tries=claimed.tries - (not fault))
+
+
+def _keep(claimed: ClaimedRequest, until: datetime, reason: str, tries: int | None = None) -> None:
+    """tries: as many as it had before this one where nothing is given."""
     sql.execute(
         "UPDATE delivery_recoveryrequest SET lease_until = %s, tries = %s, reason = %s "
         "WHERE id = %s AND state = 'claimed' AND lease_by = %s",
-        (
-            sql.at(until),
-            claimed.tries - (not fault),
-            f"{FAULT}{fault}"[:80] if fault else "",
-            claimed.id,
-            claimed.lease,
-        ),
+        (sql.at(until), claimed.tries - 1 if tries is None else tries, reason, claimed.id, claimed.lease),
     )
 
 

@@ -1,7 +1,12 @@
 """What others may use from the room `factors`."""
 
+from massar.core.keyring.api import Sealed
 from massar.domain.factors import backup, held, passkeys, required, totp, webauthn
 from massar.domain.factors.held import FactorFacts
 from massar.domain.factors.passkeys import PasskeyMismatch
 
-__all__ = ["FactorFacts", "PasskeyMismatch", "backup", "held", "passkeys", "required", "totp", "webauthn"]
+__all__ = ["SEALED", "FactorFacts", "PasskeyMismatch", "backup", "held", "passkeys", "required", "totp", "webauthn"]
+SEALED = (
+    Sealed("factors_factor", "secret_ciphertext", "app-key|{person_id}|{uid}", where="kind = 'app'"),
+    Sealed("factors_factor", "secret_ciphertext", "passkey|{person_id}|{uid}", where="kind = 'passkey'"),
+)

@@ -178,11 +178,11 @@ def _same(credential_id: bytes) -> tuple[str, list[str]]:
 
 
 def _open(row: _Row) -> PasskeyFacts | None:
-    try:
-        own = _associated_data(row.person_id, row.uid)
-        facts = cbor.decode(encryption.data_keys().decrypt(row.ciphertext or b"", associated_data=own))
-    except encryption.DecryptionFailed:
+    place, data = f"factors_factor {row.uid} of person {row.person_id}", _associated_data(row.person_id, row.uid)
+    plain = encryption.open_row(row.ciphertext or b"", associated_data=data, row=place)
+    if plain is None:
         return None
+    facts = cbor.decode(plain)
     assert isinstance(facts, dict)
     return PasskeyFacts(
         row.id, row.person_id, row.name, facts["eligible"], AttestedCredentialData(facts["credential"]),

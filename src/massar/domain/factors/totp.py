@@ -93,9 +93,9 @@ def _step_of(otp: pyotp.TOTP | None, code: str, now: datetime) -> int | None:
 
 def _reader(person_id: int, uid: str, ciphertext: bytes | memoryview) -> pyotp.TOTP | None:
     """None for a key that can't be read: the row was edited, or moved from another person (ATK-142)."""
-    try:
-        key = encryption.data_keys().decrypt(ciphertext, associated_data=_associated_data(person_id, uid))
-    except encryption.DecryptionFailed:
+    place = f"factors_factor {uid} of person {person_id}"
+    key = encryption.open_row(ciphertext, associated_data=_associated_data(person_id, uid), row=place)
+    if key is None:
         return None
     return pyotp.TOTP(base64.b32encode(key).decode(), digits=DIGITS, interval=STEP)
 

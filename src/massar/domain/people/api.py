@@ -1,8 +1,19 @@
 """What others may use from the room `people`."""
 
+from massar.core.keyring.api import Ending, Index, Sealed
 from massar.domain.people import contacts, directory
 from massar.domain.people.contacts import CODE_TRIES
 from massar.domain.people.directory import PersonFacts
 from massar.domain.people.models import Contact
 
-__all__ = ["CODE_TRIES", "Contact", "PersonFacts", "contacts", "directory"]
+__all__ = ["CODE_TRIES", "ENDING", "SEALED", "Contact", "PersonFacts", "contacts", "directory"]
+SEALED = (
+    Sealed(
+        "people_contact", "value_ciphertext", "contact|{person_id}|{kind}|{uid}",
+        index=Index("value_hmac", "contact-value", ("kind",)),
+    ),
+)  # fmt: skip
+ENDING = (
+    Ending("codes of contacts", "people_contact", "code_sent_at", "state = 'proposed' AND code_hmac <> ''",
+           until="code_expires_at"),
+)  # fmt: skip

@@ -4,7 +4,6 @@ proposed --right code--> proved --(time)--> counting --removed or replaced, afte
     |                       |
     +------ cancelled <-----+   (while it does not count yet)"""
 
-import contextlib
 import hmac
 from datetime import datetime, timedelta
 
@@ -236,19 +235,12 @@ def _decrypted(rows: QuerySet[Contact]) -> list[Contact]:
     """Return the readable ones of these rows, with their values."""
     found = []
     for row in rows:
-        with contextlib.suppress(encryption.DecryptionFailed):
-            value = encryption.data_keys().decrypt(row.value_ciphertext, associated_data=_associated_data(row))
+        place, data = f"people_contact {row.pk}", _associated_data(row)
+        value = encryption.open_row(row.value_ciphertext, associated_data=data, row=place)
+        if value is not None:
             row.value = value.decode()
             found.append(row)
     return found
-
-
-def are_readable() -> bool:
-    """Whether the oldest and the newest contact can be decrypted with the keys of this process, if there is any."""
-    contacts = Contact.objects
-    ends = [contacts.order_by("pk").values("pk")[:1], contacts.order_by("-pk").values("pk")[:1]]
-    rows = contacts.filter(Q(pk=ends[0]) | Q(pk=ends[1]))
-    return len(_decrypted(rows)) == rows.count()
 
 
 def _associated_data(row: Contact) -> str:

@@ -91,7 +91,10 @@ def _known(use: str, now: datetime) -> list[SigningKey]:
 def _opened(key: SigningKey) -> Signer:
     with _LOCK:
         if key.kid not in _OPENED:
-            der = encryption.data_keys().decrypt(bytes(key.ciphertext), associated_data=f"signing-key|{key.kid}")
+            place, data = f"sites_signingkey {key.pk}", f"signing-key|{key.kid}"
+            der = encryption.open_row(bytes(key.ciphertext), associated_data=data, row=place)
+            if der is None:
+                raise encryption.Broken(f"the row {place} was changed")
             # What is decrypted is what was made here; judging its primes once more would cost 40 ms.
             private = serialization.load_der_private_key(der, password=None, unsafe_skip_rsa_key_validation=True)
             _OPENED[key.kid] = Signer(key.kid, key.use, _imported(private), key.public)

@@ -25,9 +25,9 @@ def read(ref: str, *, now: datetime) -> dict[str, str] | None:
     row = SavedRequest.objects.filter(ref=_index(ref), expires_at__gt=now).first() if ref else None
     if row is None:
         return None
-    try:
-        plain = encryption.data_keys().decrypt(bytes(row.ciphertext), associated_data=f"saved-request|{row.ref}")
-    except encryption.DecryptionFailed:
+    place, data = f"sites_savedrequest {row.pk}", f"saved-request|{row.ref}"
+    plain = encryption.open_row(bytes(row.ciphertext), associated_data=data, row=place)
+    if plain is None:
         return None
     request: dict[str, str] = json.loads(plain)
     return request

@@ -1,4 +1,5 @@
 """When the database is away: nobody sees its restart, and who comes while it is gone is asked to come back (adr/0038).
+The same where this process lacks a key that the database needs: other nodes have it (adr/0064).
 
 A request whose connection was cut before anything could be committed is done once more. Otherwise its answer is 503:
 for people a page that needs no database, no catalogue and no session; for programs what their protocol says. A view
@@ -13,7 +14,8 @@ from django.db import Error
 from django.http import HttpRequest, HttpResponse
 from django.template.loader import get_template
 
-from massar.core import database_trouble, sql
+from massar.core import database_trouble, encryption, sql
+from massar.core.keyring import api as keyring
 
 # What the signs of life say of it: anybody reads them, so the database's own words stand in the log alone.
 SAID = {
@@ -68,6 +70,8 @@ def survive_outage(view: View) -> View:
             if not sql.unavailable(trouble):
                 raise
             database_trouble.meet(database_trouble.judge(trouble))
+        except encryption.KeyMissing as trouble:
+            note.error("a key is missing here: %s", trouble)
         answer: View = vars(view).get("when_away", page)
         response = answer(request)
         response.status_code = 503
@@ -88,6 +92,8 @@ def plain(request: HttpRequest) -> HttpResponse:
 
 
 def sentence() -> str:
-    """What this process has met of the database lately, for anybody."""
+    """What this process lacks, or has met of the database lately, for anybody."""
+    if keyring.state.known_trouble():
+        return "a data key is missing here"
     trouble = database_trouble.standing()
     return f"the database {SAID.get(trouble.kind, 'is away') if trouble else 'is away'}"

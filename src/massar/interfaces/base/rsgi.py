@@ -18,6 +18,7 @@ from typing import Any
 
 log = logging.getLogger("massar.web")
 Environ = dict[str, Any]
+Wsgi = Callable[[Environ, Callable[..., Any]], Iterable[bytes]]
 THREADS = 24  # they wait for the hash gate and the database; so many keep one core busy
 SETTLED_WITHIN = 0.1  # seconds
 LARGEST_BODY = 1024 * 1024  # bytes that are read at all; every form and call-back is judged against a bound of its own
@@ -28,16 +29,17 @@ JOINED_BY = {"cookie": "; "}  # a name that came twice: RFC 9110 §5.3, and for 
 
 
 class RsgiApplication:
-    """An RSGI application. One for each process, made before it forks."""
+    """An RSGI application. One for each process, made before it forks. beside: begins what else runs in each."""
 
-    def __init__(self, wsgi: Callable[[Environ, Callable[..., Any]], Iterable[bytes]]):
-        self.wsgi = wsgi
+    def __init__(self, wsgi: Wsgi, beside: Callable[[], None] = lambda: None):
+        self.wsgi, self.beside = wsgi, beside
 
     def __rsgi_init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self.loop = loop
         self.waiting: SimpleQueue[tuple[Environ, Any, asyncio.Future[None]]] = SimpleQueue()
         self.answered: deque[asyncio.Future[None]] = deque()
         self._settle_often()
+        self.beside()
         for number in range(THREADS):
             threading.Thread(target=self._serve, name=f"web-{number}", daemon=True).start()
 

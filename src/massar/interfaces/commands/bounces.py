@@ -20,6 +20,7 @@ from pathlib import Path
 from django.db import DatabaseError, close_old_connections
 
 from massar.core import clock, log
+from massar.core.keyring import api as keyring
 from massar.journeys.messages import take_bounce
 
 THREADS = 2  # reports are rare, and the database is the bound
@@ -43,6 +44,7 @@ note = logging.getLogger("massar.bounces")
 
 def run(options: argparse.Namespace) -> int:
     log.set_up()
+    keyring.state.watch("bounces")
     try:
         asyncio.run(_serve(options))
     except OSError as problem:

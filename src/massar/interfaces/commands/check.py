@@ -2,17 +2,20 @@
 
 import argparse
 import stat
+from datetime import timedelta
 from pathlib import Path
 
 from django.conf import settings
 
 from massar.core import clock, local_time, private_files
-from massar.domain.credentials import api as credentials
+from massar.core.keyring import api as keyring
 from massar.domain.delivery import api as delivery
-from massar.domain.people import api as people
 from massar.interfaces.commands import sites, tables
 from massar.interfaces.commands.providers import from_settings
 from massar.journeys import personal_data
+from massar.journeys.keys import change_data_keys
+
+SEEN_SINCE = timedelta(hours=1)  # as the alarm has it
 
 
 def run(_: argparse.Namespace) -> int:
@@ -45,11 +48,9 @@ def _database() -> list[str]:
     """Whether it is there; its keys, for one that was restored beside others opens nothing; and our certificate."""
     if sentence := tables.trouble():
         return [sentence]
-    sentences = sites.own_certificate_judged(clock.now())
-    if not (credentials.passwords.are_readable() and people.contacts.are_readable()):
-        why = "passwords and contacts were encrypted with another key"
-        sentences.insert(0, f"MASSAR_DATA_KEYS does not open what the database holds: {why}.")
-    return sentences
+    now = clock.now()
+    changed = (f"The row {row} can't be opened: {why}." for row, why in keyring.state.unopened(since=now - SEEN_SINCE))
+    return [*filter(None, [change_data_keys.judged()]), *changed, *sites.own_certificate_judged(now)]
 
 
 def _providers() -> list[str]:

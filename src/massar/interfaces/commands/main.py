@@ -52,12 +52,16 @@ def _run(options: argparse.Namespace) -> int:
         sentences = (f"  - {mistake}" for mistake in mistakes)
         print("Massar can't start with these settings:", *sentences, sep="\n", file=sys.stderr)
         return 2
-    if options.tables and (sentence := tables.trouble()):
+    if options.tables and (sentence := tables.trouble() or (options.keys and tables.trouble_with_keys())):
         print(sentence, file=sys.stderr)
         return 2
+    tables.follow_keys()
     try:
         code: int = getattr(command, options.run)(options)
         return code
+    except tables.KeyMissing as sentence:
+        print(sentence, file=sys.stderr)
+        return 2
     except Error as met:
         print(tables.trouble() or f"The database refused: {tables.said(met)}.", file=sys.stderr)
         return 1
@@ -78,13 +82,14 @@ def build_parser() -> argparse.ArgumentParser:
 
 
 def _command(
-    commands: Any, name: str, what: str, *, more: str, before: bool = False, tables: bool = True, module: str = "",
-    run: str = "run",
+    commands: Any, name: str, what: str, *, more: str, before: bool = False, tables: bool = True, keys: bool = True,
+    module: str = "", run: str = "run",
 ) -> argparse.ArgumentParser:  # fmt: skip
-    """before: it has something to do without any settings; tables: it needs those of this version."""
+    """before: it has something to do without any settings; tables: it needs those of this version; keys: and the keys
+    that they are written with."""
     one = _action(commands, name, what, more)
     module = f"massar.interfaces.commands.{module or name.replace('-', '_')}"
-    one.set_defaults(module=module, run=run, before=before, tables=tables)
+    one.set_defaults(module=module, run=run, before=before, tables=tables, keys=keys)
     return one
 
 
@@ -248,14 +253,24 @@ def _sites(command: Command) -> None:
     metadata = _action(actions, "import-metadata", what)
     metadata.add_argument("file", metavar="FILE", help="the site's metadata, XML")
     metadata.add_argument("slug", metavar="SLUG", nargs="?", default="", help="its name in the registry")
-    keys = command("keys", "list or roll the keys that sign for sites", more="""
-        A new key is published before it signs, so no site notices: a day for tokens, two weeks for the SAML
-        certificate, of which many sites hold a copy. Run `rotate` every 90 days, `rotate --use saml` every two
-        years. --at-once is for a stolen key: it signs no longer, and sites that keep old key sets may refuse
-        sign-ins for up to an hour.
+    keys = command("keys", "list and change data keys, and the keys that sign for sites", keys=False, more="""
+        Data keys: give every node the entry that `new` prints, restart them in any order, then `activate`,
+        `reseal` and `retire`; docs/operate/keys.md tells it step by step. Keys that sign for sites: a new one is
+        published before it signs, so no site notices: a day for tokens, two weeks for the SAML certificate, of
+        which many sites hold a copy. Run `rotate` every 90 days, `rotate --use saml` every two years. --at-once
+        is for a stolen key: it signs no longer, and sites that keep old key sets may refuse sign-ins for up to
+        an hour.
         """)  # fmt: skip
     actions = keys.add_subparsers(dest="action", metavar="ACTION", required=True)
-    _action(actions, "list", "every key, what it is for, since when")
+    _action(actions, "list", "every key, what it is for, since when, and what needs it")
+    _action(actions, "new", "print an entry for MASSAR_DATA_KEYS under a name that no key ever had")
+    activate = _action(actions, "activate", "write with that data key from now on, once every program holds it")
+    _action(actions, "reseal", "encrypt anew what stands under old data keys, while people work")
+    retire = _action(actions, "retire", "end an old data key that nothing needs any more")
+    for action in (activate, retire):
+        action.add_argument("name", metavar="NAME", help="of the key, as `massar keys list` says")
+    stolen = "end what is alive of it too: sessions, codes and temporary passwords"
+    retire.add_argument("--stolen", action="store_true", help=stolen)
     rotate = _action(actions, "rotate", "make the next keys")
     start = rotate.add_mutually_exclusive_group()
     start.add_argument("--at-once", action="store_true", help="sign with them now and remove the others")

@@ -7,7 +7,7 @@ import sys
 from django.conf import settings
 from django.db import connection
 
-from massar.core import clock
+from massar.core import clock, encryption
 from massar.domain.delivery import api as delivery
 from massar.domain.sites import api as sites
 from massar.interfaces.commands import providers, web_server
@@ -27,7 +27,12 @@ def run(options: argparse.Namespace) -> int:
     except delivery.ProviderSettingError as mistake:  # the worker could not start, and call-backs could not be read
         print(mistake, file=sys.stderr)
         return 2
-    sites.keys.published(sites.keys.USES, now=clock.now())  # made once, here: many first requests would each make one
+    try:
+        sites.keys.published(sites.keys.USES, now=clock.now())  # made here, or many first requests would each make one
+    except encryption.Broken as why:
+        mend = "restore that row from a backup, or make new keys: `massar keys rotate --at-once`"
+        print(f"A key that signs for sites can't be opened, {why}: {mend}.", file=sys.stderr)
+        return 2
     web_server.prepare_static()
     connection.close()
     return os.execv(sys.executable, web_server.command(listening, options.processes))

@@ -11,8 +11,12 @@ from django.db import Error, connection
 from django.db.migrations.executor import MigrationExecutor
 
 from massar.core import private_files, sql
+from massar.core.encryption import KeyMissing
+from massar.core.keyring import api as keyring
+from massar.journeys.keys import change_data_keys
 
 MIGRATE = "run `massar migrate` first"
+__all__ = ["KeyMissing", "file", "follow_keys", "migrate", "said", "trouble", "trouble_with_keys"]
 
 
 def trouble() -> str:
@@ -39,6 +43,15 @@ def file() -> Path | None:
 def said(met: Exception) -> str:
     """The first line of what a database said, without its full stop."""
     return (str(met).strip().splitlines() or [type(met).__name__])[0].rstrip(".:")
+
+
+def trouble_with_keys() -> str:
+    """Why this process can't work with its keys; '' when it can. New keys are made known to the database."""
+    return change_data_keys.trouble()
+
+
+def follow_keys() -> None:
+    keyring.state.follow()
 
 
 def _of_the_tables() -> str:

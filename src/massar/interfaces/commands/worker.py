@@ -15,7 +15,8 @@ from typing import TypeVar
 
 from django.db import Error, close_old_connections
 
-from massar.core import clock, database_trouble, log, sql
+from massar.core import clock, database_trouble, encryption, log, sql
+from massar.core.keyring import api as keyring
 from massar.domain.delivery import api as delivery
 from massar.interfaces.commands import providers
 from massar.journeys import retention
@@ -40,6 +41,7 @@ def run(options: argparse.Namespace) -> int:
     log.set_up(logging.WARNING if options.quiet else logging.INFO)
     registry = providers.from_settings()
     stop = threading.Event()
+    keyring.state.watch("worker")
     worker = Worker(registry, sites=providers.sites(), senders=options.senders)
 
     def end(*_: object) -> None:
@@ -123,7 +125,9 @@ class Worker:
         try:
             return self.turn()
         except Exception as trouble:  # a fault of ours in one place must not end the binds and all the rest
-            if sql.is_away(trouble):
+            if isinstance(trouble, encryption.KeyMissing):
+                note.warning("a key is missing here; trying again: %s", trouble)
+            elif sql.is_away(trouble):
                 database_trouble.meet(database_trouble.judge(trouble))  # and tried again
             else:
                 note.exception("a fault in this turn; trying again")
@@ -132,7 +136,8 @@ class Worker:
         return True
 
     def turn(self) -> bool:
-        """One look at everything. True if there was something to do."""
+        """One look at everything. True if there was something to do. Raises KeyMissing before anything is claimed."""
+        encryption.data_keys()
         self._now_and_then("receipts", RECEIPTS_EVERY, lambda now: take_receipt.sweep(router=self.router, now=now))
         self._now_and_then("sweep", SWEEP_EVERY, self._sweep, lambda now: sql.checkpoint_wal())
         self._now_and_then("retention", RETENTION_EVERY, lambda now: self.retention.run(retention.by_days(), now=now))
@@ -295,6 +300,8 @@ class Worker:
                 one = waiting.popleft()
                 try:
                     recover_password.answer(one, now=self.tick())
+                except encryption.KeyMissing:
+                    delivery.requests.postpone(one, until=self.tick() + delivery.outbox.KEY_PAUSE)
                 except Exception as trouble:  # one request that can't be answered must not hold up the others
                     _log_unless_away(trouble, "a fault while a recovery request was answered")
                     recover_password.meet_fault(one, type(trouble).__name__, now=self.tick())

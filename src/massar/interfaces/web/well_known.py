@@ -8,7 +8,8 @@ from django.templatetags.static import static
 from django.urls import reverse
 from django.views.decorators.http import require_POST, require_safe
 
-from massar.core import database_trouble, sql
+from massar.core import database_trouble, encryption, sql
+from massar.core.keyring import api as keyring
 from massar.domain.people import api as people
 from massar.interfaces.base import addresses, cookies, outage, page, way_back
 from massar.interfaces.base.request import LANGUAGES, Request
@@ -38,8 +39,10 @@ def go_on(request: Request, signed_in: SignedIn) -> HttpResponse:
 
 @require_safe
 def health(request: Request) -> HttpResponse:
-    """Answer 200 while this process serves: a proxy must not take every node out at once. Nothing is asked; what was
-    met of the database within the last minute is told."""
+    """Answer 200 while this process serves: a proxy must not take every node out at once. One that lacks a key does not
+    serve, and other nodes do. Nothing is asked; what was met of the database within the last minute is told."""
+    if keyring.state.known_trouble():
+        return HttpResponse(f"{outage.sentence()}\n", content_type="text/plain", status=503)
     met = f"serving; {outage.sentence()}, see the log" if database_trouble.standing() else "ok"
     return HttpResponse(f"{met}\n", content_type="text/plain")
 
@@ -47,7 +50,8 @@ def health(request: Request) -> HttpResponse:
 @outage.answer_when_away(outage.plain)
 @require_safe
 def ready(request: Request) -> HttpResponse:
-    """Whether people can be served: the database is there, and can be written."""
+    """Whether people can be served: the keys are here, the database is there, and can be written."""
+    encryption.data_keys()
     if found := sql.find_trouble():
         database_trouble.meet(found)
     else:
