@@ -6,6 +6,7 @@ from massar.domain.delivery.provider import OutboundMessage
 from massar.domain.delivery.wording import (
     CONTACT_CODE,
     EVENTS,
+    LOSS_CODE,
     NOTICE,
     TEMPORARY_PASSWORD,
     TRIAL,
@@ -24,11 +25,12 @@ LONGEST = {
     TEMPORARY_PASSWORD: {"secret": SECRET, "valid_until": UNTIL, **OURS},
     VOUCHING_CODE: {"secret": SECRET, "valid_until": UNTIL, **OURS},
     CONTACT_CODE: {"code": CODE, "valid_until": UNTIL, **OURS},
+    LOSS_CODE: {"code": CODE, "valid_until": UNTIL, **OURS},
     TRIAL: {"when": UNTIL},
     NOTICE: {"when": UNTIL, "device": "Samsung Internet 27 – Android", "contact": "k•••@etu.univ-mohammed5.ac.ma",
              "counts_from": UNTIL, "cancel_url": CANCEL, **OURS},
 }  # fmt: skip
-CASES = [(TEMPORARY_PASSWORD, ""), (VOUCHING_CODE, ""), (CONTACT_CODE, ""), (TRIAL, "")] + [
+CASES = [(TEMPORARY_PASSWORD, ""), (VOUCHING_CODE, ""), (CONTACT_CODE, ""), (LOSS_CODE, ""), (TRIAL, "")] + [
     (NOTICE, event) for event in EVENTS
 ]
 UID = "aaaaabbbbbcccccdddddz"

@@ -303,6 +303,8 @@ class Settings(Table):
     second_factor_remember: Annotated[timedelta, Duration("days", 0, 90)] = timedelta(days=30)
     """how long a device on which a person wishes so is not asked for the second factor; 0: never. It counts for our own
     pages alone: a site that asks for two factors gets two"""
+    second_factor_lost: Annotated[timedelta, Duration("hours", 1, 24 * 30)] = timedelta(hours=72)
+    """how long somebody who has lost every second factor waits, while all contacts are told and can stop it"""
     recoveries_per_hour: Annotated[int, Field(ge=1, le=20)] = 3
     """recoveries an hour for the same user name and contact; the pages say it"""
     # What is no variable: made of the file MASSAR_CONFIG, and where `env:` looks.

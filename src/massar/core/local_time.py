@@ -9,14 +9,14 @@ So the newer of the system's table and of PyPI's `tzdata` holds."""
 import re
 import zoneinfo
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from functools import lru_cache
 from importlib import resources
 from importlib.resources.abc import Traversable
 from pathlib import Path
 
 import tzdata
-from babel.dates import format_datetime
+from babel.dates import format_date, format_datetime
 from django.conf import settings
 
 LOCALES = {"ar": "ar_MA", "fr": "fr_MA", "en": "en_GB"}
@@ -59,6 +59,11 @@ def day(moment: datetime) -> str:
 def day_time(moment: datetime, language: str) -> str:
     """`الإثنين 23 نونبر 2026، 14:35`."""
     return format_datetime(local(moment), _DAY_TIME[language], locale=LOCALES[language])
+
+
+def in_words(day: date, language: str) -> str:
+    """A day of the calendar, as `samedi 14 mars 2026`."""
+    return format_date(day, "EEEE d MMMM y", locale=LOCALES[language])
 
 
 def short(moment: datetime, language: str) -> str:

@@ -12,6 +12,7 @@ from django.conf import settings
 from massar.core import sql
 from massar.domain.credentials import api as credentials
 from massar.domain.delivery import api as delivery
+from massar.domain.factors import api as factors
 from massar.domain.people import api as people
 from massar.domain.sessions import api as sessions
 
@@ -61,7 +62,8 @@ TABLE: tuple[Kept, ...] = (
                                                "challenged_at"), owner=""),
     Kept("backup_codes", "factors_backupcode", ("made_at", "used_at"), ("id", "person_id", "code_hmac")),
     Kept("lost_factors", "factors_loss", ("state", "asked_at", "ends_at", "closed_at"),
-         ("id", "person_id", "contact_id", "code_hmac", "code_expires_at", "code_tries")),
+         ("id", "person_id", "contact_id", "code_hmac", "code_expires_at", "code_tries"), days=90,
+         erase=factors.losses.sweep),
     Kept("sessions", "sessions_session",
          ("how", "signed_in_at", "second_at", "last_seen_at", "expires_at", "network", "browser", "ended_at",
           "ended_why"),

@@ -18,13 +18,14 @@ from massar.core import local_time
 
 from .sms_text import GSM7, measure
 
-TEMPORARY_PASSWORD, VOUCHING_CODE, CONTACT_CODE = "temporary_password", "vouching_code", "contact_code"
+TEMPORARY_PASSWORD, VOUCHING_CODE = "temporary_password", "vouching_code"
+CONTACT_CODE, LOSS_CODE = "contact_code", "loss_code"
 NOTICE, TRIAL = "notice", "trial"
 EVENTS = (
     "password_changed", "password_recovered", "contact_added", "contact_change_waiting", "contact_removed",
     "contact_change_cancelled", "recovery_closed", "new_device", "factor_added", "factor_removed", "backup_codes_made",
     "passkey_copied",
-    "browser_let_in",
+    "browser_let_in", "factors_lost", "factors_found", "factors_removed",
 )  # fmt: skip
 LANGUAGES = ("ar", "fr", "en")
 CHANNELS = ("email", "sms")
@@ -42,12 +43,13 @@ _VALUES = {  # those that a template must have, and those that it may have
     TEMPORARY_PASSWORD: ({"secret", "valid_until"}, {"valid_date", "host", "help"}),
     VOUCHING_CODE: ({"secret", "valid_until"}, {"valid_date", "host", "help"}),
     CONTACT_CODE: ({"code", "valid_until"}, {"valid_date", "host", "help"}),
+    LOSS_CODE: ({"code", "valid_until"}, {"valid_date", "host", "help"}),
     NOTICE: ({"event", "when"}, {"device", "contact", "counts_from", "dropped", "cancel_url", "host", "help"}),
     TRIAL: ({"when"}, {"host", "help", "lines"}),
 }
 # 70 units of Arabic can't say what happened, when, and whom to call; nobody waits for a notice.
 _MOST_SEGMENTS = {(name, language): 1 for name in _VALUES for language in LANGUAGES} | {(NOTICE, "ar"): 2}
-_SECRET_FIELD = {TEMPORARY_PASSWORD: "secret", VOUCHING_CODE: "secret", CONTACT_CODE: "code"}
+_SECRET_FIELD = {TEMPORARY_PASSWORD: "secret", VOUCHING_CODE: "secret", CONTACT_CODE: "code", LOSS_CODE: "code"}
 
 _DAY = "EEEE d MMMM y"
 _MASK = "•*…"
@@ -68,11 +70,11 @@ def render(template: str, *, language: str, channel: str, values: Mapping[str, o
     """The words of one message.
 
     template: TEMPORARY_PASSWORD or VOUCHING_CODE (values secret, valid_until; optional valid_date, host, help),
-    CONTACT_CODE (code, valid_until; the same options), TRIAL (when; optional lines, a number of numbered lines that an
-    SMS goes on with; an operator tries a provider) or NOTICE (event of EVENTS, when; optional device, contact (masked),
-    counts_from, dropped (masked contacts; e-mail only), cancel_url (e-mail only), host, help). Empty and None are
-    "not there". Moments may be aware datetimes, which are written in the country's time, or text that is written
-    already. Raises KeyError for an unknown template, language, channel, event or value, or a missing one."""
+    CONTACT_CODE or LOSS_CODE (code, valid_until; the same options), TRIAL (when; optional lines, a number of numbered
+    lines that an SMS goes on with; an operator tries a provider) or NOTICE (event of EVENTS, when; optional device,
+    contact (masked), counts_from, dropped (masked contacts; e-mail only), cancel_url (e-mail only), host, help). Empty
+    and None are "not there". Moments may be aware datetimes, which are written in the country's time, or text that is
+    written already. Raises KeyError for an unknown template, language, channel, event or value, or a missing one."""
     if language not in LANGUAGES or channel not in CHANNELS or template not in _VALUES:
         raise KeyError(f"no wording for {template!r} in {language!r} by {channel!r}")
     required, optional = _VALUES[template]

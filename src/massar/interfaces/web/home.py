@@ -9,11 +9,12 @@ from django.http import Http404, HttpResponse
 from django.urls import reverse
 from django.views.decorators.http import require_safe
 
+from massar.core import local_time
 from massar.domain.people.api import PersonFacts
 from massar.domain.sites.api import Site
 from massar.interfaces.base import page, way_back
 from massar.interfaces.base.request import Request
-from massar.journeys.account import edit_profile
+from massar.journeys.account import edit_factors, edit_profile
 from massar.journeys.account.close_sessions import SignedIn
 from massar.journeys.sso import access
 
@@ -60,7 +61,11 @@ def home(request: Request, signed_in: SignedIn) -> HttpResponse:
     person, now = signed_in.person, request.now
     put_right = edit_profile.to_put_right(person=person, now=now)
     sites = cards(request.language, person=person, now=now)
-    return page.render(request, "home/home.html", sites=sites, put_right=put_right)
+    begins = edit_factors.asked_from(person=person, now=now)
+    return page.render(
+        request, "home/home.html", sites=sites, put_right=put_right,
+        second_factor_from=local_time.in_words(begins, request.language) if begins else "",
+    )  # fmt: skip
 
 
 @require_safe

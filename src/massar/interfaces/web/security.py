@@ -120,6 +120,7 @@ def show(
         codes_of_a_set=factors.backup.COUNT, passkeys_possible=add_passkey.possible(person=person),
         passkeys_host=settings.MASSAR.host,
         device=request.browser.label,
+        loss=factors.losses.waiting(person.id),
     )  # fmt: skip
     cookies.RETURN_TO.write(response, reverse("security"))  # from the second step, which unlocks this page
     return response

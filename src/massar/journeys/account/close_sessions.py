@@ -17,6 +17,7 @@ SHOWN = (
     "password_recovered", "contact_proposed", "contact_proved", "contact_cancelled", "contact_removed",
     "session_ended", "sessions_ended_all", "program_ended", "account_disabled", "account_enabled", "passkey_copied",
     "second_step_refused", "factor_added", "factor_removed", "backup_codes_made",
+    "factors_lost", "factors_found", "factors_removed",
 )  # fmt: skip
 
 

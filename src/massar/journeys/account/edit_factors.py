@@ -4,7 +4,7 @@ Whoever touches them has typed the password just now and, having a factor, has p
 left open on a shared computer changes nothing. Every change is told to all contacts, and takes from every device the
 wish not to be asked. Adding ends what was half done without the factor: sign-ins, changes, temporary passwords."""
 
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import NamedTuple
 
 from django.conf import settings
@@ -56,6 +56,12 @@ def place_of(signed_in: SignedIn) -> str:
 
 def overview(*, person: people.PersonFacts) -> FactorOverview:
     return FactorOverview(factors.held.of_person(person.id), factors.backup.left(person.id))
+
+
+def asked_from(*, person: people.PersonFacts, now: datetime) -> date | None:
+    """From which day this person will have to have a factor, where that is to come and there is none."""
+    day = factors.required.begins(settings.MASSAR.second_factor_roles, person.role, now=now)
+    return day if day and not factors.held.of_person(person.id) else None
 
 
 def may_edit(*, signed_in: SignedIn, now: datetime) -> bool:

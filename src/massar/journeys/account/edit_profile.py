@@ -54,7 +54,7 @@ def save(
         return refused
     with transaction.atomic():
         new, sent = _only_new(person, typed, now), []
-        wait = _may_send(person.id, new, browser, now)
+        wait = may_send(person.id, new, browser, now)
         if wait:
             return wait
         for kind, value in new.items():
@@ -95,7 +95,7 @@ def _only_new(person: people.PersonFacts, typed: dict[str, str], now: datetime) 
     return {kind: value for kind, value in typed.items() if (kind, value) not in held}
 
 
-def _may_send(person_id: int, codes: dict[str, str], browser: Browser, now: datetime) -> TooManyAttempts | None:
+def may_send(person_id: int, codes: dict[str, str], browser: Browser, now: datetime) -> TooManyAttempts | None:
     """Consume what the codes of one save need: all or none, in one statement, for two could wait for each other. The
     person's lock comes before the country's budgets, as everywhere. A phone that has to wait is always told the same,
     so that nobody learns why: its own budget, what others in its block have asked for, or the country's."""
@@ -145,7 +145,7 @@ def resend(
     contact = people.contacts.by_id(contact_id, person.id)
     if contact is None or contact.state != "proposed":
         return Gone()
-    refused = _may_send(person.id, {contact.kind: contact.value}, browser, now)
+    refused = may_send(person.id, {contact.kind: contact.value}, browser, now)
     if refused:
         return refused
     _send_code(person, contact, browser, now, "again")

@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from django.conf import settings
 
 from massar.core import encryption
+from massar.core.audit import api as audit_log
 from massar.core.browser import Browser
 from massar.domain.delivery import api as delivery
 from massar.domain.limits import api as limits
@@ -17,13 +18,13 @@ WITHIN = timedelta(days=2)
 def tell(
     person: people.PersonFacts, event: str, *, now: datetime, browser: Browser, besides: int | None = None,
     about: people.Contact | None = None, counts_from: datetime | None = None, dropped: Sequence[people.Contact] = (),
-    cancel_url: Callable[[str], str] | None = None,
+    cancel_url: Callable[[str], str] | None = None, link: str = "",
 ) -> None:  # fmt: skip
     """Send one notice to each address of the person, inside the transaction of the event. Who adds and takes back
     without end causes no SMS without end: past the account's limit the mails alone tell it.
 
     besides: a contact left out. dropped: contacts that a recovery has cancelled. cancel_url: makes the address of the
-    page that takes the change back, from the token for it."""
+    page that takes the change back, from the token for it. link: that address itself."""
     values = {
         "event": event,
         "when": now.isoformat(),
@@ -34,7 +35,9 @@ def tell(
         "host": settings.MASSAR.address,
         "help": settings.MASSAR.help_contact,
     }
-    link = cancel_url(cancel_token(about.id, person.id, counts_from)) if cancel_url and about and counts_from else ""
+    link = link or (
+        cancel_url(cancel_token(about.id, person.id, counts_from)) if cancel_url and about and counts_from else ""
+    )
     held = [c for c in people.contacts.of_person(person.id, now) if c.receives(now) and c.id != besides]
     for kind, to in [("email", person.login), *((c.kind, c.value) for c in held)]:
         channel = "sms" if kind == "phone" else "email"
@@ -45,6 +48,12 @@ def tell(
             to=to, now=now, within=WITHIN, about=event,
             values={**values, "cancel_url": link if channel == "email" else ""},
         )  # fmt: skip
+
+
+def tell_of_found_factors(person: people.PersonFacts, *, browser: Browser, now: datetime) -> None:
+    """A lost factor is lost no more: the wait was stopped."""
+    audit_log.record_event("factors_found", now=now, person_id=person.id, browser=browser)
+    tell(person, "factors_found", now=now, browser=browser)
 
 
 def cancel_token(contact_id: int, person_id: int, ends: datetime) -> str:

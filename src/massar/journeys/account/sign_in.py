@@ -10,7 +10,7 @@ Who has a second factor, or must have one, is not in yet: a half-done sign-in op
 
 import contextlib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import NamedTuple
 
@@ -28,7 +28,7 @@ from massar.domain.people import api as people
 from massar.domain.policy import api as policy
 from massar.domain.sessions import api as sessions
 from massar.journeys import outcomes
-from massar.journeys.account import defend
+from massar.journeys.account import defend, notices
 from massar.journeys.outcomes import (
     MustChangePassword,
     Overloaded,
@@ -120,10 +120,23 @@ def _enter_with_password(
         if not credentials.passwords.unchanged(person.id, attempt.stored, factors=factors.held.SINCE):
             return _refuse_wrong(attempt, verified)
         _refund(verified, person, attempt.now)
-        if owes_second_step(person, attempt.stored, attempt.browser, now=attempt.now):
+        lost = attempt.stored.factors_since is not None and _take_lost_factors_away(attempt, person)
+        stored = replace(attempt.stored, factors_since=None) if lost else attempt.stored
+        if owes_second_step(person, stored, attempt.browser, now=attempt.now):
             return _ask_for_second_step(attempt, person)
         credentials.temporary.end_those_of_browser(person.id, attempt.browser.recovery_browser, now=attempt.now)
         return open_session(person, how="password", browser=attempt.browser, now=attempt.now, earlier=earlier)
+
+
+def _take_lost_factors_away(attempt: _Attempt, person: people.PersonFacts) -> bool:
+    """Remove every factor whose loss was told, and not stopped, in good time (`lose_factors`). Whether that was so."""
+    if not factors.losses.finish(person.id, now=attempt.now):
+        return False
+    factors.held.remove_all(person.id, now=attempt.now)
+    factors.backup.remove(person.id)
+    audit_log.record_event("factors_removed", now=attempt.now, person_id=person.id, browser=attempt.browser)
+    notices.tell(person, "factors_removed", now=attempt.now, browser=attempt.browser)
+    return True
 
 
 def must_have_factor(person: people.PersonFacts, *, now: datetime) -> bool:

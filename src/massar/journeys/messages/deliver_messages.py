@@ -16,6 +16,7 @@ CHARGED_WHEN_ASKED = (
     "temporary_password",
     "vouching_code",
     "contact_code",
+    "loss_code",
 )  # to the country's SMS; the others when they leave
 SPENT_PAUSE = timedelta(minutes=1)  # at least, before what is not urgent asks again whether something is left
 NO_PROVIDER_PAUSE = timedelta(minutes=1)

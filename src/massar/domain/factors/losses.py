@@ -1,0 +1,94 @@
+"""A lost factor: whoever knows the password and receives a code waits, while everybody is told, and may be stopped.
+
+proving --code of a proved contact--> waiting --the wait is over, at a right sign-in--> done
+   |                                     |
+   +---------------> cancelled <---------+  by a link, a session, a factor that was found, a new password
+
+One statement decides each move: of a cancellation and an end at the same moment, one comes about."""
+
+from datetime import datetime, timedelta
+from typing import NamedTuple
+
+from django.db.models import F
+
+from massar.core import encryption
+from massar.domain.factors.models import Loss
+
+State = Loss.State
+MOVES = {
+    State.PROVING: {State.WAITING, State.CANCELLED},
+    State.WAITING: {State.CANCELLED, State.DONE},
+    State.CANCELLED: set[State](),
+    State.DONE: set[State](),
+}
+OPEN = (State.PROVING, State.WAITING)
+CODE_TRIES = 5
+
+
+class LossFacts(NamedTuple):
+    """A loss that waits. From `ends_at` on a right sign-in removes every factor."""
+
+    id: int
+    person_id: int
+    asked_at: datetime
+    ends_at: datetime
+
+
+def begin(person_id: int, *, contact_id: int, code: str, now: datetime, valid_for: timedelta) -> None:
+    """Keep the HMAC of the code that goes to that contact; a code before it no longer fits."""
+    mine = Loss.objects.filter(person_id=person_id, state=State.PROVING)
+    mine.update(state=State.CANCELLED, closed_at=now, code_hmac="")
+    code_hmac = encryption.data_keys().sign("loss-code", person_id, contact_id, code)
+    Loss.objects.create(
+        person_id=person_id, contact_id=contact_id, code_hmac=code_hmac, asked_at=now, code_expires_at=now + valid_for
+    )
+
+
+def proving(person_id: int, *, now: datetime) -> int | None:
+    """The contact whose code is waited for; None where none is, or it has run out."""
+    mine = Loss.objects.filter(person_id=person_id, state=State.PROVING, code_expires_at__gt=now)
+    return mine.values_list("contact_id", flat=True).first()
+
+
+def prove(person_id: int, code: str, *, now: datetime, wait: timedelta) -> LossFacts | str:
+    """Judge the code, each try counted before it is compared. Right: the wait begins. Else 'wrong', 'expired', 'spent'
+    or 'gone'."""
+    mine = Loss.objects.filter(person_id=person_id, state=State.PROVING)
+    if not mine.filter(code_tries__lt=CODE_TRIES).update(code_tries=F("code_tries") + 1):
+        return "spent" if mine.exists() else "gone"
+    row = mine.first()
+    if row is None:
+        return "gone"
+    if not encryption.data_keys().verify(row.code_hmac, "loss-code", person_id, row.contact_id, code):
+        return "wrong"
+    if row.code_expires_at <= now:
+        return "expired"
+    moved = mine.filter(pk=row.pk).update(state=State.WAITING, ends_at=now + wait, code_hmac="")
+    return LossFacts(row.pk, person_id, row.asked_at, now + wait) if moved else "gone"
+
+
+def waiting(person_id: int) -> LossFacts | None:
+    found = Loss.objects.filter(person_id=person_id, state=State.WAITING).first()
+    return LossFacts(found.pk, person_id, found.asked_at, found.ends_at) if found and found.ends_at else None
+
+
+def cancel(person_id: int, *, now: datetime, loss_id: int | None = None) -> bool:
+    """Stop what is open; whether the wait had begun. loss_id: that one alone."""
+    mine = Loss.objects.filter(person_id=person_id, **({"pk": loss_id} if loss_id else {}))
+    gone = {"state": State.CANCELLED, "closed_at": now, "code_hmac": ""}
+    mine.filter(state=State.PROVING).update(**gone)
+    return mine.filter(state=State.WAITING).update(**gone) > 0
+
+
+def finish(person_id: int, *, now: datetime) -> bool:
+    """End a wait that is over; whether there was one."""
+    over = Loss.objects.filter(person_id=person_id, state=State.WAITING, ends_at__lte=now)
+    return over.update(state=State.DONE, closed_at=now) > 0
+
+
+def sweep(*, now: datetime, keep: timedelta = timedelta(days=90)) -> int:
+    """Forget what ended so long ago; codes that nobody typed end."""
+    Loss.objects.filter(state=State.PROVING, code_expires_at__lt=now).update(
+        state=State.CANCELLED, closed_at=now, code_hmac=""
+    )
+    return Loss.objects.filter(closed_at__lt=now - keep).delete()[0]

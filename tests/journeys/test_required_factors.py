@@ -1,0 +1,124 @@
+"""Who must have a second factor: by role, in a season, from a day on; and what is closed until one is there."""
+
+from dataclasses import replace
+from datetime import UTC, date, datetime
+
+import pytest
+
+from massar.domain.factors import api as factors
+from massar.domain.factors import required
+from massar.domain.sessions.models import Session
+from tests.cast import YOUSSEF, YOUSSEF_EMAIL, facts
+from tests.support.authenticator import App, add_app, backup_codes, second_step
+from tests.support.steps import home, shows
+from tests.support.visitor import Visitor
+
+SET_UP, STEP = "/sign-in/second/app/", "/sign-in/second/"
+NEW = "Couscous-mint-4!"
+
+
+@pytest.fixture
+def demand(cast, settings):
+    """Sets the rules, as the variable does."""
+
+    def rules(*words: str) -> None:
+        settings.MASSAR = replace(settings.MASSAR, second_factor_roles=required.read(words))
+
+    return rules
+
+
+@pytest.mark.parametrize(("word", "days"), [
+    ("operator", (None, None)), ("*", (None, None)),
+    ("staff:2027-06-01..2027-07-15", (date(2027, 6, 1), date(2027, 7, 15))),
+    ("staff:2027-06-01..", (date(2027, 6, 1), None)), ("staff:..2027-07-15", (None, date(2027, 7, 15))),
+])  # fmt: skip
+def test_a_rule_is_read_and_written(word, days):
+    [rule] = required.read((word,))
+    assert (rule.first, rule.last) == days and str(rule) == word
+
+
+@pytest.mark.parametrize("word", [
+    "Staff", "staff:2027-06-31..", "staff:2027-06-01", "staff:2027-07-15..2027-06-01", "staff:01/06/2027..", ":..", "",
+])  # fmt: skip
+def test_a_rule_that_means_nothing_is_refused(word):
+    with pytest.raises(ValueError, match="holds"):
+        required.read((word,))
+
+
+def test_a_season_begins_and_ends_at_midnight_in_the_country():
+    rules = required.read(("staff:2027-06-01..2027-07-15",))
+    for moment, holds in (
+        (datetime(2027, 5, 31, 23, 59, tzinfo=UTC), False), (datetime(2027, 6, 1, 0, 0, tzinfo=UTC), True),
+        (datetime(2027, 7, 15, 23, 59, tzinfo=UTC), True), (datetime(2027, 7, 16, 0, 0, tzinfo=UTC), False),
+    ):  # fmt: skip
+        assert required.applies(rules, "staff", now=moment) == holds
+    assert not required.applies(rules, "pupil", now=datetime(2027, 6, 10, tzinfo=UTC))
+    assert required.begins(rules, "staff", now=datetime(2027, 3, 1, tzinfo=UTC)) == date(2027, 6, 1)
+    assert required.begins(rules, "staff", now=datetime(2027, 6, 2, tzinfo=UTC)) is None
+
+
+@pytest.mark.django_db
+@pytest.mark.both_databases
+def test_nothing_opens_before_the_first_code(demand, clock):
+    demand("*")
+    visitor = Visitor().sign_in(YOUSSEF.login, YOUSSEF.password)
+    assert visitor.path == SET_UP and Session.objects.count() == 0
+    for path in ("/", "/profile/", "/profile/security/", "/password/change/", "/devices/"):
+        assert Visitor().get(path).path == "/sign-in/" and visitor.get(path).path == "/sign-in/", path
+    app = App(visitor.get(STEP).html, clock)
+    assert visitor.path == SET_UP
+    assert shows(visitor.submit(SET_UP, code="000000"), "error.factor_code_wrong")
+    visitor.submit(SET_UP, code=app.code)
+    assert len(backup_codes(visitor)) == 10 and visitor.signed_in
+    assert Session.objects.get().amr == "pwd otp mfa"
+
+
+@pytest.mark.django_db
+@pytest.mark.both_databases
+def test_two_who_know_the_password_do_not_see_each_others_key(demand, clock):
+    """And who proves it first is in; the other is asked for that factor."""
+    demand("*")
+    one, other = (Visitor().sign_in(YOUSSEF.login, YOUSSEF.password) for _ in range(2))
+    first, second = App(one.html, clock), App(other.html, clock)
+    assert first.otp.secret != second.otp.secret
+    one.submit(SET_UP, code=first.code)
+    clock.advance(seconds=30)
+    other.submit(SET_UP, code=second.code)
+    assert not other.signed_in and len(factors.held.of_person(facts(YOUSSEF).id)) == 1
+
+
+@pytest.mark.django_db
+@pytest.mark.both_databases
+def test_a_recovery_sets_it_up_before_the_change_form(demand, clock, post):
+    demand("*")
+    visitor = Visitor().ask(YOUSSEF.login, email=YOUSSEF_EMAIL)
+    secret = post.secret(YOUSSEF_EMAIL)
+    visitor.sign_in(YOUSSEF.login, secret)
+    assert visitor.path == SET_UP
+    visitor.submit(SET_UP, code=App(visitor.html, clock).code)
+    assert not visitor.signed_in and visitor.change(secret, NEW).signed_in
+    assert Session.objects.get().amr == "pwd otp mfa"
+
+
+@pytest.mark.django_db
+@pytest.mark.both_databases
+def test_who_must_is_asked_everywhere_every_time(demand, clock):
+    owner = home(YOUSSEF)
+    app, _ = add_app(owner, YOUSSEF.password, clock)
+    visitor = second_step(Visitor().sign_in(YOUSSEF.login, YOUSSEF.password), app.code, spare="on")
+    visitor.get("/profile/").submit("/sign-out/")
+    clock.advance(minutes=1)
+    assert visitor.sign_in(YOUSSEF.login, YOUSSEF.password).path == "/"
+    visitor.get("/profile/").submit("/sign-out/")
+    demand("*")
+    assert visitor.sign_in(YOUSSEF.login, YOUSSEF.password).path == STEP
+    assert 'name="spare"' not in visitor.html
+
+
+@pytest.mark.django_db
+def test_home_invites_before_the_day(demand, clock):
+    demand("*:2026-03-01..")
+    visitor = home(YOUSSEF)
+    assert visitor.path == "/" and shows(visitor, "home.second_factor_from", "fr") and "mars 2026" in visitor.html
+    add_app(visitor, YOUSSEF.password, clock)
+    assert not shows(visitor.get("/"), "home.second_factor_from", "fr")
