@@ -89,7 +89,7 @@ def open_page(browser: Browser) -> Iterator[Opener]:
         )  # fmt: skip
         context.set_default_timeout(PATIENCE_MS)
         page = context.new_page()
-        hosts = (product.url, *product.sites.values())
+        hosts = (product.url, product.url.replace("localhost", "127.0.0.1"), *product.sites.values())
         contexts.append(context)
         watches.append(pages.watched(page, tuple(origin.removeprefix("http://") for origin in hosts)))
         return page

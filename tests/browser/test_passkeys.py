@@ -61,10 +61,8 @@ def test_a_passkey_from_its_first_day_to_its_last(product: Product, open_page: O
     page.get_by_role("link", name=walk.said("factor.codes.kept")).click()
     walk.sees("factor.yours")
     expect(page.get_by_role("heading", name="هاتفي", exact=True)).to_be_visible()
-    pages.inspect(page, "62-passkey-added", "ar")
 
     walk.signs_out()
-    pages.inspect(page, "63-sign-in-passkey", "ar")
     with phone.touched():
         walk.button(walk.said("passkey.sign_in")).click()
         expect(walk.menu()).to_be_visible()
@@ -72,3 +70,57 @@ def test_a_passkey_from_its_first_day_to_its_last(product: Product, open_page: O
     with phone.touched(), page.expect_request("**/sign-in/passkey/"):
         walk.chooses_in_the_menu(walk.said("menu.sign_out"))
     expect(walk.menu()).to_be_visible()
+
+    walk.signs_out()
+    walk.types_user_and_password(KHADIJA, password)
+    walk.sees("factor.step.title")
+    pages.inspect(page, "64-second-step-passkey", "ar")
+    with phone.touched():
+        walk.button(walk.said("passkey.use")).click()
+        expect(walk.menu()).to_be_visible()
+
+    walk.signs_out()
+    walk.asks_for_recovery(KHADIJA, "email", KHADIJAS_EMAIL)
+    walk.types_user_and_password(KHADIJA, walk.reads_the_temporary_password(KHADIJAS_EMAIL))
+    walk.sees("factor.step.recovers")
+    with phone.touched():
+        walk.button(walk.said("passkey.use")).click()
+        walk.meets_the_expired_dialog()
+    page.goto("/sign-in/")
+    with phone.touched():
+        walk.button(walk.said("passkey.sign_in")).click()
+        expect(walk.menu()).to_be_visible()
+
+    page.goto(SECURITY)
+    page.get_by_text(walk.said("factor.remove"), exact=True).click()
+    form = page.locator("form").filter(has=walk.button(walk.said("factor.remove_confirm")))
+    form.get_by_role("textbox", name=walk.words.current, exact=True).fill(password)
+    form.get_by_role("button").filter(has_text=walk.said("factor.remove_confirm")).click()
+    walk.sees("flash.factor_removed")
+    walk.signs_out()
+    with phone.touched():
+        walk.button(walk.said("passkey.sign_in")).click()
+        walk.sees("problem.passkey")
+    pages.shot(page, "65-passkey-refused", "ar")
+    walk.types_user_and_password(KHADIJA, password)
+    expect(walk.menu()).to_be_visible()
+
+
+def test_where_no_passkey_can_be_used_no_button_says_so(product: Product, open_page: Opener):
+    """Without scripts, and at another name of this machine than the public one."""
+    words = Walk(open_page(product, script=False), product, "ar")
+    for page, address in ((words.page, "/"), (open_page(product), product.url.replace("localhost", "127.0.0.1"))):
+        page.goto(address)
+        expect(page.get_by_role("button", name=words.words.sign_in, exact=True)).to_be_visible()
+        expect(page.get_by_role("button", name=words.said("passkey.sign_in"), exact=True)).to_have_count(0)
+
+
+def test_who_changes_their_mind_is_told_what_to_do(product: Product, open_page: Opener):
+    """In French: the device has no passkey for us, or its owner closes the window that asks."""
+    walk = Walk(open_page(product), product, "fr")
+    phone = Phone(walk.page)
+    walk.opens_the_first_page()
+    with phone.touched():
+        walk.button(walk.said("passkey.sign_in")).click()
+        walk.sees("passkey.not_used")
+    pages.shot(walk.page, "66-passkey-not-used", "fr")

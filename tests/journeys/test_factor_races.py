@@ -1,4 +1,5 @@
-"""Real threads on the real database: a code is good once, however many type it at the same moment."""
+"""Real threads on the real database: a code, and what a passkey has signed, is good once, however many come with it at
+the same moment."""
 
 from collections import Counter
 
@@ -10,12 +11,13 @@ from massar.core.browser import Browser
 from massar.domain.factors import api as factors
 from massar.domain.factors.models import Factor
 from massar.domain.sessions.models import PendingSignIn, Session
-from massar.journeys.account import edit_factors, second_step, sign_in
+from massar.journeys.account import edit_factors, second_step, sign_in, use_passkey
 from massar.journeys.account.second_step import HalfDone
-from massar.journeys.outcomes import Gone, Problems, SessionOpened
+from massar.journeys.outcomes import Gone, PasskeyRefused, Problems, SessionOpened
 from tests import cast
 from tests.cast import YOUSSEF
 from tests.support.faults import at_once, empty
+from tests.support.passkey_device import Authenticator
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.both_databases]
 HERE = Browser(network="192.0.2.0/24", label="Firefox · Linux")
@@ -101,6 +103,19 @@ def test_atk_028_tries_side_by_side_are_all_counted(owner, clock):
     [waiting] = first_steps(1, clock)
     done = at_once(20, lambda n: types(waiting, f"{n:012d}", clock))
     assert kinds(done)[Problems] == 5 and PendingSignIn.objects.get().tries == 5
+
+
+def test_atk_030_one_signature_in_many_windows_opens_one_session(owner, clock):
+    """ATK-030: eight requests with the same answer of a passkey that keeps no counter."""
+    device, here = Authenticator(step=0), ("add", "here")
+    challenge = factors.webauthn.challenge(*here, now=clock())
+    options = factors.passkeys.creation_options(owner.id, login=owner.login, name="", challenge=challenge)
+    made = factors.webauthn.read_new(device.make(options), *here, now=clock())
+    assert factors.passkeys.add(owner.id, made, name="", now=clock())
+    answer = device.get(use_passkey.question(form_secret="browser", now=clock()))
+    done = at_once(8, lambda n: use_passkey.enter(answer=answer, form_secret="browser", browser=HERE, now=clock()))
+    assert kinds(done) == {SessionOpened: 1, PasskeyRefused: 7}
+    assert Session.objects.filter(person_id=owner.id).count() == 1
 
 
 def test_a_factor_that_appears_between_the_steps_is_not_gone_past(owner, clock, monkeypatch):
