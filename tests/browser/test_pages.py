@@ -60,7 +60,7 @@ def test_a_page_that_is_not_there_and_the_on_screen_phone(product: Product, open
 def test_pages_that_the_guide_does_not_meet(product: Product, open_page: Opener, language: str):
     """Too many wrong passwords, an empty recovery, a further contact that waits, what happened of late, unfolded."""
     walk = opened(open_page(product), product, language)
-    for _ in range(8):
+    for _ in range(4):
         walk.types_user_and_password(KHADIJA, "Not-the-password-1")
     pages.inspect(walk.page, "40-sign-in-wrong", language)
     walk.page.goto("/recovery/")

@@ -125,10 +125,10 @@ def remaining(bucket: Bucket, *, now: datetime) -> int:
 
 
 def count_spent(limit: RateLimit, *, now: datetime) -> int:
-    """How many of this limit's buckets have no unit left."""
+    """How many of this limit's buckets have no unit left. The limit is known by its room, which no other has."""
     least, most = clock.micros(now) + limit.room - limit.cost, clock.micros(now) + limit.room
-    statement = "SELECT COUNT(*) FROM limits_bucketstate WHERE tat > %s AND tat <= %s AND cost = %s AND room = %s"
-    return int(sql.rows(statement, (least, most, limit.cost, limit.room))[0][0])
+    statement = "SELECT COUNT(*) FROM limits_bucketstate WHERE tat > %s AND tat <= %s AND room = %s"
+    return int(sql.rows(statement, (least, most, limit.room))[0][0])
 
 
 def units_gone(bucket: Bucket, tat: int, *, now: datetime) -> int:

@@ -21,7 +21,8 @@ class Posture(NamedTuple):
 
 def read(buckets: Sequence[Bucket], *, password: str, account: str, now: datetime) -> Posture:
     """Read it for these buckets, this password ('': none was typed) and the account with that key."""
-    keys, places = [one.key for one in buckets], tally.ids_of_password(password, now=now) if password else []
+    keys = [one.key for one in buckets] or [""]  # PostgreSQL knows no empty list
+    places = tally.ids_of_password(password, now=now) if password else []
     of_password = (
         f"UNION ALL SELECT 'cells', '', cells, 0, 0, 0 FROM limits_failurecount WHERE id IN ({_marks(places)}) "
     )

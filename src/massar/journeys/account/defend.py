@@ -7,7 +7,8 @@ the try of an unknown browser
   └─ nothing of it → charged to account and network, before anything is verified
 
 Sources: decision 18; NIST SP 800-63B-4 §3.2.2; OWASP ASVS 5.0 6.3.1. No challenge blocks anybody: without scripts
-waiting is enough, and neither a known device nor a recovery asks for one (in a siege the asking does)."""
+waiting is enough, and a known device meets none. One becomes known by a sign-in, a recovery or a code to a proved
+contact (`vouch.py`); in a siege an unknown one meets a challenge before it asks for these two."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
