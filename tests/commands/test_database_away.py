@@ -230,4 +230,4 @@ def test_a_backup_of_it_is_made_and_brought_back_as_the_command_says(product, tm
     drill = product.database.address.removesuffix("postgres") + "drill"
     checked = product.installed.massar("check", MASSAR_DATABASE_URL=drill).stdout
     assert "database" not in checked and "does not open" not in checked
-    assert product.installed.massar("audit", "--person", "jamal.jalal@taalim.ma", MASSAR_DATABASE_URL=drill).stdout
+    assert product.installed.massar("audit", "show", "jamal.jalal@taalim.ma", MASSAR_DATABASE_URL=drill).stdout

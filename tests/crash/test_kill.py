@@ -17,7 +17,6 @@ import pytest
 from django.db import connection
 
 from massar.core import clock, local_time
-from massar.core.audit import api as audit_log
 from massar.domain.credentials.models import TemporaryPassword
 from massar.domain.delivery.models import Attempt, Message, RecoveryRequest
 from tests import cast
@@ -26,6 +25,7 @@ from tests.contracts.http_rig import Gateway
 from tests.contracts.smtp_rig import MailServer
 from tests.support.faults import empty
 from tests.support.product import ROOT
+from tests.support.trail import all_events
 from tests.support.visitor import TEMPORARY, Visitor
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -170,7 +170,7 @@ def assert_nothing_was_lost(far: FarEnds, *, copies: int, fixed) -> None:
     assert message.uid in letters[0][0], "a repeat carries the same name"
     attempts = list(Attempt.objects.filter(message=message).order_by("number").values_list("outcome", flat=True))
     assert attempts[-1] == "accepted" and set(attempts[:-1]) <= {"interrupted"} and len(attempts) >= copies
-    assert [e.outcome for e in audit_log.all_events() if e.event == "recovery_asked"] == ["sent"]
+    assert [e.outcome for e in all_events() if e.event == "recovery_asked"] == ["sent"]
     visitor = Visitor().sign_in(YOUSSEF.login, TEMPORARY.findall(letters[0][1])[0])
     assert visitor.path == "/password/expired/"
 

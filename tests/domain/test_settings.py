@@ -36,9 +36,9 @@ def test_production_is_what_nobody_asked_for_is():
     with pytest.raises(SettingsError) as refused:
         load({})
     told = " ".join(refused.value.mistakes)
-    for name in ("PUBLIC_URL", "SECRET_KEY", "DATA_KEYS", "EMAIL_URL", "SMS_URL", "HELP_CONTACT"):
+    for name in ("PUBLIC_URL", "SECRET_KEY", "DATA_KEYS", "EMAIL_URL", "SMS_URL", "HELP_CONTACT", "AUDIT_KEY"):
         assert f"MASSAR_{name} is missing" in told, name
-    assert len(refused.value.mistakes) == 6
+    assert len(refused.value.mistakes) == 7
 
 
 @pytest.mark.parametrize(("name", "told", "values"), [

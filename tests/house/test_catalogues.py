@@ -246,3 +246,56 @@ def test_the_values_are_found_where_they_stand():
     assert {"request", "site", "address"} <= sso_problems()
     assert {"temporary_password", "contact_code", "notice", "site_logout"} <= set(ENDS["message.purpose."])
     assert len(list(ENDS["desk.plot."])) >= 8 and len(list(ENDS["how."])) >= 2
+
+
+# -- what a person reads of the audit log
+
+# Nobody's: no row of them has a person; and parts of names that are put together (recovery_asked, vouching_asked).
+OF_NOBODY = {"audit_retired", "data_key", "siege_", "_asked"}
+
+
+def events_recorded() -> dict[str, str]:
+    """Every event that the product records -> where. A name that is given through a variable is looked for among what
+    is assigned to it, and among the arguments of the function's callers in that file."""
+    found: dict[str, str] = {}
+    for path in python_files(PRODUCT):
+        tree = ast.parse(path.read_text("utf-8"))
+        for function in (node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)):
+            for call in (node for node in ast.walk(function) if isinstance(node, ast.Call)):
+                if ast.unparse(call.func).split(".")[-1] in ("record_event", "AuditEvent") and call.args:
+                    names = given_names(call.args[0], function, tree)
+                    assert names or path.name == "events.py", f"{path.name}:{call.lineno}: which event is it?"
+                    found |= dict.fromkeys(names, f"{path.name}:{call.lineno}")
+    return found
+
+
+def given_names(argument: ast.expr, function: ast.FunctionDef, tree: ast.Module) -> set[str]:
+    texts = {
+        node.value for node in ast.walk(argument) if isinstance(node, ast.Constant) and isinstance(node.value, str)
+    }
+    if texts or not isinstance(argument, ast.Name):
+        return texts
+    for node in ast.walk(function):
+        if isinstance(node, ast.Assign) and argument.id in [ast.unparse(target) for target in node.targets]:
+            texts |= results(node.value)
+    names = [one.arg for one in (*function.args.posonlyargs, *function.args.args)]
+    if argument.id in names:
+        place = names.index(argument.id)
+        calls = (node for node in ast.walk(tree) if isinstance(node, ast.Call))
+        for call in (one for one in calls if ast.unparse(one.func) == function.name and len(one.args) > place):
+            texts |= results(call.args[place])
+    return texts
+
+
+def results(value: ast.expr) -> set[str]:
+    if isinstance(value, ast.IfExp):
+        return results(value.body) | results(value.orelse)
+    return {value.value} if isinstance(value, ast.Constant) and isinstance(value.value, str) else set()
+
+
+def test_every_event_of_a_person_has_words():
+    """Whatever the audit log holds of a person can be shown to that person."""
+    recorded, known = events_recorded(), set(catalogue("ar"))
+    assert {"sign_in", "sign_out", "session_ended", "contact_proved", "message", "site_entered"} <= set(recorded)
+    missing = {event: place for event, place in recorded.items() if f"activity.{event}" not in known}
+    assert set(missing) - OF_NOBODY == set(), "add activity.<event> to the three catalogues"

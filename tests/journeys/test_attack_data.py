@@ -10,7 +10,6 @@ from django.db import Error, connection, transaction
 from django.test import Client
 
 from massar.core import log
-from massar.core.audit import api as audit_log
 from massar.core.audit.models import Event
 from massar.domain.credentials.models import FormerPassword, Password, TemporaryPassword
 from massar.domain.delivery.models import Message, RecoveryRequest
@@ -20,6 +19,7 @@ from massar.journeys.people import import_people
 from tests.cast import FATIMA, FATIMA_PHONE, JAMAL, KHADIJA, NEW, enter, facts
 from tests.support.canary import everything_stored, readable_forms
 from tests.support.steps import actions, home, prove_contact, recover, save_contact, secrets, shows
+from tests.support.trail import all_events
 from tests.support.visitor import Visitor
 
 pytestmark = pytest.mark.both_databases
@@ -81,12 +81,12 @@ def test_atk_142_an_edited_request_or_message_is_not_sent_and_told(cast, post):
 def test_atk_142_the_audit_log_can_only_grow(cast, statement):
     with pytest.raises(Error), transaction.atomic(), connection.cursor() as cursor:
         cursor.execute(statement)
-    assert all(row.genuine for row in audit_log.all_events())
+    assert all(row.genuine for row in all_events())
 
 
 def test_atk_142_a_row_written_without_the_key_is_found(cast, clock):
     Event.objects.create(uid="forged", at=clock(), event="sign_in", person_id=facts(JAMAL).id, signature="\u0661" * 8)
-    assert [row.uid for row in audit_log.all_events() if not row.genuine] == ["forged"]
+    assert [row.uid for row in all_events() if not row.genuine] == ["forged"]
 
 
 CANARY = {"password": "Perroquet&9361-premier", "new": "Perroquet&7248-second", "wrong": "Perroquet&5555-errone",
@@ -128,7 +128,7 @@ def test_atk_143_144_nothing_of_a_whole_life_stands_in_the_database(whole_story)
     for phrase in phrases:
         for form in readable_forms(phrase) | {phrase[::-1].encode()}:
             assert form not in stored, f"{phrase[:6]}… as {form[:8]!r}…"
-    told = "".join(f"{r.outcome} {r.detail} {r.browser}" for r in audit_log.all_events())
+    told = "".join(f"{r.outcome} {r.detail} {r.browser}" for r in all_events())
     assert not any(code in told for code in codes)
 
 

@@ -7,7 +7,6 @@ import pytest
 from django.conf import settings
 
 from massar.core import encryption, log
-from massar.core.audit import api as audit_log
 from massar.core.keyring import api as keyring
 from massar.domain.credentials.models import Password, TemporaryPassword
 from massar.domain.delivery import api as delivery
@@ -21,6 +20,7 @@ from tests.cast import FATIMA, FATIMA_PHONE, JAMAL, KHADIJA, NEW, facts
 from tests.support.canary import everything_stored
 from tests.support.nodes import alone, look, node
 from tests.support.steps import home, secrets, shows
+from tests.support.trail import all_events
 from tests.support.visitor import Visitor
 
 pytestmark = pytest.mark.both_databases
@@ -68,7 +68,7 @@ def test_atk_146_keys_change_under_people_on_two_nodes(cast, post, clock, nodes)
         assert asker.signed_in and Visitor().sign_in(FATIMA.login, NEW).signed_in
     with node(*first):
         assert newer.signed_in and Visitor().sign_in(KHADIJA.login, KHADIJA.password).signed_in
-        assert all(one.genuine for one in audit_log.all_events())
+        assert all(one.genuine for one in all_events())
 
 
 def test_an_old_key_goes_when_nothing_needs_it_and_not_before(cast, clock):

@@ -18,7 +18,6 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from massar.core import ids, sql
-from massar.core.audit import api as audit_log
 from massar.core.browser import Browser
 from massar.domain.credentials.models import FormerPassword, Password, TemporaryPassword
 from massar.domain.delivery import api as delivery
@@ -31,6 +30,7 @@ from tests import cast
 from tests.cast import FATIMA, YOUSSEF, YOUSSEF_EMAIL
 from tests.conftest import AWKWARD_MOMENT
 from tests.support.faults import PostOffice
+from tests.support.trail import all_events
 from tests.support.visitor import CODE, TEMPORARY
 from tests.support.words import said
 
@@ -226,7 +226,7 @@ class Journeys(RuleBasedStateMachine):
 
     def teardown(self):
         try:
-            events = list(audit_log.all_events())
+            events = list(all_events())
             assert all(one.genuine for one in events), "a row of the audit log is not genuine"
             assert [one.event for one in events].count("password_recovered") == self.model.recovered
             assert self._rows(self.neighbour) == self.neighbours, "another person's rows changed"

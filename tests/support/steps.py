@@ -13,6 +13,7 @@ PRODUCTION = {
     "MASSAR_PUBLIC_URL": "https://compte.example.ma",
     "MASSAR_SECRET_KEY": "an-own-secret-key-of-this-installation-0123456789",
     "MASSAR_DATA_KEYS": "k1:MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=",
+    "MASSAR_AUDIT_KEY": "YW4tYXVkaXQta2V5LW9mLXRoaXMtaW5zdGFsbGF0aW8=",
     "MASSAR_DATABASE_URL": "postgres://massar:secret-of-db@db.example.ma:5432/massar",
     "MASSAR_EMAIL_URL": "smtp+starttls://mail.example.ma:587",
     "MASSAR_SMS_URL": "https://sms.example.ma/send",

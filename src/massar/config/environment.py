@@ -24,10 +24,12 @@ from massar.providers import NAME
 
 DEMO_SECRET_KEY = "demo-secret-key-for-a-loopback-address-only-0123456789"
 DEMO_DATA_KEYS = "demo:" + base64.b64encode(b"demo-data-key-not-for-production"[:32]).decode()
+DEMO_AUDIT_KEY = base64.b64encode(b"demo-audit-key-not-for-productio"[:32]).decode()
 # What is required in production has a value for trying things out.
 ELSEWHERE = {
     "MASSAR_PUBLIC_URL": "http://localhost:8000", "MASSAR_SECRET_KEY": DEMO_SECRET_KEY,
-    "MASSAR_DATA_KEYS": DEMO_DATA_KEYS, "MASSAR_HELP_CONTACT": "0800 00 11 22", "MASSAR_SECOND_FACTOR_ROLES": "",
+    "MASSAR_DATA_KEYS": DEMO_DATA_KEYS, "MASSAR_AUDIT_KEY": DEMO_AUDIT_KEY, "MASSAR_HELP_CONTACT": "0800 00 11 22",
+    "MASSAR_SECOND_FACTOR_ROLES": "",
 }  # fmt: skip
 FIRST = {"MASSAR_MODE", "MASSAR_CONFIG"}  # the others depend on them
 URLS = {"MASSAR_EMAIL_URL": {"smtp"}, "MASSAR_SMS_URL": {"http", "smpp"}}  # and the kinds of tables that stand for them
@@ -70,6 +72,24 @@ def _data_keys(entries: tuple[str, ...]) -> tuple[tuple[str, bytes], ...]:
     if not keys:
         raise ValueError("holds no key: make one with `massar newkeys`")
     return tuple(keys.items())
+
+
+def _audit_key(text: str) -> bytes:
+    """The seed of an Ed25519 key (RFC 8032)."""
+    try:
+        key = base64.b64decode(text, validate=True)
+    except ValueError:
+        key = b""
+    if len(key) != 32:
+        raise ValueError("must be 32 bytes in base64: make one with `massar newkeys`")
+    return key
+
+
+def _syslog(url: str) -> str:
+    parts = _split(url)
+    if url and (parts.scheme not in ("udp", "tcp", "tls") or not parts.hostname or parts.path.strip("/")):
+        raise ValueError("must read udp://host:port, tcp://host:port or tls://host:port")
+    return url
 
 
 def _provider_url(*schemes: str) -> AfterValidator:
@@ -307,6 +327,26 @@ class Settings(Table):
     """how long somebody who has lost every second factor waits, while all contacts are told and can stop it"""
     recoveries_per_hour: Annotated[int, Field(ge=1, le=20)] = 3
     """recoveries an hour for the same user name and contact; the pages say it"""
+    audit_key: Annotated[
+        bytes,
+        PlainValidator(_audit_key),
+        Expected("32 bytes in base64"),
+        Required("make one with `massar newkeys` and keep it apart from the database"),
+    ] = b""
+    """signs the [audit log](audit.md)'s checkpoints (Ed25519, 32 bytes in base64). Whoever verifies needs the public
+    key alone, which `massar audit key` prints"""
+    audit_checkpoints: Annotated[Path | None, PlainValidator(_folder), Expected("a path")] = None
+    """folder for the signed checkpoints, best on another disk, copied to another machine. Without it `audit` in
+    `MASSAR_VAR`"""
+    audit_refused: Annotated[timedelta, Duration("days", 30, 3660)] = timedelta(days=90)
+    """how long refusals stay in the audit log, after their month"""
+    audit_kept: Annotated[timedelta, Duration("days", 400, 36600)] = timedelta(days=1826)
+    """how long everything else stays, after its month"""
+    audit_syslog: Annotated[Line, AfterValidator(_syslog)] = ""
+    """`udp://host:port`, `tcp://host:port` or `tls://host:port` (ports 514, 601, 6514 by default): where a worker sends
+    every row of the audit log (RFC 5424)"""
+    audit_syslog_ca_file: _CaFile = None
+    """PEM file with the authorities that may have signed that receiver's certificate; without it the system's"""
     # What is no variable: made of the file MASSAR_CONFIG, and where `env:` looks.
     providers: Annotated[Mapping[str, Mapping[str, Any]], OWN] = field(default_factory=dict)
     sites: Annotated[registry.Registry, OWN] = field(default_factory=lambda: registry.Registry([]))
@@ -339,6 +379,7 @@ class Settings(Table):
             ("MASSAR_SECRET_KEY", self.secret_key == DEMO_SECRET_KEY, f"is the demo's key, {own}"),
             ("MASSAR_SECRET_KEY", len(self.secret_key) < 32, short),
             ("MASSAR_DATA_KEYS", of_the_demo, f"holds the demo's key, {own}"),
+            ("MASSAR_AUDIT_KEY", self.audit_key == _audit_key(DEMO_AUDIT_KEY), f"is the demo's key, {own}"),
         ):
             if mistaken:
                 yield name, f"{name} {sentence}"

@@ -31,6 +31,7 @@ PARTS = {
     "Messages": "MASSAR_EMAIL_URL",
     "People and rules": "MASSAR_INSTITUTION_DOMAINS",
     "Times": "MASSAR_TEMPORARY_SMS_MINUTES",
+    "The audit log": "MASSAR_AUDIT_KEY",
 }
 TABLES: tuple[tuple[str, type[Table], str], ...] = (
     ("Mail (smtp)", SmtpSettings, 'A table `[providers.NAME]` with `kind = "smtp"`: [mail](mail.md).'),

@@ -54,8 +54,8 @@ TABLE: tuple[Kept, ...] = (
          lasts="five"),
     Kept("temporary_passwords", "credentials_temporarypassword",
          ("channel", "state", "issued_at", "expires_at", "ended_at", "ended_why"),
-         ("id", "person_id", "contact_id", "secret_hmac", "ciphertext", "known", "recovery_browser_hmac", "tries",
-          "asker_tries", "claim"), days=30, least=2, erase=credentials.temporary.forget),
+         ("id", "person_id", "contact_id", "secret_hmac", "ciphertext", "known", "purpose", "recovery_browser_hmac",
+          "tries", "asker_tries", "claim"), days=30, least=2, erase=credentials.temporary.forget),
     Kept("second_factors", "factors_factor", ("kind", "name", "state", "enrolled_at", "moved_at", "used_at"),
          ("id", "person_id", "uid", "enrolled_in", "secret_ciphertext", "last_step")),
     Kept("passkeys", "factors_passkey", (), ("factor_id", "credential_hmac", "sign_count", "backed_up",
@@ -99,10 +99,17 @@ TABLE: tuple[Kept, ...] = (
     Kept("waiting_requests", "sites_savedrequest", (), ("id", "ref", "ciphertext", "created_at", "expires_at"),
          owner="", lasts="hour"),
     Kept("activity", "audit_event", ("at", "event", "outcome", "network", "browser"),
-         ("id", "uid", "person_id", "session_id", "detail", "signature"), lasts="audit"),
+         ("id", "segment", "uid", "person_id", "session_id", "detail", "signature"), lasts="audit"),
+    Kept("counted_refusals", "audit_tally", ("at", "event", "outcome", "network", "browser", "count"),
+         ("id", "person_id", "minute", "detail"), lasts="hour"),
 )  # fmt: skip
 # Tables that say nothing of a person: their columns stand here so that a new one is thought of.
 NOT_PERSONAL: Mapping[str, tuple[str, ...]] = {
+    "audit_seal": ("first_seq", "segment", "count", "total", "ids", "hashes", "at"),
+    "audit_cursor": (
+        "id", "database", "version", "last_id", "last_seq", "gaps", "signed_seq", "sent_seq", "sender", "sender_until",
+    ),
+    "audit_retired": ("segment", "count", "line", "at"),
     "people_establishment": ("id", "code", "name_ar", "name_latin"),
     "limits_failurecount": ("id", "cells", "number"),
     "limits_passedchallenge": ("ref", "forget_at"),

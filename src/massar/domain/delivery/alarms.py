@@ -138,6 +138,16 @@ def _as_many(found: int, least: int, what: str) -> list[str]:
     return [f"{found} {what}"] if found >= least else []
 
 
+def _audit(name: str) -> Callable[[MetricsSnapshot, int], list[str]]:
+    """Something of the audit log waits for so long: for its seal, a checkpoint, the receiver of syslog."""
+    return lambda snapshot, seconds: ["audit"] if _before(getattr(snapshot.audit, name), snapshot, seconds) else []
+
+
+def _audit_unsent(snapshot: MetricsSnapshot, seconds: int) -> list[str]:
+    """Only where there is a receiver."""
+    return _audit("unsent")(snapshot, seconds) if settings.MASSAR.audit_syslog else []
+
+
 def _before(moment: datetime | None, snapshot: MetricsSnapshot, seconds: int) -> bool:
     return moment is not None and snapshot.now - moment >= timedelta(seconds=seconds)
 
@@ -153,6 +163,9 @@ TABLE: tuple[Alarm, ...] = (
     # Passwords that fail on more than twenty accounts within the hour.
     Alarm("password-spray", 1, "passwords", lambda seen, n: _as_many(seen.defence.passwords, n, "passwords")),
     Alarm("network-spent", 1, "networks", lambda seen, n: _as_many(seen.defence.networks, n, "networks")),
+    Alarm("audit-unsealed", 300, "s", _audit("unsealed")),
+    Alarm("audit-unsigned", 300, "s", _audit("unsigned")),
+    Alarm("audit-unsent", 300, "s", _audit_unsent),
     Alarm("provider-configuration-error", 0, "s", _provider_configuration_error),
     Alarm("provider-open", 60, "s", _provider_open),
     # The network is late, or the only provider: there is none to switch to.

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 from django.utils.functional import cached_property
 
 from massar.core import sql
+from massar.core.audit import api as audit_log
 from massar.core.keyring import api as keyring
 from massar.domain.delivery import breaker, receipts, routing
 from massar.domain.delivery.models import Message
@@ -144,6 +145,7 @@ class MetricsSnapshot:
     unreadable = cached_property(lambda self: count_unreadable(since=self.now - HOUR))
     unopened = cached_property(lambda self: keyring.state.unopened(since=self.now - HOUR))
     keyless = cached_property(lambda self: keyring.state.keyless(now=self.now))
+    audit = cached_property(lambda self: audit_log.sealing.lag())
 
 
 def read_queue() -> list[Waiting]:

@@ -1,6 +1,7 @@
 """Judges the settings, reaches the database and every provider, and says what to put right, one sentence each."""
 
 import argparse
+import os
 import stat
 from datetime import timedelta
 from pathlib import Path
@@ -8,6 +9,7 @@ from pathlib import Path
 from django.conf import settings
 
 from massar.core import clock, local_time, private_files
+from massar.core.audit import api as audit_log
 from massar.core.keyring import api as keyring
 from massar.domain.delivery import api as delivery
 from massar.interfaces.commands import sites, tables
@@ -26,7 +28,7 @@ def run(_: argparse.Namespace) -> int:
         print(f"Warning: {doubt}")
     unknown = [f"MASSAR_ALARMS names {name!r}, which is no alarm." for name in delivery.alarms.unknown_limits()]
     unknown += personal_data.unknown_periods()
-    found = [*_open_to_others(), *_database(), *_providers(), *unknown]
+    found = [*_open_to_others(), *_database(), *_checkpoints(), *_providers(), *unknown]
     for sentence in found:
         print(f"  - {sentence}")
     well = f"All is well. People reach the product at {settings.MASSAR.public_url}"
@@ -51,6 +53,18 @@ def _database() -> list[str]:
     now = clock.now()
     changed = (f"The row {row} can't be opened: {why}." for row, why in keyring.state.unopened(since=now - SEEN_SINCE))
     return [*filter(None, [change_data_keys.judged()]), *changed, *sites.own_certificate_judged(now)]
+
+
+def _checkpoints() -> list[str]:
+    """The folder must be there and take a file, or the audit log proves less than it could."""
+    folder = audit_log.checkpoints.folder()
+    try:
+        private_files.make_folder(folder)
+        usable = os.access(folder, os.W_OK | os.X_OK)
+    except OSError:
+        usable = False
+    mend = "make it, or give it to the user that runs the worker"
+    return [] if usable and folder.is_dir() else [f"{folder} takes no checkpoints of the audit log: {mend}."]
 
 
 def _providers() -> list[str]:

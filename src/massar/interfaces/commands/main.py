@@ -7,8 +7,10 @@ import argparse
 import os
 import sys
 from collections.abc import Callable
+from datetime import UTC, datetime
 from functools import partial
 from importlib import import_module
+from pathlib import Path
 from typing import Any
 
 import django
@@ -76,7 +78,7 @@ def build_parser() -> argparse.ArgumentParser:
     what = "One account for a whole school ministry."
     parser = argparse.ArgumentParser(prog="massar", description=what, epilog=EPILOG)
     commands = parser.add_subparsers(title="commands", metavar="COMMAND")
-    for add in (_programs, _people, _messages, _sites):
+    for add in (_programs, _people, _audit, _messages, _sites):
         add(partial(_command, commands))
     return parser
 
@@ -130,7 +132,7 @@ def _programs(command: Command) -> None:
     command("check", "judge the settings, reach the database and every provider", tables=False, more="""
         Says what to put right, one sentence each; ends with code 1 if there is anything.
         """)  # fmt: skip
-    command("newkeys", "print a new MASSAR_SECRET_KEY and MASSAR_DATA_KEYS", before=True, more="""
+    command("newkeys", "print new keys: MASSAR_SECRET_KEY, MASSAR_DATA_KEYS, MASSAR_AUDIT_KEY", before=True, more="""
         Keep them apart from the database and its backups.
         """)  # fmt: skip
     what = "bring the database's tables up to date"
@@ -186,15 +188,44 @@ def _people(command: Command) -> None:
         action.add_argument("--hours", type=_hours, default=24, help="until when (1 to 720, default 24)")
     auto = _action(actions, "auto", "take back what was ordered")
     auto.add_argument("login", nargs="?", metavar="LOGIN", help=f"one account alone: {LOGIN}")
-    what = "print the audit log of a person, or verify all of it"
-    audit = command("audit", what, module="people", run="print_audit_log", more="""
-        The audit log holds no secret and no whole contact. --verify names the rows that were written or
-        changed without the key.
+
+
+def _audit(command: Command) -> None:
+    audit = command("audit", "read, verify and export the audit log", more="""
+        It holds no secret and no whole contact. What an auditor does stands in docs/operate/audit.md.
         """)  # fmt: skip
-    which = audit.add_mutually_exclusive_group(required=True)
-    which.add_argument("--person", metavar="LOGIN", help=LOGIN)
-    which.add_argument("--verify", action="store_true", help="verify the signature of every row")
-    audit.add_argument("--limit", type=int, default=50, help="how many rows, newest first (default 50)")
+    actions = audit.add_subparsers(dest="action", metavar="ACTION", required=True)
+    show = _action(actions, "show", "print a person's own events, newest first")
+    show.add_argument("person", metavar="LOGIN", help=LOGIN)
+    show.add_argument("--limit", type=int, default=50, help="how many rows (default 50)")
+    verify = _action(actions, "verify", "name the first row that was changed, removed, added or forged", """
+        Holds every row against the chain, the signed checkpoints and its own signature. Ends with code 1 if
+        anything does not fit, with 2 if something can't be read. src/massar/core/audit/verifier.py does the
+        same on another machine, without the installation's secrets.
+        """)  # fmt: skip
+    where = "file or folder of checkpoints (default: those written here); may be given again"
+    verify.add_argument("--checkpoints", action="append", type=Path, metavar="PATH", help=where)
+    old = "of a key that signed before, as `massar audit key` printed it; may be given again"
+    verify.add_argument("--public-key", action="append", default=[], metavar="KEY", help=old)
+    export = _action(actions, "export", "write sealed rows as JSON lines, or as syslog (RFC 5424)", """
+        To standard output. The last line that was written tells where to go on: --after its seq.
+        """)  # fmt: skip
+    export.add_argument("--after", type=int, metavar="SEQ", help="the rows behind this one")
+    export.add_argument(
+        "--since", type=_moment, metavar="TIME", help="sealed since then, as 2026-11-30 or with an hour"
+    )
+    export.add_argument("--until", type=_moment, metavar="TIME", help="of events before that time")
+    export.add_argument("--format", choices=("jsonl", "syslog"), default="jsonl", help="(default jsonl)")
+    _action(actions, "key", "print the public key by which checkpoints are verified")
+
+
+def _moment(text: str) -> datetime:
+    """A day or a moment; one without a zone is in UTC."""
+    try:
+        found = datetime.fromisoformat(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError("give a day or a time, as 2026-11-30 or 2026-11-30T18:00+01:00") from None
+    return found.replace(tzinfo=UTC) if found.tzinfo is None else found
 
 
 def _hours(text: str) -> int:

@@ -19,6 +19,7 @@ from massar.core import clock, database_trouble, encryption, log, sql
 from massar.core.keyring import api as keyring
 from massar.domain.delivery import api as delivery
 from massar.interfaces.commands import providers
+from massar.interfaces.commands.audit_keeper import AuditKeeper
 from massar.journeys import retention
 from massar.journeys.account import defend, recover_password
 from massar.journeys.messages import deliver_messages, leased_delivery, take_receipt, watch_messages
@@ -51,7 +52,11 @@ def run(options: argparse.Namespace) -> int:
     for name in (signal.SIGTERM, signal.SIGINT):
         signal.signal(name, end)
     note.info("worker started with %s", ", ".join(c.name for c in registry.all()) or "no provider")
+    # Apart from the loop: a disk or a receiver that hangs holds up no message.
+    keeper = threading.Thread(target=AuditKeeper().run, args=(stop,), name="audit")
+    keeper.start()
     worker.run(stop)
+    keeper.join()
     note.info("worker stopped")
     return 0
 
