@@ -209,6 +209,17 @@ def test_atk_030_a_counter_that_does_not_grow_is_a_copy(person):
     assert [used(synced, NOW + n * MINUTE) for n in (4, 5)] == ["", ""]
 
 
+def test_a_clock_that_was_ahead_leaves_no_challenge_and_keeps_nobody_out(person):
+    """As ATK-148: a node was a day ahead for a while; what was asked and signed there is worth nothing now."""
+    device, ahead = enrolled(person, step=0), NOW + timedelta(days=1)
+    kept = device.get(passkeys.request_options(new_challenge(*SIGN_IN, now=ahead)))
+    assert used(device, ahead) == ""
+    assert passkeys.prove(kept, *SIGN_IN, now=NOW) == factors.PasskeyMismatch("late")
+    assert used(device, NOW) == "" and used(device, NOW) == "replay"
+    a_little = device.get(passkeys.request_options(new_challenge(*SIGN_IN, now=NOW + MINUTE)))
+    assert isinstance(passkeys.prove(a_little, *SIGN_IN, now=NOW), passkeys.Proof), "clocks of two nodes differ"
+
+
 def test_a_passkey_is_kept_once_and_never_comes_back(person):
     """What made a removed passkey is still in the browser's history of requests: sent again it makes nothing."""
     device = Authenticator()

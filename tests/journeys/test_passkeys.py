@@ -295,6 +295,21 @@ def test_a_synced_passkey_keeps_no_counter(cast, clock):
         assert signs_in(Visitor(), phone).signed_in
 
 
+def test_a_passkey_that_was_found_stops_the_loss_of_all_factors(device, post, clock):
+    """Who knows the password waits for its removal; the owner, who never types a password, is the one to stop it."""
+    person_id = facts(YOUSSEF).id
+    code = {"code": "123456", "valid_for": timedelta(minutes=10)}
+    factors.losses.begin(person_id, contact_id=1, now=clock(), **code)
+    assert factors.losses.prove(person_id, "123456", now=clock(), wait=timedelta(hours=72)) == (
+        factors.losses.waiting(person_id)
+    )
+    before = len(post.messages(YOUSSEF_EMAIL))
+    assert signs_in(Visitor(), device).signed_in and factors.losses.waiting(person_id) is None
+    assert len(post.messages(YOUSSEF_EMAIL)) == before + 1
+    clock.advance(hours=80)
+    assert Visitor().sign_in(YOUSSEF.login, YOUSSEF.password).path == STEP
+
+
 def test_a_sign_in_by_passkey_ends_what_this_browser_had_asked_for(cast, post):
     """Decision 6: as a sign-in with the password does."""
     phone, visitor = Authenticator(), home(KHADIJA)

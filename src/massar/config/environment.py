@@ -195,7 +195,8 @@ class Settings(Table):
     mode: Literal["production", "demo", "test"] = "production"
     """`massar demo` sets `demo` by itself; it works on localhost only"""
     public_url: Annotated[str, PlainValidator(_public_url), _TYPED] = ""
-    """the address people type, scheme and host only. Begins with `https://` in production"""
+    """the address people type, scheme and host only. Begins with `https://` in production. Passkeys are made for its
+    host: under another one they are worth nothing, and an IP address has none"""
     secret_key: Annotated[Line, Required("make one with `massar newkeys` and keep it out of the database")] = ""
     """at least 32 characters. Signs what browsers hold: device cookies, forms, cancel links"""
     data_keys: Annotated[

@@ -10,7 +10,7 @@ from typing import Literal, NamedTuple
 from fido2 import cbor
 from fido2.webauthn import AttestedCredentialData
 
-from massar.core import encryption, sql
+from massar.core import clock, encryption, sql
 from massar.domain.factors import held, webauthn
 from massar.domain.factors.models import Factor
 from massar.domain.factors.webauthn import NewPasskey, PasskeyAssertion
@@ -148,19 +148,22 @@ def _fits(passkey: PasskeyFacts, assertion: PasskeyAssertion, person_id: int | N
 def use(proof: Proof, *, now: datetime) -> PasskeyMismatch | None:
     """Let a proof count, once: one statement decides, so of two at once one is refused. None: it counts.
 
-    A passkey takes a challenge only if it is younger than the last one it took, so none serves twice. A counter that is
-    kept (not zero, §6.1.1) must grow; synced passkeys keep none."""
-    count = proof.sign_count
+    A passkey takes a challenge only if it is younger than the last one it took, so none serves twice. A last one that
+    lies further ahead than any challenge may was made by a wrong clock, and keeps nobody out. A counter that is kept
+    (not zero, §6.1.1) must grow; synced passkeys keep none."""
+    count, ahead = proof.sign_count, clock.micros(now + webauthn.CHALLENGE_LIFE)
     used = sql.execute(
         "UPDATE factors_passkey SET sign_count = %s, backed_up = %s, challenged_at = %s "
-        f"WHERE {_ACTIVE} AND challenged_at < %s AND (sign_count < %s OR (sign_count = 0 AND %s = 0))",
-        (count, proof.backed_up, proof.asked_at, proof.passkey_id, proof.asked_at, count, count),
+        f"WHERE {_ACTIVE} AND (challenged_at < %s OR challenged_at > %s) "
+        "AND (sign_count < %s OR (sign_count = 0 AND %s = 0))",
+        (count, proof.backed_up, proof.asked_at, proof.passkey_id, proof.asked_at, ahead, count, count),
     )
     if used:
         held.mark_used(proof.passkey_id, now=now)
         return None
     row = sql.row(f"SELECT challenged_at FROM factors_passkey WHERE {_ACTIVE}", (proof.passkey_id,))
-    why: Why = "unknown" if row is None else "counter" if row[0] < proof.asked_at else "replay"
+    young = row is not None and not proof.asked_at <= row[0] <= ahead
+    why: Why = "unknown" if row is None else "counter" if young else "replay"
     return PasskeyMismatch(why, proof.person_id, proof.name)
 
 

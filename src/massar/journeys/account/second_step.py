@@ -83,7 +83,7 @@ def finish(
     if not sessions.pending.finish(pending.id, person.id, now=now):
         return Gone()
     _record("second_step_right", person, browser, now, kind)
-    _nothing_is_lost(person, browser, now)
+    nothing_is_lost(person, browser, now)
     proved = " ".join(dict.fromkeys((*methods, SEVERAL)))
     if pending.claim:
         if not credentials.temporary.is_claimed(pending.temporary_id, pending.claim):
@@ -123,12 +123,12 @@ def step_up(
     if cookie is None:
         return Gone()
     _record("second_step_right", person, browser, now, kind, session.id)
-    _nothing_is_lost(person, browser, now)
+    nothing_is_lost(person, browser, now)
     devices = sessions.devices.remember(browser.trusted_devices, person.id, now=now, second=spare)
     return SessionOpened(person, session.id, cookie, devices)
 
 
-def _nothing_is_lost(person: people.PersonFacts, browser: Browser, now: datetime) -> None:
+def nothing_is_lost(person: people.PersonFacts, browser: Browser, now: datetime) -> None:
     """Who has proved a factor has not lost them all."""
     if factors.losses.cancel(person.id, now=now):
         notices.tell_of_found_factors(person, browser=browser, now=now)

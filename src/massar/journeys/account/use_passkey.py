@@ -48,6 +48,7 @@ def enter(
         unused = factors.passkeys.use(proof, now=now)
         if unused:
             return _refuse(unused, "sign_in_refused", browser, now)
+        second_step.nothing_is_lost(person, browser, now)
         credentials.temporary.end_those_of_browser(person.id, browser.recovery_browser, now=now)
         amr = " ".join((*METHODS, second_step.SEVERAL))
         return sign_in.open_session(person, how=KIND, amr=amr, browser=browser, now=now, earlier=earlier)
