@@ -67,6 +67,9 @@ LMTP = Need("Dovecot's LMTP", "the test of mail", ("dovecot-lmtpd",),
             ("/usr/lib/dovecot/lmtp", "/usr/libexec/dovecot/lmtp"))  # fmt: skip
 POSTFIX = Need("Postfix", "the test of mail", ("postfix",), ("postfix",))
 SPAMASSASSIN = Need("SpamAssassin", "the test of how letters look", ("spamassassin",), ("spamassassin",))
+RSYSLOG = Need("rsyslog", "the test of the audit log", ("rsyslog",), ("rsyslogd",))
+RSYSLOG_TLS = Need("rsyslog's TLS", "the test of the audit log", ("rsyslog-openssl",),
+                   tuple(f"/usr/lib/{it}-linux-gnu/rsyslog/lmnsd_ossl.so" for it in ("x86_64", "aarch64")))  # fmt: skip
 NODE = Need("Node.js", "the tests of openid-client and SMPP", ("nodejs",), ("node", "nodejs"))
 NPM = Need("npm", "the tests of openid-client and SMPP", ("npm",), ("npm",))
 CADDY = Need("Caddy", "the gate's test", ("caddy",), ("caddy",))
@@ -80,7 +83,8 @@ GO = Need("Go 1.26 or later", "the tests of Traefik and oauth2-proxy", (), ("go"
           hint="install it by hand, Debian 12 has an older one")  # fmt: skip
 # What `make test-servers` looks for.
 SERVERS = (
-    NGINX, APACHE, AUTH_OPENIDC, AUTH_MELLON, SHIBBOLETH, DOVECOT, KANNEL, LMTP, POSTFIX, SPAMASSASSIN, NODE, NPM,
+    NGINX, APACHE, AUTH_OPENIDC, AUTH_MELLON, SHIBBOLETH, DOVECOT, KANNEL, LMTP, POSTFIX, SPAMASSASSIN, RSYSLOG,
+    RSYSLOG_TLS, NODE, NPM,
     CADDY, JAVA, MAVEN, RUBY, RUBY_SAML, XMLSEC1, GO,
 )  # fmt: skip
 
