@@ -14,7 +14,7 @@ from babel.messages.mofile import read_mo
 from massar.domain.delivery import alarms, breaker, models, provider, wording
 from massar.domain.factors.models import Factor
 from massar.interfaces.demo import views as demo
-from massar.journeys.account import close_sessions, recover_password
+from massar.journeys.account import recover_password, see_history
 from massar.journeys.messages import deliver_messages, leased_delivery
 from massar.journeys.sso import deliver_logouts
 from tests.house.catalogues import INTERFACES, LANGUAGES, LOCALES, TEMPLATES, catalogue, id_of, sentences
@@ -212,7 +212,8 @@ ENDS: dict[str, Iterable[str]] = {
     "desk.": ("sent", "delivered", "late", "failed", "expired"),
     "demo.step_": demo.STEPS,
     "demo.fault_": [name for _, name in demo.FAULTS],
-    "activity.": close_sessions.SHOWN,
+    "activity.": see_history.SHOWN,
+    "strength.": ("password", "temporary", "two_steps", "passkey"),
     "factor.kind.": Factor.Kind.values,
     "how.": literals(r'how="(\w+)"', "journeys"),
     "rule.": (),  # rules and their refusals, fault pages, fields: each family has a test in test_catalogues.py

@@ -8,7 +8,7 @@ from massar.core.browser import Browser
 from massar.domain.delivery.models import Message
 from massar.domain.sessions import api as sessions
 from massar.domain.sessions.models import Session
-from massar.journeys.account import close_sessions
+from massar.journeys.account import see_history
 from tests.cast import JAMAL, YOUSSEF, YOUSSEF_EMAIL, facts
 from tests.sso.relying_party import MODEST, party
 from tests.support.visitor import Visitor
@@ -84,7 +84,7 @@ def test_a_renewed_session_has_its_whole_life_before_it_and_is_not_the_oldest(ca
     clock.advance(minutes=1)
     visitor.get("/recovery/asked/").submit("/sign-in/", user=JAMAL.login, password=JAMAL.password)
     renewed = sessions.signed_in.of_person(person.id, now=clock())[0]
-    said = [entry.event for entry in close_sessions.activity(person=person)]
+    said = [line.event.event for line in see_history.page(person=person, now=clock()).lines]
     assert said.count("sign_in") == 2 + len(others) and "sign_out" not in said
     assert renewed.signed_in_at == clock() and renewed.expires_at == clock() + settings.MASSAR.session_longest
     clock.advance(minutes=1)

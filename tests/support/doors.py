@@ -15,6 +15,7 @@ OPEN = {
     "vouch_code": "the code is the proof, in the browser that asked",
     "contact_cancel_link": "the link in a notice carries its own proof",
     "loss_cancel_link": "the link in a notice carries its own proof",
+    "not_me": "the same: it can freeze the account, and opens nothing",
     "language": "chooses the words of the next page",
     "well_known_change_password": "leads to the form, which leads a stranger to sign-in",
     "security_txt": "public",

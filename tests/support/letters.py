@@ -20,6 +20,7 @@ SECRET, CODE = "kdmwt-47392", "482913"
 UNTIL = datetime(2026, 9, 30, 22, 55, tzinfo=UTC)
 LONG_HELP = "المديرية الإقليمية للتربية الوطنية والتعليم الأولي والرياضة – Direction provinciale, 05 37 68 72 54"
 CANCEL = "https://compte.men.gov.ma/cancel/Zk3_x1"
+NOT_ME = "https://compte.men.gov.ma/not-me/Zk3_x1/"
 OURS = {"host": "compte.men.gov.ma", "help": "+212 5 37 68 72 54"}
 LONGEST = {
     TEMPORARY_PASSWORD: {"secret": SECRET, "valid_until": UNTIL, **OURS},
@@ -28,7 +29,7 @@ LONGEST = {
     LOSS_CODE: {"code": CODE, "valid_until": UNTIL, **OURS},
     TRIAL: {"when": UNTIL},
     NOTICE: {"when": UNTIL, "device": "Samsung Internet 27 – Android", "contact": "k•••@etu.univ-mohammed5.ac.ma",
-             "counts_from": UNTIL, "cancel_url": CANCEL, **OURS},
+             "counts_from": UNTIL, "cancel_url": CANCEL, "not_me_url": NOT_ME, **OURS},
 }  # fmt: skip
 CASES = [(TEMPORARY_PASSWORD, ""), (VOUCHING_CODE, ""), (CONTACT_CODE, ""), (LOSS_CODE, ""), (TRIAL, "")] + [
     (NOTICE, event) for event in EVENTS

@@ -26,7 +26,7 @@ STOP_SECONDS = 20
 MESSAGE_SECONDS = 20
 PERSON_LINE = re.compile(r"^\s*(?P<login>[\w.-]+@[\w.-]+\w)\s+(?P<password>\S+)", re.MULTILINE)
 TEMPORARY_PASSWORD = re.compile(r"\b[bcdfghjkmnpqrstvwxz]{5}-[2-9]{5}\b")
-CONTACT_CODE = re.compile(r"(?<![\d+])\d{6}(?!\d)")
+CONTACT_CODE = re.compile(r"(?<![\w+.-])\d{6}(?!\w)")  # not in the token of a link
 
 
 class ProductFault(Exception):

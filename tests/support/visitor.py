@@ -12,10 +12,13 @@ import altcha
 from django.test import Client
 from lxml.html import HTMLParser, document_fromstring
 
+from massar.domain.delivery.provider import Accepted
 from tests.support.fakes import BehavingProvider
 from tests.support.post_office import worker_with
 from tests.support.product import CONTACT_CODE as CODE
 from tests.support.product import TEMPORARY_PASSWORD as TEMPORARY
+
+NEW_DEVICE = re.compile("جهاز جديد|nouvel appareil|new device")
 
 
 def forms(html: str) -> list[tuple[str, dict[str, str]]]:
@@ -99,11 +102,25 @@ class Visitor:
         return {name: morsel.value for name, morsel in self.client.cookies.items() if morsel.value}
 
 
+class Mailboxes(BehavingProvider):
+    """Keeps apart the notices that a sign-in in a new browser causes: every test has new browsers, few are about it."""
+
+    def __init__(self):
+        super().__init__("email")
+        self.of_new_devices = []
+
+    def send(self, message, *, valid_for):
+        if not NEW_DEVICE.search(message.subject):
+            return super().send(message, valid_for=valid_for)
+        self.of_new_devices.append(message)
+        return Accepted(f"new-device-{len(self.of_new_devices)}")
+
+
 class Post:
     """The worker, one turn at a time, with a phone net and a mail server that keep what they receive."""
 
     def __init__(self, clock):
-        self.email, self.sms = BehavingProvider("email"), BehavingProvider("sms")
+        self.email, self.sms = Mailboxes(), BehavingProvider("sms")
         self.worker = worker_with({"email": self.email, "sms": self.sms}, clock)
 
     def work(self) -> None:
@@ -111,10 +128,11 @@ class Post:
         while self.worker.turn():
             pass
 
-    def messages(self, to: str):
-        """What arrived at an address or number, oldest first."""
+    def messages(self, to: str, *, new_devices: bool = False):
+        """What arrived at an address or number, oldest first. new_devices: after the notices of those."""
         self.work()
-        return [m for m in (*self.email.received, *self.sms.received) if m.to == to]
+        arrived = (*(self.email.of_new_devices if new_devices else ()), *self.email.received, *self.sms.received)
+        return [m for m in arrived if m.to == to]
 
     def secret(self, to: str) -> str:
         """The temporary password of the newest message that has one."""

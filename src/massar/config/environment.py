@@ -417,6 +417,11 @@ class Settings(Table):
         return f"{self.public_url}/saml"
 
     @property
+    def not_me_url(self) -> str:
+        """The page that the link of a notice opens; the token follows."""
+        return f"{self.public_url}/not-me/"
+
+    @property
     def https(self) -> bool:
         return urlsplit(self.public_url).scheme == "https"
 

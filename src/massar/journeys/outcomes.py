@@ -87,6 +87,11 @@ class Gone:
 
 
 @dataclass(frozen=True)
+class AccountFrozen:
+    """The account is frozen: nothing but a recovery opens it."""
+
+
+@dataclass(frozen=True)
 class ContactsFrozen:
     """Contacts can't be edited for a while after a recovery."""
 

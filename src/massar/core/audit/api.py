@@ -1,16 +1,28 @@
 """What others may use from the audit log."""
 
 from massar.core.audit import checkpoints, export, retention, sealing, verifier
-from massar.core.audit.events import KINDS, AuditEvent, flush, is_genuine, of_person, record_event, record_events
+from massar.core.audit.events import (
+    KINDS,
+    AuditEvent,
+    by_uid,
+    flush,
+    is_genuine,
+    of_person,
+    outcomes_of_sessions,
+    record_event,
+    record_events,
+)
 
 __all__ = [
     "KINDS",
     "AuditEvent",
+    "by_uid",
     "checkpoints",
     "export",
     "flush",
     "is_genuine",
     "of_person",
+    "outcomes_of_sessions",
     "record_event",
     "record_events",
     "retention",

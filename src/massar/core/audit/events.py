@@ -61,9 +61,12 @@ class AuditEvent:
 def record_event(
     event: str, *, now: datetime, person_id: int | None = None, outcome: str = "", session_id: int | None = None,
     browser: Browser = _NOWHERE, **detail: str | int,
-) -> None:  # fmt: skip
-    """Add an event. Called inside the transaction of the step it tells, so that both stand or neither."""
-    record_events([AuditEvent(event, now, outcome, person_id, session_id, browser.network, browser.label, detail)])
+) -> str:  # fmt: skip
+    """Add an event; return its uid. Called inside the transaction of the step it tells, so that both stand or
+    neither."""
+    one = AuditEvent(event, now, outcome, person_id, session_id, browser.network, browser.label, detail)
+    record_events([one])
+    return one.uid
 
 
 def record_events(events: Sequence[AuditEvent]) -> None:
@@ -116,6 +119,25 @@ def _read_tally(row: sql.Row) -> AuditEvent:
     event, outcome, person_id, network, browser, detail, at, count, _ = row
     facts = {**(json.loads(detail) if detail else {}), **({"count": count} if count > 1 else {})}
     return AuditEvent(event, sql.moment(at), outcome, person_id or None, None, network, browser, facts)
+
+
+def by_uid(person_id: int, uid: str) -> AuditEvent | None:
+    """Return one event of that person; None if there is none of that uid, or its signature does not fit."""
+    found = sql.row(f"SELECT {_COLUMNS}, id FROM audit_event WHERE person_id = %s AND uid = %s", (person_id, uid))
+    one = _read(found) if found else None
+    return one if one and one.genuine else None
+
+
+def outcomes_of_sessions(person_id: int, event: str, session_ids: Sequence[int]) -> list[tuple[int, str]]:
+    """Return (session, outcome) of each such event of these sessions, oldest first."""
+    if not session_ids:
+        return []
+    found = sql.rows(
+        "SELECT session_id, outcome FROM audit_event WHERE person_id = %s AND event = %s "
+        f"AND session_id IN ({sql.placeholders(len(session_ids))}) ORDER BY id",
+        (person_id, event, *session_ids),
+    )
+    return [(session_id, outcome) for session_id, outcome in found]
 
 
 def of_person(person_id: int, *, limit: int = 50, before: int | None = None) -> list[AuditEvent]:

@@ -126,14 +126,15 @@ def stored(person_id: int | None, *, factors: str = NO_FACTORS) -> StoredPasswor
 
 
 def unchanged(person_id: int, seen: StoredPassword, *, factors: str = NO_FACTORS) -> bool:
-    """Whether the password that was read earlier, and the factors with it, are still those in use. Under the person's
-    lock."""
+    """Whether the password that was read earlier, and the factors with it, are still those in use, and nothing has made
+    the account's devices strangers since (a freeze does). Under the person's lock."""
     row = _row(person_id, factors)
-    return row is not None and (row.changed_at, row.factors_since) == (seen.changed_at, seen.factors_since)
+    before = (seen.changed_at, seen.devices_since, seen.factors_since)
+    return row is not None and (row.changed_at, row.devices_since, row.factors_since) == before
 
 
 def recovered_at(person_id: int) -> datetime | None:
-    """When the account was last recovered (its devices are strangers since then)."""
+    """When the account was last recovered or frozen (its devices are strangers since then)."""
     row = _row(person_id)
     return row.devices_since if row else None
 
@@ -168,6 +169,11 @@ def save(person_id: int, phc: str, *, now: datetime, distrust_devices: bool = Fa
     values = {"ciphertext": _encrypt(person_id, phc), "changed_at": now}
     values |= {"devices_since": now} if distrust_devices else {}
     Password.objects.update_or_create(person_id=person_id, defaults=values)
+
+
+def distrust_devices(person_id: int, *, now: datetime) -> None:
+    """Make all devices of the account strangers; who is signing in at this moment does not come in."""
+    Password.objects.filter(person_id=person_id).update(devices_since=now)
 
 
 def rehash(person_id: int, phc: str, seen: StoredPassword) -> None:

@@ -24,8 +24,8 @@ NOTICE, TRIAL = "notice", "trial"
 EVENTS = (
     "password_changed", "password_recovered", "contact_added", "contact_change_waiting", "contact_removed",
     "contact_change_cancelled", "recovery_closed", "new_device", "factor_added", "factor_removed", "backup_codes_made",
-    "passkey_copied",
-    "browser_let_in", "factors_lost", "factors_found", "factors_removed",
+    "passkey_copied", "browser_let_in", "factors_lost", "factors_found", "factors_removed", "account_frozen",
+    "account_reopened",
 )  # fmt: skip
 LANGUAGES = ("ar", "fr", "en")
 CHANNELS = ("email", "sms")
@@ -44,7 +44,10 @@ _VALUES = {  # those that a template must have, and those that it may have
     VOUCHING_CODE: ({"secret", "valid_until"}, {"valid_date", "host", "help"}),
     CONTACT_CODE: ({"code", "valid_until"}, {"valid_date", "host", "help"}),
     LOSS_CODE: ({"code", "valid_until"}, {"valid_date", "host", "help"}),
-    NOTICE: ({"event", "when"}, {"device", "contact", "counts_from", "dropped", "cancel_url", "host", "help"}),
+    NOTICE: (
+        {"event", "when"},
+        {"device", "contact", "counts_from", "dropped", "cancel_url", "not_me_url", "host", "help"},
+    ),
     TRIAL: ({"when"}, {"host", "help", "lines"}),
 }
 # 70 units of Arabic can't say what happened, when, and whom to call; nobody waits for a notice.
@@ -72,9 +75,10 @@ def render(template: str, *, language: str, channel: str, values: Mapping[str, o
     template: TEMPORARY_PASSWORD or VOUCHING_CODE (values secret, valid_until; optional valid_date, host, help),
     CONTACT_CODE or LOSS_CODE (code, valid_until; the same options), TRIAL (when; optional lines, a number of numbered
     lines that an SMS goes on with; an operator tries a provider) or NOTICE (event of EVENTS, when; optional device,
-    contact (masked), counts_from, dropped (masked contacts; e-mail only), cancel_url (e-mail only), host, help). Empty
-    and None are "not there". Moments may be aware datetimes, which are written in the country's time, or text that is
-    written already. Raises KeyError for an unknown template, language, channel, event or value, or a missing one."""
+    contact (masked), counts_from, dropped (masked contacts; e-mail only), cancel_url and not_me_url (e-mail only),
+    host, help). Empty and None are "not there". Moments may be aware datetimes, which are written in the country's
+    time, or text that is written already. Raises KeyError for an unknown template, language, channel, event or value,
+    or a missing one."""
     if language not in LANGUAGES or channel not in CHANNELS or template not in _VALUES:
         raise KeyError(f"no wording for {template!r} in {language!r} by {channel!r}")
     required, optional = _VALUES[template]

@@ -73,6 +73,8 @@ SMS_HOUR = RateLimit("sms-hour", 32_000, HOUR / 32_000)
 SMS_DAY = RateLimit("sms-day", 200_000, DAY / 200_000)
 SMS_HOUR_RESERVE = RateLimit("sms-hour-reserve", 8_000, HOUR / 8_000)
 SMS_DAY_RESERVE = RateLimit("sms-day-reserve", 50_000, DAY / 50_000)
+NOTICE_NEW_DEVICE = RateLimit("notice-new-device", 3, 8 * HOUR)  # mails about sign-ins on new devices, for each account
+FREEZE = RateLimit("freeze", 3, 8 * HOUR)  # of one account: whoever reads its mail could shut it again and again
 NOTICE_SMS = RateLimit("notice-sms", 10, 2 * HOUR)  # notices by SMS that one account causes; mail tells the same
 
 

@@ -1,4 +1,10 @@
-"""Finding people. Sign-in is a hot path: plain SQL beside the model that owns the table."""
+"""Finding people. Sign-in is a hot path: plain SQL beside the model that owns the table.
+
+An account is active, frozen or disabled. Frozen and disabled stand in columns of their own: who is enabled again is
+still frozen if that came before, or meanwhile.
+
+active --"this was not me"--> frozen --a completed recovery, or an operator--> active
+active, frozen --disable--> disabled --enable--> what it would be otherwise"""
 
 from datetime import datetime
 from typing import NamedTuple
@@ -9,13 +15,15 @@ from massar.domain.people.models import Establishment, Person
 OPERATOR = "operator"  # the role of those who watch over the installation
 # In the order and by the names of the fields of PersonFacts.
 COLUMNS = """p.id, p.login, p.first_name_ar AS first_ar, p.last_name_ar AS last_ar, p.first_name_latin AS first_latin,
-p.last_name_latin AS last_latin, p.language, p.state = 'active' AS active, p.contacts_frozen_until AS frozen_until,
-COALESCE(e.name_ar, '') AS establishment_ar, COALESCE(e.name_latin, '') AS establishment_latin, p.role"""
+p.last_name_latin AS last_latin, p.language, p.state = 'active' AS enabled, p.contacts_frozen_until AS frozen_until,
+COALESCE(e.name_ar, '') AS establishment_ar, COALESCE(e.name_latin, '') AS establishment_latin, p.role,
+p.frozen_at"""
 TABLE, WITH_SCHOOL = "people_person p", "LEFT JOIN people_establishment e ON e.id = p.establishment_id"
 
 
 class PersonFacts(NamedTuple):
-    """A person as journeys see one. Names and establishment are in two scripts; '' where unknown."""
+    """A person as journeys see one. Names and establishment are in two scripts; '' where unknown. enabled: not
+    disabled. frozen_at: since when nothing but a recovery opens the account. frozen_until: that of the contacts."""
 
     id: int
     login: str
@@ -24,11 +32,17 @@ class PersonFacts(NamedTuple):
     first_latin: str
     last_latin: str
     language: str
-    active: bool
+    enabled: bool
     frozen_until: datetime | None
     establishment_ar: str
     establishment_latin: str
     role: str
+    frozen_at: datetime | None
+
+    @property
+    def active(self) -> bool:
+        """Whether anything but a recovery may open the account: neither disabled nor frozen."""
+        return self.enabled and self.frozen_at is None
 
     def name(self, language: str) -> str:
         """Return the name in the script of the language, else in the other one, else the login."""
@@ -100,6 +114,24 @@ def disable(person_id: int) -> bool:
 def enable(person_id: int) -> bool:
     """Enable a person; whether one was disabled until now."""
     return Person.objects.filter(pk=person_id, state=Person.State.DISABLED).update(state=Person.State.ACTIVE) == 1
+
+
+def freeze(person_id: int, *, now: datetime) -> bool:
+    """Freeze the account; whether it was not frozen until now. `journeys.freeze_account` ends what is open."""
+    frozen = "UPDATE people_person SET frozen_at = %s WHERE id = %s AND frozen_at IS NULL"
+    return sql.execute(frozen, (sql.at(now), person_id)) == 1
+
+
+def reopen(person_id: int, *, now: datetime) -> bool:
+    """End the freeze; whether there was one."""
+    reopened = "UPDATE people_person SET frozen_at = NULL, reopened_at = %s WHERE id = %s AND frozen_at IS NOT NULL"
+    return sql.execute(reopened, (sql.at(now), person_id)) == 1
+
+
+def reopened_at(person_id: int) -> datetime | None:
+    """When a freeze last ended. What is said of the time before is settled."""
+    found = sql.row("SELECT reopened_at FROM people_person WHERE id = %s", (person_id,))
+    return sql.moment(found[0]) if found else None
 
 
 def facts(row: sql.Row) -> PersonFacts:

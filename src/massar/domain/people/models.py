@@ -16,7 +16,8 @@ class Establishment(models.Model):
 
 
 class Person(models.Model):
-    """One account. `login` is the institution address in canonical form; `local` its part before the @."""
+    """One account. `login` is the institution address in canonical form; `local` its part before the @. frozen_at:
+    since when it is frozen; reopened_at: when that last ended. Its moves stand in `directory`."""
 
     class State(models.TextChoices):
         ACTIVE = "active"
@@ -33,6 +34,8 @@ class Person(models.Model):
     role = models.CharField(max_length=20, default="staff")
     state = models.CharField(max_length=10, default=State.ACTIVE)
     contacts_frozen_until = models.DateTimeField(null=True)
+    frozen_at = models.DateTimeField(null=True)
+    reopened_at = models.DateTimeField(null=True)
     created_at = models.DateTimeField()
 
 

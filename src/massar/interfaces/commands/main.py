@@ -166,15 +166,20 @@ def _people(command: Command) -> None:
     one.add_argument("--phone", default="", help="personal mobile phone, vouched for")
     one.add_argument("--password-stdin", action="store_true", help="read the password from standard input")
     one.add_argument("--no-password", action="store_true", help="no password: the person starts by recovery")
-    people = command("people", "disable accounts of people who left, or enable them again", more="""
+    people = command("people", "disable accounts of people who left, freeze those that others use", more="""
         A disabled account signs in nowhere: its sessions, temporary passwords and half-done changes end, and
-        the sites that are open are told by the worker.
+        the sites that are open are told by the worker. A frozen one is opened by its person's recovery.
         """)  # fmt: skip
     actions = people.add_subparsers(dest="action", metavar="ACTION", required=True)
     disable = _action(actions, "disable", "shut accounts at once, here and at every site")
     for action in (disable, _action(actions, "enable", "let their people sign in again")):
         action.add_argument("logins", nargs="+", metavar="LOGIN", help=LOGIN)
         action.add_argument("--reason", default="", help="kept in the audit log, at most 200 characters")
+    freeze = _action(actions, "freeze", "shut accounts that somebody else uses, until their people recover them")
+    for action in (freeze, _action(actions, "unfreeze", "open frozen accounts of people whom you have recognised")):
+        action.add_argument("logins", nargs="+", metavar="LOGIN", help=LOGIN)
+        action.add_argument("--reason", required=True, help="kept in the audit log, at most 200 characters")
+    _action(actions, "show", "say how accounts stand").add_argument("logins", nargs="+", metavar="LOGIN", help=LOGIN)
     siege = command("siege", "show the siege, or order it on or off, everywhere or at one account", more="""
         In a siege every try of an unknown browser meets a short challenge; known devices notice nothing. By itself
         it begins and ends everywhere with the failures of unknown browsers, and at one account with twenty in a

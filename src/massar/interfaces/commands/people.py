@@ -1,4 +1,4 @@
-"""Adds people, disables and enables their accounts."""
+"""Adds people, shuts and opens their accounts."""
 
 import argparse
 import getpass
@@ -7,10 +7,10 @@ import sys
 from django.utils import translation
 from django.utils.translation import gettext
 
-from massar.core import clock, text
+from massar.core import clock, local_time, text
 from massar.domain.people import api as people
-from massar.journeys.account import close_account
-from massar.journeys.outcomes import Problems
+from massar.journeys.account import close_account, freeze_account
+from massar.journeys.outcomes import Done, Problems
 from massar.journeys.people import import_people
 
 # What only whoever runs this command can put right; the pages have no words for it.
@@ -48,19 +48,43 @@ def create(options: argparse.Namespace) -> int:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Disable or enable accounts, each by itself: one that is not found keeps none of the others from being done."""
-    code = 0
+    """Do it to each account by itself: one that is not found keeps none of the others from being done."""
+    code, act = 0, _ACTIONS[options.action]
     for login in options.logins:
         person = people.directory.by_login(text.login(login))
         if person is None:
             print(f"{login}: there is no such account.", file=sys.stderr)
             code = 1
-        elif options.action == "enable":
-            closed = close_account.enable(person=person, reason=options.reason, now=clock.now())
-            print(f"{person.login} {'may sign in again' if closed.changed else 'was not disabled'}.")
         else:
-            closed = close_account.disable(person=person, reason=options.reason, now=clock.now())
-            word = "is disabled" if closed.changed else "was disabled before"
-            ended = f"{closed.sessions} session(s) ended, {closed.told} message(s) to sites wait for the worker"
-            print(f"{person.login} {word}: {ended}.")
+            print(f"{person.login} {act(person, getattr(options, 'reason', ''))}.")
     return code
+
+
+def _enable(person: people.PersonFacts, reason: str) -> str:
+    closed = close_account.enable(person=person, reason=reason, now=clock.now())
+    still = f"; it is frozen since {local_time.stamp(person.frozen_at)}" if person.frozen_at else ""
+    return ("may sign in again" if closed.changed else "was not disabled") + still
+
+
+def _disable(person: people.PersonFacts, reason: str) -> str:
+    closed = close_account.disable(person=person, reason=reason, now=clock.now())
+    word = "is disabled" if closed.changed else "was disabled before"
+    return f"{word}: {closed.sessions} session(s) ended, {closed.told} message(s) to sites wait for the worker"
+
+
+def _freeze(person: people.PersonFacts, reason: str) -> str:
+    frozen = freeze_account.by_operator(person=person, reason=reason, now=clock.now())
+    return "is frozen, and opens by a recovery" if isinstance(frozen, Done) else "was frozen before"
+
+
+def _unfreeze(person: people.PersonFacts, reason: str) -> str:
+    opened = freeze_account.reopen(person=person, reason=reason, now=clock.now())
+    return "is open again: have the password changed now" if isinstance(opened, Done) else "was not frozen"
+
+
+def _show(person: people.PersonFacts, _: str) -> str:
+    frozen = f"frozen since {local_time.stamp(person.frozen_at)}" if person.frozen_at else ""
+    return "is " + (", ".join(filter(None, ("" if person.enabled else "disabled", frozen))) or "active")
+
+
+_ACTIONS = {"disable": _disable, "enable": _enable, "freeze": _freeze, "unfreeze": _unfreeze, "show": _show}

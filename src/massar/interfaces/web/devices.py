@@ -1,5 +1,6 @@
 """Where the person is signed in, what happened on the account lately, and what sites said of the end of a session."""
 
+import re
 from datetime import UTC, datetime
 
 from django.conf import settings
@@ -11,9 +12,11 @@ from massar.domain.sessions import api as sessions
 from massar.domain.sites import api as sites
 from massar.interfaces.base import cookies, page, way_back
 from massar.interfaces.base.request import Request
-from massar.journeys.account import close_sessions
+from massar.journeys.account import close_sessions, see_history
 from massar.journeys.messages import watch_messages
 from massar.journeys.sso import log_out_of_sites
+
+FEW = 5
 
 
 @require_safe
@@ -32,7 +35,19 @@ def devices(request: Request, signed_in: close_sessions.SignedIn) -> HttpRespons
     return page.render(
         request, "devices/devices.html", sessions=sessions.signed_in.of_person(person.id, now=now),
         current=signed_in.session.id, programs=programs, messages=watch_messages.of_person(person=person, now=now),
-        activity=close_sessions.activity(person=person),
+        activity=see_history.page(person=person, now=now).lines[:FEW],
+    )  # fmt: skip
+
+
+@require_safe
+@way_back.signed_in_only
+def history(request: Request, signed_in: close_sessions.SignedIn) -> HttpResponse:
+    asked = request.GET.get("before", "")
+    before = int(asked) if re.fullmatch(r"[1-9]\d{0,17}", asked, re.ASCII) else None
+    shown = see_history.page(person=signed_in.person, now=request.now, before=before)
+    return page.render(
+        request, "devices/history.html", lines=shown.lines, before=shown.before, newest=before is None,
+        here=request.browser.network, current=signed_in.session.id,
     )  # fmt: skip
 
 

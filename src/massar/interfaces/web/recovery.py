@@ -61,7 +61,9 @@ def ask_for(request: Request, purpose: str, *, back: str, then: str) -> HttpResp
     """Have a secret asked for, for that purpose. back: the name of the page, and of the folder of its template; then:
     that of the page that follows, whatever was typed."""
     posted, per_hour = request.method == "POST", settings.MASSAR.recoveries_per_hour
-    fresh, answer = {"channel": "email", "ask_id": ids.token()}, challenge.read(request, purpose)
+    typed_before = text.login(cookies.RECOVERY_LOGIN.read(request)) or ""
+    fresh = {"user": typed_before, "channel": "email", "ask_id": ids.token()}
+    answer = challenge.read(request, purpose)
     over = posted and challenge.FIELD in request.POST and not answer
     data = _typed(answer) if answer else request.POST
     form = RecoveryForm(data) if posted and not over else RecoveryForm(initial=fresh)

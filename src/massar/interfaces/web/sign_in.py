@@ -77,10 +77,7 @@ def _end_earlier(request: Request) -> None:
         close_sessions.sign_out(signed_in=request.signed_in, browser=request.browser, now=request.now)
 
 
-def _refuse(
-    request: Request, form: SignInForm,
-    outcome: outcomes.WrongSecret | outcomes.SecretExpired | journey.Unjudged,
-) -> HttpResponse:  # fmt: skip
+def _refuse(request: Request, form: SignInForm, outcome: journey.Refused) -> HttpResponse:
     match outcome:
         case outcomes.WrongSecret():
             if text.login(form.cleaned_data["user"]) is None:  # known by the text alone
@@ -88,6 +85,10 @@ def _refuse(
             return show(request, form, "wrong", status=422)
         case outcomes.SecretExpired():
             return show(request, form, "expired_code", status=422)
+        case outcomes.AccountFrozen():
+            response = show(request, form, "frozen", status=422)
+            cookies.RECOVERY_LOGIN.write(response, text.login(form.cleaned_data["user"]) or "")
+            return response
         case outcomes.TooManyAttempts(until=until):  # who would wait long is told that recovery opens at once
             problem = "wait_recover" if until - request.now > LONG_WAIT else "wait"
             response = show(request, form, problem, status=429, until=until)

@@ -26,7 +26,7 @@ def by_temporary(
     """Change as forced. `current` is the temporary password once more; it may be empty once it was typed right in this
     change session. Ends signed in, in a new session."""
     person = people.directory.by_id(grant.person_id)
-    if person is None or not person.active or not credentials.temporary.is_claimed(grant.temporary_id, grant.claim):
+    if person is None or not person.enabled or not credentials.temporary.is_claimed(grant.temporary_id, grant.claim):
         return Gone()
     not_asked = grant.current_right and not current
     refused = None if not_asked else _prove_temporary(grant, current, now)
@@ -48,11 +48,13 @@ def by_temporary(
         sign_in.fill_limits(person)
         recover_password.fill_limits(person, purpose=credentials.temporary.RECOVERY, now=now)
         dropped = edit_profile.as_undone(undone, now).dropped
-        notices.tell(person, "password_recovered", now=now, browser=browser, dropped=dropped)
-        audit_log.record_event(
-            "password_recovered", now=now, person_id=person.id, browser=browser,
-            sessions_ended=len(ended), changes_cancelled=len(undone), sites_told=told,
+        if person.frozen_at:  # every secret of before the freeze is dead: this one went to a contact from before it all
+            people.directory.reopen(person.id, now=now)
+        entry = audit_log.record_event(
+            "password_recovered", now=now, person_id=person.id, outcome="reopened" if person.frozen_at else "",
+            browser=browser, sessions_ended=len(ended), changes_cancelled=len(undone), sites_told=told,
         )  # fmt: skip
+        notices.tell(person, "password_recovered", now=now, browser=browser, dropped=dropped, entry=entry)
         amr = f"{sign_in.PASSWORD_ALONE} {grant.amr}".strip()
         return sign_in.open_session(person, how="temporary_password", amr=amr, browser=browser, now=now)
 
@@ -91,11 +93,11 @@ def by_owner(
         credentials.temporary.end_all(person.id, now=now, why="changed")
         factors.losses.cancel(person.id, now=now)
         ended, told = close_sessions.end_everything(person, now=now, why="password_changed")
-        notices.tell(person, "password_changed", now=now, browser=browser)
-        audit_log.record_event(
+        entry = audit_log.record_event(
             "password_changed", now=now, person_id=person.id, browser=browser,
             sessions_ended=len(ended) - 1, sites_told=told,  # this one is renewed
         )  # fmt: skip
+        notices.tell(person, "password_changed", now=now, browser=browser, entry=entry)
         return sign_in.open_session(person, how="password", amr=amr, browser=browser, now=now)
 
 

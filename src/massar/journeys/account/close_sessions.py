@@ -1,4 +1,4 @@
-"""Signing out here, elsewhere, everywhere; and what the person's own last activity was."""
+"""Signing out here, elsewhere, everywhere."""
 
 from datetime import datetime
 from typing import NamedTuple
@@ -11,15 +11,6 @@ from massar.domain.people import api as people
 from massar.domain.sessions import api as sessions
 from massar.journeys.sso import log_out_of_sites
 
-SHOWN = (
-    "sign_in", "sign_in_refused", "sign_out", "recovery_asked", "temporary_accepted", "password_changed",
-    "vouching_asked", "browser_let_in",
-    "password_recovered", "contact_proposed", "contact_proved", "contact_cancelled", "contact_removed",
-    "session_ended", "sessions_ended_all", "program_ended", "account_disabled", "account_enabled", "passkey_copied",
-    "second_step_refused", "factor_added", "factor_removed", "backup_codes_made",
-    "factors_lost", "factors_found", "factors_removed",
-)  # fmt: skip
-
 
 class SignedIn(NamedTuple):
     """Who stands behind a request, at full strength."""
@@ -29,7 +20,7 @@ class SignedIn(NamedTuple):
 
 
 def authenticate(*, cookie: str, now: datetime) -> SignedIn | None:
-    """Return who stands behind a session cookie; None when there is none, it ended, or the account is disabled."""
+    """Return who stands behind a session cookie; None when there is none, it ended, or the account is shut."""
     session = sessions.signed_in.resume(cookie, now=now)
     person = people.directory.by_id(session.person_id) if session else None
     if session is None or person is None or not person.active:
@@ -47,7 +38,7 @@ def may_change(*, cookie: str, now: datetime) -> tuple[people.PersonFacts, sessi
     """Return who stands behind a change cookie, which opens the change page and nothing else."""
     grant = sessions.changing.resume(cookie, now=now)
     person = people.directory.by_id(grant.person_id) if grant else None
-    return (person, grant) if grant and person and person.active else None
+    return (person, grant) if grant and person and person.enabled else None
 
 
 @transaction.atomic
@@ -119,8 +110,3 @@ def end_program(*, signed_in: SignedIn, grant_id: int, browser: Browser, now: da
             "program_ended", now=now, person_id=person.id, session_id=session.id, browser=browser, site=ended.site
         )
     return bool(ended)
-
-
-def activity(*, person: people.PersonFacts, most: int = 20) -> list[audit_log.AuditEvent]:
-    """Return the person's own last activity, newest first."""
-    return [e for e in audit_log.of_person(person.id, limit=100) if e.event in SHOWN][:most]

@@ -143,8 +143,8 @@ def take_in(
     if isinstance(entered, Gone):
         transaction.set_rollback(True)  # it was ended at the same moment: nothing of it may stand
         return entered
-    audit_log.record_event("factor_added", now=now, person_id=person.id, outcome=kind, browser=browser)
-    notices.tell(person, "factor_added", now=now, browser=browser)
+    entry = audit_log.record_event("factor_added", now=now, person_id=person.id, outcome=kind, browser=browser)
+    notices.tell(person, "factor_added", now=now, browser=browser, entry=entry)
     codes = [] if factors.backup.left(person.id) else factors.backup.renew(person.id, now=now)
     return Added(entered, tuple(codes))
 
@@ -174,11 +174,11 @@ def renew_codes(
         return refused
     with transaction.atomic():
         people.contacts.lock(person.id)
-        if not factors.held.of_person(person.id):
+        if not factors.held.of_person(person.id) or not sessions.signed_in.hold(signed_in.session.id, person.id):
             return Gone()
         codes = factors.backup.renew(person.id, now=now)
-        audit_log.record_event("backup_codes_made", now=now, person_id=person.id, browser=browser)
-        notices.tell(person, "backup_codes_made", now=now, browser=browser)
+        entry = audit_log.record_event("backup_codes_made", now=now, person_id=person.id, browser=browser)
+        notices.tell(person, "backup_codes_made", now=now, browser=browser, entry=entry)
         return tuple(codes)
 
 
@@ -193,11 +193,14 @@ def remove(
         return refused
     with transaction.atomic():
         people.contacts.lock(person.id)
-        removed = factors.held.remove(factor_id, person.id, now=now)
+        held = sessions.signed_in.hold(signed_in.session.id, person.id)  # a freeze may have ended it
+        removed = factors.held.remove(factor_id, person.id, now=now) if held else None
         if removed is None:
             return Gone()
         if not factors.held.of_person(person.id):
             factors.backup.remove(person.id)
-        audit_log.record_event("factor_removed", now=now, person_id=person.id, outcome=removed.kind, browser=browser)
-        notices.tell(person, "factor_removed", now=now, browser=browser)
+        entry = audit_log.record_event(
+            "factor_removed", now=now, person_id=person.id, outcome=removed.kind, browser=browser
+        )
+        notices.tell(person, "factor_removed", now=now, browser=browser, entry=entry)
         return Done()

@@ -131,8 +131,8 @@ def _send_code(
 
 def _record(
     event: str, person: people.PersonFacts, contact: people.Contact, browser: Browser, now: datetime, outcome: str = ""
-) -> None:
-    audit_log.record_event(
+) -> str:
+    return audit_log.record_event(
         event, now=now, person_id=person.id, outcome=outcome, browser=browser, kind=contact.kind, contact=contact.masked
     )
 
@@ -183,12 +183,12 @@ def prove(
     again = proved.id != contact_id  # one whose messages came back was proved anew: nothing changed, nobody is told
     later = proved.counts_from if proved.counts_from > now else None
     outcome = "again" if again else "waits" if later else "counts"
-    _record("contact_proved", person, proved, browser, now, outcome)
+    entry = _record("contact_proved", person, proved, browser, now, outcome)
     if again:
         return Done(masked=proved.masked)
     notices.tell(
         person, "contact_change_waiting" if later else "contact_added", now=now, browser=browser,
-        besides=proved.id, about=proved, counts_from=later, cancel_url=cancel_url,
+        besides=proved.id, about=proved, counts_from=later, cancel_url=cancel_url, entry=entry,
     )  # fmt: skip
     return Done(from_when=later, masked=proved.masked)
 
@@ -203,9 +203,11 @@ def cancel(*, person: people.PersonFacts, contact_id: int, browser: Browser, now
     contact = people.contacts.by_id(contact_id, person.id)
     if contact is None or not people.contacts.cancel(contact_id, person.id, now=now):
         return Gone()
-    _record("contact_cancelled", person, contact, browser, now)
+    entry = _record("contact_cancelled", person, contact, browser, now)
     if contact.proved:
-        notices.tell(person, "contact_change_cancelled", now=now, browser=browser, besides=contact.id, about=contact)
+        notices.tell(
+            person, "contact_change_cancelled", now=now, browser=browser, besides=contact.id, about=contact, entry=entry
+        )
     return Done(masked=contact.masked)
 
 
@@ -224,10 +226,10 @@ def remove(
         contact = people.contacts.by_id(contact_id, person.id) if ends_at else None
         if contact is None:
             return Gone()
-        _record("contact_removed", person, contact, browser, now)
+        entry = _record("contact_removed", person, contact, browser, now)
         notices.tell(
             person, "contact_removed", now=now, browser=browser, about=contact, counts_from=ends_at,
-            cancel_url=cancel_url,
+            cancel_url=cancel_url, entry=entry,
         )  # fmt: skip
         return Done(from_when=ends_at, masked=contact.masked)
 

@@ -64,9 +64,9 @@ def prove(
         loss = "gone" if of.pending.claim else factors.losses.prove(person.id, typed, now=now, wait=wait)
         if isinstance(loss, str):
             return Gone() if loss == "gone" else Problems({"code": [Problem(f"loss_code_{loss}")]})
-        audit_log.record_event("factors_lost", now=now, person_id=person.id, browser=browser)
+        entry = audit_log.record_event("factors_lost", now=now, person_id=person.id, browser=browser)
         link = cancel_url(_token(loss))
-        notices.tell(person, "factors_lost", now=now, browser=browser, counts_from=loss.ends_at, link=link)
+        notices.tell(person, "factors_lost", now=now, browser=browser, counts_from=loss.ends_at, link=link, entry=entry)
         return Done(from_when=loss.ends_at)
 
 

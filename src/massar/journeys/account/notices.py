@@ -13,18 +13,20 @@ from massar.domain.limits import api as limits
 from massar.domain.people import api as people
 
 WITHIN = timedelta(days=2)
+BY_MAIL_ALONE = ("new_device",)  # too frequent for the country's SMS
 
 
 def tell(
     person: people.PersonFacts, event: str, *, now: datetime, browser: Browser, besides: int | None = None,
     about: people.Contact | None = None, counts_from: datetime | None = None, dropped: Sequence[people.Contact] = (),
-    cancel_url: Callable[[str], str] | None = None, link: str = "",
+    cancel_url: Callable[[str], str] | None = None, link: str = "", entry: str = "",
 ) -> None:  # fmt: skip
     """Send one notice to each address of the person, inside the transaction of the event. Who adds and takes back
     without end causes no SMS without end: past the account's limit the mails alone tell it.
 
     besides: a contact left out. dropped: contacts that a recovery has cancelled. cancel_url: makes the address of the
-    page that takes the change back, from the token for it. link: that address itself."""
+    page that takes the change back, from the token for it. link: that address itself. entry: the event's uid in the
+    audit log, which the link "this was not me" of the mails names."""
     values = {
         "event": event,
         "when": now.isoformat(),
@@ -35,25 +37,49 @@ def tell(
         "host": settings.MASSAR.address,
         "help": settings.MASSAR.help_contact,
     }
-    link = link or (
-        cancel_url(cancel_token(about.id, person.id, counts_from)) if cancel_url and about and counts_from else ""
-    )
+    links = {
+        "cancel_url": link or _cancel_link(person, about, counts_from, cancel_url),
+        "not_me_url": entry and f"{settings.MASSAR.not_me_url}{not_me_token(person.id, entry)}/",
+    }
     held = [c for c in people.contacts.of_person(person.id, now) if c.receives(now) and c.id != besides]
     for kind, to in [("email", person.login), *((c.kind, c.value) for c in held)]:
         channel = "sms" if kind == "phone" else "email"
-        if channel == "sms" and limits.consume([limits.rate_limits.NOTICE_SMS.bucket(person.id)], now=now):
+        if channel == "sms" and (
+            event in BY_MAIL_ALONE or limits.consume([limits.rate_limits.NOTICE_SMS.bucket(person.id)], now=now)
+        ):
             continue
         delivery.outbox.put(
             purpose="notice", channel=channel, language=browser.language or person.language, person_id=person.id,
             to=to, now=now, within=WITHIN, about=event,
-            values={**values, "cancel_url": link if channel == "email" else ""},
+            values={**values, **(links if channel == "email" else {})},
         )  # fmt: skip
 
 
 def tell_of_found_factors(person: people.PersonFacts, *, browser: Browser, now: datetime) -> None:
     """A lost factor is lost no more: the wait was stopped."""
-    audit_log.record_event("factors_found", now=now, person_id=person.id, browser=browser)
-    tell(person, "factors_found", now=now, browser=browser)
+    entry = audit_log.record_event("factors_found", now=now, person_id=person.id, browser=browser)
+    tell(person, "factors_found", now=now, browser=browser, entry=entry)
+
+
+def not_me_token(person_id: int, entry: str) -> str:
+    """Make what the link "this was not me" about that event of the audit log carries. It can freeze the account, once,
+    and nothing else: `freeze_account`."""
+    return f"{person_id}.{entry}.{encryption.browser_keys().sign('not-me', person_id, entry)}"
+
+
+def read_not_me_token(token: str) -> tuple[int, str] | None:
+    """Return (person, the event's uid) of a genuine token; None otherwise."""
+    person_id, _, rest = token.partition(".")
+    entry, _, signature = rest.rpartition(".")
+    genuine = encryption.browser_keys().verify(signature, "not-me", person_id, entry)
+    return (int(person_id), entry) if genuine else None
+
+
+def _cancel_link(
+    person: people.PersonFacts, about: people.Contact | None, ends: datetime | None,
+    cancel_url: Callable[[str], str] | None,
+) -> str:  # fmt: skip
+    return cancel_url(cancel_token(about.id, person.id, ends)) if cancel_url and about and ends else ""
 
 
 def cancel_token(contact_id: int, person_id: int, ends: datetime) -> str:

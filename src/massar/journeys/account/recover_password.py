@@ -153,8 +153,9 @@ def _judge(asked: delivery.TypedRecovery, asked_at: datetime, now: datetime) -> 
         return _Judged(None, "unknown")
     if now - asked_at > QUEUE_LONGEST:
         return _Judged(person, "too_late")
-    if not person.active:
+    if not person.enabled:
         return _Judged(person, "disabled")
+    people.contacts.lock(person.id)  # what a freeze drops at this moment gets nothing; two secrets alive at most
     kind = "email" if asked.channel == "email" else "phone"
     contact = people.contacts.matching(person.id, kind, asked.contact, now)
     if contact:
@@ -174,7 +175,6 @@ def _find_a_way(
 ) -> _Judged:  # fmt: skip
     """Find the limit that gives the message, a known device's own first: what strangers spend is not his. Raises _Later
     where none does, and nothing was sent since."""
-    people.contacts.lock(person.id)  # requests answered side by side still leave two secrets alive at most
     rates, owner = limits.rate_limits, (person.id, contact.kind, contact.value)
     gap = rates.apart(rates.ASK_GAP, asked.purpose).bucket(asked.recovery_browser, *owner)
     if asked.recovery_browser and limits.consume([gap], now=now):

@@ -46,8 +46,8 @@ def waiting(*, cookie: str, now: datetime) -> HalfDone | None:
     """Who stands behind the cookie of a half-done sign-in, which opens the second step and nothing else."""
     pending = sessions.pending.resume(cookie, now=now)
     person = people.directory.by_id(pending.person_id) if pending else None
-    if pending is None or person is None or not person.active:
-        return None
+    if pending is None or person is None or not person.enabled or (person.frozen_at and not pending.claim):
+        return None  # a recovery goes on although the account is frozen
     return HalfDone(person, pending, factors.held.of_person(person.id))
 
 
@@ -95,7 +95,11 @@ def finish(
         return MustChangePassword(person, cookie)
     credentials.temporary.end_those_of_browser(person.id, browser.recovery_browser, now=now)
     amr = f"{sign_in.PASSWORD_ALONE} {proved}"
-    return sign_in.open_session(person, how="password", amr=amr, browser=browser, now=now, earlier=earlier, spare=spare)
+    since = credentials.passwords.stored(person.id).devices_since
+    known = sessions.devices.find(browser.trusted_devices, person.id, now=now, not_before=since) is not None
+    return sign_in.open_session(
+        person, how="password", amr=amr, browser=browser, now=now, earlier=earlier, spare=spare, known=known
+    )
 
 
 def step_up_by_code(

@@ -43,6 +43,7 @@ PASSWORD_ALONE = "pwd"  # RFC 8176
 ACTION = "sign-in"  # what a challenge that is met here opens
 Entered = SessionOpened | SecondStepRequired | MustChangePassword
 Unjudged = TooManyAttempts | outcomes.ChallengeRequired | outcomes.PasswordSprayed | Overloaded
+Refused = outcomes.WrongSecret | SecretExpired | outcomes.AccountFrozen | Unjudged
 _REFUSED = ((TooManyAttempts, "wait"), (outcomes.ChallengeRequired, "challenge"), (outcomes.PasswordSprayed, "sprayed"))
 
 
@@ -86,7 +87,7 @@ class _Attempt:
 def enter(
     *, typed_login: str, password: str, browser: Browser, now: datetime, earlier: sessions.SessionFacts | None = None,
     answer: defend.ChallengeAnswer | None = None,
-) -> Entered | outcomes.WrongSecret | SecretExpired | Unjudged:  # fmt: skip
+) -> Entered | Refused:  # fmt: skip
     """Judge what was typed on the sign-in page. Nothing tells an unknown account from a wrong password. earlier: the
     session this browser has; its own person's sign-in renews it, another's leaves it to the caller. answer: the
     challenge that kept what was typed."""
@@ -103,13 +104,16 @@ def enter(
 
 def _enter_with_password(
     attempt: _Attempt, password: str, earlier: sessions.SessionFacts | None
-) -> SessionOpened | SecondStepRequired | outcomes.WrongSecret | Unjudged:
+) -> SessionOpened | SecondStepRequired | outcomes.WrongSecret | outcomes.AccountFrozen | Unjudged:
     person, verified = attempt.person, _verify(attempt, password)
     if not isinstance(verified, _Verified):
         attempt.record_unjudged(verified)
         return verified
-    if person is None or not verified.right or not person.active:
+    if person is None or not verified.right or not person.enabled:
         return _refuse_wrong(attempt, verified)
+    if person.frozen_at:  # said to who knows the password alone
+        attempt.record_refusal("frozen")
+        return outcomes.AccountFrozen()
     if credentials.passwords.needs_rehash(attempt.stored.phc):
         with contextlib.suppress(credentials.Busy):  # then at the next sign-in
             phc = credentials.passwords.hash_password(verified.typed)
@@ -125,7 +129,10 @@ def _enter_with_password(
         if owes_second_step(person, stored, attempt.browser, now=attempt.now):
             return _ask_for_second_step(attempt, person)
         credentials.temporary.end_those_of_browser(person.id, attempt.browser.recovery_browser, now=attempt.now)
-        return open_session(person, how="password", browser=attempt.browser, now=attempt.now, earlier=earlier)
+        known = attempt.known_device() is not None
+        return open_session(
+            person, how="password", browser=attempt.browser, now=attempt.now, earlier=earlier, known=known
+        )
 
 
 def _take_lost_factors_away(attempt: _Attempt, person: people.PersonFacts) -> bool:
@@ -134,8 +141,8 @@ def _take_lost_factors_away(attempt: _Attempt, person: people.PersonFacts) -> bo
         return False
     factors.held.remove_all(person.id, now=attempt.now)
     factors.backup.remove(person.id)
-    audit_log.record_event("factors_removed", now=attempt.now, person_id=person.id, browser=attempt.browser)
-    notices.tell(person, "factors_removed", now=attempt.now, browser=attempt.browser)
+    entry = audit_log.record_event("factors_removed", now=attempt.now, person_id=person.id, browser=attempt.browser)
+    notices.tell(person, "factors_removed", now=attempt.now, browser=attempt.browser, entry=entry)
     return True
 
 
@@ -256,10 +263,11 @@ def fill_limits(person: people.PersonFacts) -> None:
 
 def open_session(
     person: people.PersonFacts, *, how: str, browser: Browser, now: datetime, amr: str = PASSWORD_ALONE,
-    earlier: sessions.SessionFacts | None = None, spare: bool = False,
+    earlier: sessions.SessionFacts | None = None, spare: bool = False, known: bool = True,
 ) -> SessionOpened:  # fmt: skip
     """Open a full session, or renew the person's `earlier` one, and remember the device. The caller commits. amr: what
-    was proved, in words of RFC 8176. spare: the second factor is not to be asked on this device for a while."""
+    was proved, in words of RFC 8176. spare: the second factor is not to be asked on this device for a while. known:
+    this is a known device, or another notice tells of the event."""
     if browser.language and browser.language != person.language:
         people.directory.set_language(person.id, browser.language)
     cookie = None
@@ -272,7 +280,11 @@ def open_session(
             person.id, how=how, amr=amr, browser=browser, now=now
         )
         log_out_of_sites.end_grants_and_notify(person, gave_way, now=now)
-    audit_log.record_event("sign_in", now=now, person_id=person.id, session_id=session_id, outcome=how, browser=browser)
+    entry = audit_log.record_event(
+        "sign_in", now=now, person_id=person.id, session_id=session_id, outcome=how, browser=browser, amr=amr
+    )
+    if not known and limits.consume([limits.rate_limits.NOTICE_NEW_DEVICE.bucket(person.id)], now=now) is None:
+        notices.tell(person, "new_device", now=now, browser=browser, entry=entry)
     devices = sessions.devices.remember(browser.trusted_devices, person.id, now=now, second=spare)
     return SessionOpened(person, session_id, cookie, devices)
 
@@ -296,7 +308,7 @@ def _enter_with_temporary(
     # Counted and judged in one commit, before anything is answered: no clock tells where a secret lives.
     with transaction.atomic(savepoint=False):
         match = credentials.temporary.match(person.id if person else None, secret, recovery_browser=asked, now=now)
-        if match is None or person is None or not person.active:
+        if match is None or person is None or not person.enabled:
             attempt.record_refusal("wrong_code")
             _count_failure(stranger, now)
             return outcomes.WrongSecret()

@@ -40,11 +40,11 @@ def enter(
     proof = factors.passkeys.prove(answer, SIGN_IN, form_secret, now=now)
     if isinstance(proof, factors.PasskeyMismatch):
         return _refuse(proof, "sign_in_refused", browser, now)
-    person = people.directory.by_id(proof.person_id)
-    if person is None or not person.active:
-        return _refuse(factors.PasskeyMismatch("disabled", proof.person_id), "sign_in_refused", browser, now)
     with transaction.atomic():
-        people.contacts.lock(person.id)
+        people.contacts.lock(proof.person_id)  # a freeze at this moment is seen, or sees this session
+        person = people.directory.by_id(proof.person_id)
+        if person is None or not person.active:
+            return _refuse(factors.PasskeyMismatch("disabled", proof.person_id), "sign_in_refused", browser, now)
         unused = factors.passkeys.use(proof, now=now)
         if unused:
             return _refuse(unused, "sign_in_refused", browser, now)

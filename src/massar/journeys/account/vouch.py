@@ -58,8 +58,8 @@ def let_in(*, typed_login: str, code: str, browser: Browser, now: datetime) -> L
         if first:
             delivery.outbox.used(person.id, recover_password.MESSAGES[PURPOSE], temporary_id=match.id, now=now)
             recover_password.fill_limits(person, purpose=PURPOSE, now=now)
-            notices.tell(person, "browser_let_in", now=now, browser=browser)
-            audit_log.record_event("browser_let_in", now=now, person_id=person.id, browser=browser)
+            entry = audit_log.record_event("browser_let_in", now=now, person_id=person.id, browser=browser)
+            notices.tell(person, "browser_let_in", now=now, browser=browser, entry=entry)
         devices = sessions.devices.remember(browser.trusted_devices, person.id, now=now, nonce=nonce)
         return LetIn(person, devices)
 

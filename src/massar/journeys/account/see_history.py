@@ -1,0 +1,120 @@
+"""What happened on the own account: sign-ins and changes, newest first, by pages, out of the audit log.
+
+Refused tries that follow each other are one line with their number: whoever tries a thousand passwords hides nothing
+behind them."""
+
+from datetime import datetime, timedelta
+from typing import NamedTuple
+
+from django.conf import settings
+
+from massar.core.audit import api as audit_log
+from massar.domain.people import api as people
+from massar.domain.sessions import api as sessions
+from massar.domain.sites import api as sites
+from massar.journeys.account import freeze_account, notices
+
+LINES = 20
+BACK = timedelta(days=366)
+REFUSED = ("sign_in_refused", "second_step_refused", "proof_refused")
+DENIABLE = (
+    "sign_in", "password_changed", "password_recovered", "contact_proved", "contact_removed", "contact_cancelled",
+    "factor_added", "factor_removed", "backup_codes_made", "browser_let_in", "factors_lost", "factors_found",
+    "factors_removed",
+)  # fmt: skip
+SHOWN = (
+    *REFUSED, *DENIABLE, "sign_out", "recovery_asked", "temporary_accepted", "contact_proposed", "session_ended",
+    "sessions_ended_all", "program_ended", "account_disabled", "account_enabled", "account_frozen", "account_reopened",
+    "vouching_asked", "passkey_copied",
+)  # fmt: skip
+_BATCH, _MOST_READ, _NEWEST = 200, 2000, 1 << 62
+
+
+class HistoryLine(NamedTuple):
+    """An event, or the newest of `times` refused tries since `since`. strength: of a sign-in ('password', 'temporary',
+    'two_steps', 'passkey'). entered: the sites, in its session. open: that session is live. not_me: the
+    token of the page that denies it, '' where that is of no use."""
+
+    event: audit_log.AuditEvent
+    times: int
+    since: datetime
+    strength: str = ""
+    entered: tuple[sites.Site, ...] = ()
+    open: bool = False
+    not_me: str = ""
+
+
+class HistoryPage(NamedTuple):
+    """Lines, and from where the next page goes on; None: there is none."""
+
+    lines: list[HistoryLine]
+    before: int | None
+
+
+def page(*, person: people.PersonFacts, now: datetime, before: int | None = None) -> HistoryPage:
+    """Return one page. before: where the page before ended."""
+    lines, goes_on = _read(person.id, now - BACK, before)
+    at_sessions = [line.event.session_id for line in lines if line.event.event == "sign_in" and line.event.session_id]
+    entered: dict[int, dict[str, None]] = {}
+    for session_id, slug in audit_log.outcomes_of_sessions(person.id, "site_entered", at_sessions):
+        entered.setdefault(session_id, {})[slug] = None
+    live = {one.id for one in sessions.signed_in.of_person(person.id, now=now)}
+    reopened_at = people.directory.reopened_at(person.id)
+    return HistoryPage([_filled(line, entered, live, reopened_at, now) for line in lines], goes_on)
+
+
+def _filled(
+    line: HistoryLine, entered: dict[int, dict[str, None]], live: set[int], reopened_at: datetime | None, now: datetime
+) -> HistoryLine:
+    event, by_slug = line.event, settings.MASSAR.sites.by_slug
+    settled = event.at + freeze_account.LINK_LIFE <= now or (reopened_at is not None and event.at < reopened_at)
+    not_me = (
+        notices.not_me_token(event.person_id or 0, event.uid)
+        if event.event in DENIABLE and event.genuine and not settled
+        else ""
+    )
+    if event.event != "sign_in":
+        return line._replace(not_me=not_me)
+    slugs = entered.get(event.session_id or 0, {})
+    return line._replace(
+        strength=_strength(event), entered=tuple(by_slug[slug] for slug in slugs if slug in by_slug),
+        open=event.session_id in live, not_me=not_me,
+    )  # fmt: skip
+
+
+def _strength(event: audit_log.AuditEvent) -> str:
+    """By what was proved (RFC 8176); older rows tell only how."""
+    proved = str(event.detail.get("amr", "pwd")).split()
+    if "mfa" in proved:
+        return "two_steps"
+    if "pwd" not in proved:
+        return "passkey"
+    return "temporary" if event.outcome == "temporary_password" else "password"
+
+
+def _read(person_id: int, since: datetime, before: int | None) -> tuple[list[HistoryLine], int | None]:
+    """Read until the page is full. After so many rows it ends early: nobody's tries make a page slow."""
+    lines, last, read = list[HistoryLine](), before, 0
+    while read < _MOST_READ:
+        batch = audit_log.of_person(person_id, limit=_BATCH, before=last)
+        for event in batch:
+            if event.at < since:
+                return lines, None
+            joins = bool(lines) and event.event in REFUSED and lines[-1].event.event in REFUSED
+            if event.event in SHOWN and not joins and len(lines) == LINES:
+                return lines, last
+            if event.event in SHOWN:
+                _add(lines, event, joins)
+            last = event.id or last  # what is still counted has none
+        read, last = read + len(batch), last or _NEWEST
+        if len(batch) < _BATCH:
+            return lines, None
+    return lines, last
+
+
+def _add(lines: list[HistoryLine], event: audit_log.AuditEvent, joins: bool) -> None:
+    times = int(event.detail.get("count", 1))
+    if joins:
+        lines[-1] = lines[-1]._replace(times=lines[-1].times + times, since=event.at)
+    else:
+        lines.append(HistoryLine(event, times, event.at))
