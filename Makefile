@@ -7,7 +7,7 @@ PORT    ?= 8000
 # The locks are complete, so nothing is resolved: pip would look at newer releases of an extra's package and refuse them.
 LOCK     = $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps --only-binary :all:
 
-.PHONY: help demo demo-reset test coverage test-fast test-servers check bench messages settings lock blocklist clean
+.PHONY: help demo demo-reset test coverage test-fast test-servers check bench soak messages settings lock blocklist clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-13s %s\n", $$1, $$2}'
@@ -62,6 +62,9 @@ check: $(VENV)/dev.stamp ## style, types and the laws of the house
 
 bench: $(VENV)/dev.stamp ## measure: sign-ins, recovery, what sites ask (beside a peer), SAML, page weights, timing signals
 	@PYTHONPATH=src:. $(BIN)/python -m bench.run
+
+soak: $(VENV)/dev.stamp ## a day of strangers at one account, at a driven clock, and its owner in it (options: SOAK="--hours 2 --postgres")
+	@PYTHONPATH=src:. $(BIN)/python -m bench.soak $(SOAK)
 
 messages: $(VENV)/dev.stamp ## compile the catalogues in src/massar/locale/
 	@for l in ar fr en; do $(BIN)/pybabel -q compile -i src/massar/locale/$$l/LC_MESSAGES/django.po -o src/massar/locale/$$l/LC_MESSAGES/django.mo -l $$l; done

@@ -83,6 +83,32 @@ def test_pages_that_the_guide_does_not_meet(product: Product, open_page: Opener,
     pages.inspect(walk.page, "44-devices-unfolded", language)
 
 
+@pytest.mark.parametrize("language", ["ar", "fr"])
+def test_a_browser_is_let_in_by_a_code(product: Product, open_page: Opener, language: str):
+    """From the page of recovery, by the phone on screen, to the sign-in page with the name in its field."""
+    walk = opened(open_page(product), product, language)
+    walk.page.goto("/recovery/")
+    walk.page.get_by_role("link", name=walk.said("vouch.title"), exact=True).click()
+    pages.inspect(walk.page, "45-let-in", language)
+    walk.box(walk.words.user).fill(FATIMA)
+    walk.page.get_by_role("radio", name=walk.words.phone, exact=True).check()
+    walk.box(walk.words.phone).fill(FATIMAS_PHONE)
+    walk.button(walk.words.confirm).click()
+    walk.sees("vouch.asked")
+    pages.inspect(walk.page, "46-let-in-code", language)
+    walk.box(walk.said("vouch.code")).fill("bcdfg-23456")
+    walk.button(walk.said("vouch.submit")).click()
+    walk.sees("vouch.code_wrong")
+    pages.inspect(walk.page, "47-let-in-wrong", language)
+    walk.box(walk.said("vouch.code")).fill(walk.reads_the_temporary_password(FATIMAS_PHONE))
+    walk.button(walk.said("vouch.submit")).click()
+    walk.sees("flash.let_in")
+    expect(walk.box(walk.words.user)).to_have_value(FATIMA)
+    pages.inspect(walk.page, "48-let-in-done", language)
+    walk.types_user_and_password(FATIMA, product.people[FATIMA])
+    expect(walk.menu()).to_be_visible()
+
+
 FOCUS = """() => {
   const element = document.activeElement;
   if (element === document.body) return ['', true];
