@@ -1,5 +1,6 @@
 """Settings: typed, and refused at start with one clear sentence per mistake (decision 23)."""
 
+import base64
 from datetime import timedelta
 
 import pytest
@@ -111,6 +112,25 @@ def test_two_keys_the_newest_first():
     massar = production(MASSAR_DATA_KEYS=f"k2:{second}, k1:MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=")
     assert [name for name, _ in massar.data_keys] == ["k2", "k1"]
     assert "twice" in only_mistake(MASSAR_DATA_KEYS=f"k1:{second},k1:{second}")
+
+
+def test_keys_in_files(tmp_path):
+    """A file holds one entry or several; the others stand beside it."""
+    first, second, third = (f"k{n}:{base64.b64encode(bytes([n]) * 32).decode()}" for n in (1, 2, 3))
+    (tmp_path / "keys").write_text(f"{second}\n{third}\n")
+    massar = production(MASSAR_DATA_KEYS=f"file:{tmp_path / 'keys'},{first}")
+    assert [name for name, _ in massar.data_keys] == ["k2", "k3", "k1"]
+    (tmp_path / "keys").write_text("geheim")
+    assert "entry 2" in only_mistake(MASSAR_DATA_KEYS=f"{first},file:{tmp_path / 'keys'}")
+
+
+@pytest.mark.parametrize("uri", [
+    "pkcs11:token=a;object=b?module-path=/x.so&pin-value=geheim",
+    "pkcs11:object=b?pin-value=geheim", "pkcs11:slot=1?module-path=/x.so&pin-value=geheim",
+])  # fmt: skip
+def test_a_token_that_can_not_be_asked_is_told_without_its_pin(uri):
+    """Whether python-pkcs11 is here, as for the tests of servers, or not."""
+    assert "names a token" in only_mistake(MASSAR_DATA_KEYS=f"k1:{uri}")
 
 
 def test_database_addresses():

@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
+from importlib import import_module
 from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple
 from urllib.parse import SplitResult, parse_qsl, quote, unquote, urlsplit
@@ -17,7 +18,18 @@ from pydantic import AfterValidator, Field, PlainValidator
 
 from massar.core import local_time, phone, settings
 from massar.core.loopback import is_loopback
-from massar.core.settings import OFTEN_EMPTY, OWN, Duration, Expected, Line, Named, Required, SettingsError, Table
+from massar.core.settings import (
+    OFTEN_EMPTY,
+    OWN,
+    Duration,
+    Expected,
+    Line,
+    Named,
+    Required,
+    SettingsError,
+    Table,
+    Verbatim,
+)
 from massar.domain.factors import required
 from massar.domain.sites import registry
 from massar.providers import NAME
@@ -58,13 +70,11 @@ def _public_url(url: str) -> str:
 def _data_keys(entries: tuple[str, ...]) -> tuple[tuple[str, bytes], ...]:
     """`name:base64`, 32 bytes each (AES-256). Which one encrypts the database says; in a new one, the first."""
     keys: dict[str, bytes] = {}
-    for number, part in enumerate(entries, 1):
+    for number, part in enumerate((word for entry in entries for word in _words(entry)), 1):
         name, _, encoded = part.partition(":")
-        try:
-            key = base64.b64decode(encoded, validate=True)
-        except ValueError:
-            key = b""
-        if len(key) != 32 or not name.isalnum() or len(name) > 16:
+        named = name.isalnum() and name.isascii() and len(name) <= 16
+        key = _data_key(name, encoded) if named else b""
+        if len(key) != 32:
             raise ValueError(f"entry {number} must read name:key, the key being 32 bytes in base64")
         if name in keys:
             raise ValueError(f"holds the name {name!r} twice: every key needs a name of its own")
@@ -72,6 +82,27 @@ def _data_keys(entries: tuple[str, ...]) -> tuple[tuple[str, bytes], ...]:
     if not keys:
         raise ValueError("holds no key: make one with `massar newkeys`")
     return tuple(keys.items())
+
+
+def _words(entry: str) -> list[str]:
+    """A file may hold several entries, one a line or with commas between."""
+    return entry.replace(",", " ").split() if isinstance(entry, Verbatim) else [entry]
+
+
+def _data_key(name: str, encoded: str) -> bytes:
+    """b'' for what is no key."""
+    if encoded.startswith("pkcs11:"):
+        try:
+            token_keys = import_module("massar.config.token_keys")
+        except ImportError:
+            wish = "install what requirements/pkcs11.txt lists"
+            raise ValueError(f"names a token for {name}, and python-pkcs11 is not here: {wish}") from None
+        derived: bytes = token_keys.derive(name, encoded)
+        return derived
+    try:
+        return base64.b64decode(encoded, validate=True)
+    except ValueError:
+        return b""
 
 
 def _audit_key(text: str) -> bytes:
@@ -205,8 +236,9 @@ class Settings(Table):
         Expected("`name:key`, with commas between"),
         Required("make one with `massar newkeys` and keep it apart from the database"),
     ] = ()
-    """`name:key,name:key`; a key is 32 bytes in base64. All decrypt, one encrypts: in a new database the first, later
-    the one that `massar keys activate` named: [changing keys](keys.md)"""
+    """`name:key,name:key`; a key is 32 bytes in base64, or the `pkcs11:` URI of one in a token; an entry `file:PATH`
+    stands for those in that file. All decrypt, one encrypts: in a new database the first, later the one that `massar
+    keys activate` named: [changing keys](keys.md)"""
     database_url: Annotated[Line, _Database] = ""
     """`sqlite:///relative/path`, `sqlite:////absolute/path` or `postgres://user:password@host:5432/name`; what stands
     after `?` goes to libpq, as `sslmode=verify-full`. Without it `massar.sqlite3` in `MASSAR_VAR`"""

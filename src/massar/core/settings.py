@@ -214,10 +214,10 @@ def _resolved(value: object, environ: Mapping[str, str]) -> object:
         if not environ.get(place, "").strip():
             raise ValueError(f"reads the variable {place!r}, which is not set or empty: set it")
         return Verbatim(environ[place])
-    return _secret_file(place) if mark and where == "file" else value
+    return secret_file(place) if mark and where == "file" else value
 
 
-def _secret_file(place: str) -> Verbatim:
+def secret_file(place: str) -> Verbatim:
     """What the file holds; its last line end is not part of it."""
     reads = f"reads the file {place!r}, which"
     try:

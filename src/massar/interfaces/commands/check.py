@@ -2,6 +2,7 @@
 
 import argparse
 import os
+import re
 import stat
 from datetime import timedelta
 from pathlib import Path
@@ -17,6 +18,7 @@ from massar.interfaces.commands.providers import from_settings
 from massar.journeys import personal_data
 from massar.journeys.keys import change_data_keys
 
+_KEY_FILE = re.compile(r"(?:^|[,=])\s*file:([^,&;]+)")  # an entry, or what a token's PIN stands in
 SEEN_SINCE = timedelta(hours=1)  # as the alarm has it
 
 
@@ -43,6 +45,9 @@ def _open_to_others() -> list[str]:
     if environment.is_file() and environment.stat().st_mode & stat.S_IRWXO:
         advice = "holds the keys and is open to everybody on this machine: chmod o= it."
         sentences.append(f"{environment.absolute()} {advice}")
+    for path in map(Path, _KEY_FILE.findall(settings.MASSAR.environ.get("MASSAR_DATA_KEYS", ""))):
+        if path.is_file() and path.stat().st_mode & private_files.OTHERS:
+            sentences.append(f"{path} leads to the data keys and is open to others on this machine: chmod 600 it.")
     return sentences
 
 

@@ -42,7 +42,6 @@ def run(options: argparse.Namespace) -> int:
     log.set_up(logging.WARNING if options.quiet else logging.INFO)
     registry = providers.from_settings()
     stop = threading.Event()
-    keyring.state.watch("worker")
     worker = Worker(registry, sites=providers.sites(), senders=options.senders)
 
     def end(*_: object) -> None:
@@ -51,6 +50,7 @@ def run(options: argparse.Namespace) -> int:
 
     for name in (signal.SIGTERM, signal.SIGINT):
         signal.signal(name, end)
+    keyring.state.watch("worker")
     note.info("worker started with %s", ", ".join(c.name for c in registry.all()) or "no provider")
     # Apart from the loop: a disk or a receiver that hangs holds up no message.
     keeper = threading.Thread(target=AuditKeeper().run, args=(stop,), name="audit")
