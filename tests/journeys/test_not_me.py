@@ -5,9 +5,11 @@ import re
 import pytest
 
 from massar.core.audit import api as audit_log
+from massar.domain.credentials import api as credentials
 from massar.domain.limits import api as limits
 from massar.domain.people import api as people
 from massar.domain.people.models import Contact
+from massar.domain.sessions.models import Session
 from massar.domain.sites.models import Grant
 from massar.journeys import outcomes
 from massar.journeys.account import freeze_account
@@ -302,3 +304,57 @@ def test_a_sign_in_on_a_new_device_is_told_within_a_limit(cast, post, clock):
     clock.advance(hours=8)
     home(YOUSSEF)
     assert len(links(post, YOUSSEF_EMAIL)) == limits.rate_limits.NOTICE_NEW_DEVICE.burst + 1
+
+
+# --- what has begun before
+
+
+def frozen_while(monkeypatch, room, name: str, path: str) -> None:
+    """The owner presses the button right after the next call of that function."""
+    usual, done = getattr(room, name), []
+
+    def then(*args, **named):
+        answer = usual(*args, **named)
+        if not done:
+            done.append(True)
+            deny(path)
+        return answer
+
+    monkeypatch.setattr(room, name, then)
+
+
+def test_atk_057_a_sign_in_that_is_being_verified_does_not_outlive_the_freeze(cast, post, monkeypatch):
+    home(YOUSSEF)
+    frozen_while(monkeypatch, credentials.passwords, "is_right", links(post, YOUSSEF_EMAIL)[-1])
+    late = home(YOUSSEF)
+    assert is_frozen(YOUSSEF) and not late.signed_in
+    assert not Session.objects.filter(person_id=facts(YOUSSEF).id, ended_at=None).exists()
+
+
+def test_atk_057_a_change_of_the_password_that_is_being_verified_does_not_outlive_the_freeze(cast, post, monkeypatch):
+    thief = home(YOUSSEF)
+    before = credentials.passwords.stored(facts(YOUSSEF).id).phc
+    frozen_while(monkeypatch, credentials.passwords, "is_right", links(post, YOUSSEF_EMAIL)[-1])
+    thief.change(YOUSSEF.password, NEW)
+    assert is_frozen(YOUSSEF) and not thief.signed_in
+    assert credentials.passwords.stored(facts(YOUSSEF).id).phc == before
+
+
+def test_atk_057_a_recovery_that_changes_meanwhile_does_not_open_what_is_frozen(cast, post, clock, monkeypatch):
+    """Its secret went out before; the new password is being judged while the owner freezes."""
+    home(YOUSSEF)
+    visitor = Visitor().ask(YOUSSEF.login, email=YOUSSEF_EMAIL)
+    secret = post.secret(YOUSSEF_EMAIL)
+    visitor.sign_in(YOUSSEF.login, secret)
+    frozen_while(monkeypatch, credentials.passwords, "hash_password", links(post, YOUSSEF_EMAIL)[-1])
+    visitor.change(secret, NEW)
+    assert is_frozen(YOUSSEF) and not visitor.signed_in and visitor.path == "/sign-in/"
+
+
+def test_a_disabled_account_stays_shut_frozen_or_not(cast, post, clock):
+    home(YOUSSEF)
+    deny(links(post, YOUSSEF_EMAIL)[-1])
+    people.directory.disable(facts(YOUSSEF).id)
+    Visitor().ask(YOUSSEF.login, email=YOUSSEF_EMAIL)
+    assert secrets(post, YOUSSEF_EMAIL) == []
+    assert shows(home(YOUSSEF), "problem.wrong")
