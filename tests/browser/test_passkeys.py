@@ -38,6 +38,14 @@ class Phone:
         return self.cdp.send("WebAuthn.getCredentials", {"authenticatorId": self.id})["credentials"]
 
 
+def begin_to_add(walk: Walk, password: str, name: str) -> None:
+    part = walk.page.get_by_role("region", name=walk.said("passkey.add"))
+    part.get_by_label(walk.said("passkey.name"), exact=True).fill(name)
+    part.get_by_role("textbox", name=walk.words.current, exact=True).fill(password)
+    part.get_by_role("button", name=walk.said("passkey.begin"), exact=True).click()
+    expect(walk.button(walk.said("passkey.make"))).to_be_visible()
+
+
 def test_a_passkey_from_its_first_day_to_its_last(product: Product, open_page: Opener):
     """In Arabic on a phone: added, used alone, as the second step, before a recovery's change form, removed."""
     walk = Walk(open_page(product), product, "ar")
@@ -47,11 +55,7 @@ def test_a_passkey_from_its_first_day_to_its_last(product: Product, open_page: O
 
     page.goto(SECURITY)
     pages.inspect(page, "60-passkey-offer", "ar")
-    part = page.get_by_role("region", name=walk.said("passkey.add"))
-    part.get_by_label(walk.said("passkey.name"), exact=True).fill("هاتفي")
-    part.get_by_role("textbox", name=walk.words.current, exact=True).fill(password)
-    part.get_by_role("button", name=walk.said("passkey.begin"), exact=True).click()
-    expect(walk.button(walk.said("passkey.make"))).to_be_visible()
+    begin_to_add(walk, password, "هاتفي")
     pages.inspect(page, "61-passkey-make", "ar")
     with phone.touched():
         walk.button(walk.said("passkey.make")).click()
@@ -61,6 +65,11 @@ def test_a_passkey_from_its_first_day_to_its_last(product: Product, open_page: O
     page.get_by_role("link", name=walk.said("factor.codes.kept")).click()
     walk.sees("factor.yours")
     expect(page.get_by_role("heading", name="هاتفي", exact=True)).to_be_visible()
+    begin_to_add(walk, password, "مرة أخرى")
+    with phone.touched():
+        walk.button(walk.said("passkey.make")).click()
+        walk.sees("passkey.there_already")
+    assert len(phone.passkeys()) == 1
 
     walk.signs_out()
     with phone.touched():
@@ -98,9 +107,10 @@ def test_a_passkey_from_its_first_day_to_its_last(product: Product, open_page: O
     form.get_by_role("button").filter(has_text=walk.said("factor.remove_confirm")).click()
     walk.sees("flash.factor_removed")
     walk.signs_out()
-    with phone.touched():
+    # No longer than for this one: the page that refuses it offers it again, and would be left at once.
+    with phone.touched(), page.expect_request("**/sign-in/passkey/"):
         walk.button(walk.said("passkey.sign_in")).click()
-        walk.sees("problem.passkey")
+    walk.sees("problem.passkey")
     pages.shot(page, "65-passkey-refused", "ar")
     walk.types_user_and_password(KHADIJA, password)
     expect(walk.menu()).to_be_visible()

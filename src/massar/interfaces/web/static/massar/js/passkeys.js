@@ -1,6 +1,7 @@
 // Passkeys. A form with data-passkey stays hidden where the browser can't use them; its button asks for one, and what
 // was signed goes out in the form's hidden field, like anything that is typed.
 const FRESH_MS = 4 * 60 * 1000; // a challenge is good for five minutes
+const LIFT_AFTER_MS = 8000; // as in page.js
 const decode = (text) => Uint8Array.from(atob(text.replace(/-/g, '+').replace(/_/g, '/')), (c) => c.charCodeAt(0));
 const encode = (buffer) => btoa(String.fromCharCode(...new Uint8Array(buffer)))
   .replace(/\+/g, '-').replace(/\//g, '_').replace(/=+$/, '');
@@ -28,11 +29,17 @@ function serve(form) {
   const button = form.querySelector('button');
   const sentences = [...form.querySelectorAll('[data-when]')];
   let running = null;
+  let pressed = false;
   let asked = Date.now();
 
   const tell = (name) => {
     const found = sentences.find((one) => one.dataset.when === name) ?? sentences[0];
     for (const one of sentences) one.hidden = !name || one !== found;
+  };
+
+  const lift = () => {
+    pressed = false;
+    button.removeAttribute('aria-busy');
   };
 
   async function refresh() {
@@ -49,31 +56,38 @@ function serve(form) {
     const mine = running = new AbortController();
     const options = { publicKey: question(form), signal: mine.signal, ...(mediation && { mediation }) };
     const found = await navigator.credentials[form.dataset.passkey](options);
+    if (mine !== running) return;
     form.elements.answer.value = answer(found);
     form.submit();
   }
 
-  // The browser offers passkeys where the user name is typed, beside the names that it remembers.
+  // The browser offers passkeys where the user name is typed, beside the names that it remembers. Nobody has asked for
+  // it, so nobody is told when another request takes its place, or no connection is there.
   async function offer() {
-    if (!('autofill' in form.dataset) || !(await PublicKeyCredential.isConditionalMediationAvailable?.())) return;
-    await refresh();
-    await ask('conditional').catch(() => {}); // another request took its place
+    try {
+      if (!('autofill' in form.dataset) || !(await PublicKeyCredential.isConditionalMediationAvailable?.())) return;
+      await refresh();
+      if (!pressed) await ask('conditional');
+    } catch {}
   }
 
   form.addEventListener('submit', async (event) => {
     event.preventDefault();
+    if (pressed) return;
+    pressed = true;
     button.setAttribute('aria-busy', 'true');
     tell('');
     try {
       await refresh();
       await ask();
+      setTimeout(lift, LIFT_AFTER_MS); // the answer is on its way
     } catch (trouble) {
+      lift();
       tell(trouble.name);
       offer();
-    } finally {
-      button.removeAttribute('aria-busy');
     }
   });
+  addEventListener('pageshow', lift);
   document.querySelector('[autocomplete~=webauthn]')?.addEventListener('focus', () => {
     if (Date.now() - asked >= FRESH_MS) offer();
   });
