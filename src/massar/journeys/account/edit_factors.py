@@ -197,6 +197,7 @@ def remove(
         removed = factors.held.remove(factor_id, person.id, now=now) if held else None
         if removed is None:
             return Gone()
+        factors.losses.cancel(person.id, now=now)  # whoever removes one has proved one
         if not factors.held.of_person(person.id):
             factors.backup.remove(person.id)
         entry = audit_log.record_event(
