@@ -81,6 +81,12 @@ def test_pages_that_the_guide_does_not_meet(product: Product, open_page: Opener,
     for folded in walk.page.locator("details.older summary").all():
         folded.click()
     pages.inspect(walk.page, "44-devices-unfolded", language)
+    walk.page.goto("/profile/my-data/")
+    pages.inspect(walk.page, "45-my-data", language)
+    walk.box(walk.said("password.current")).fill(product.people[KHADIJA])
+    with walk.page.expect_download() as download:
+        walk.button(walk.said("data.export.button")).click()
+    assert download.value.path().read_bytes().startswith(b"%PDF-")
 
 
 @pytest.mark.parametrize("language", ["ar", "fr"])

@@ -14,6 +14,7 @@ from babel.messages.mofile import read_mo
 from massar.domain.delivery import alarms, breaker, models, provider, wording
 from massar.domain.factors.models import Factor
 from massar.interfaces.demo import views as demo
+from massar.journeys import personal_data
 from massar.journeys.account import recover_password, see_history
 from massar.journeys.messages import deliver_messages, leased_delivery
 from massar.journeys.sso import deliver_logouts
@@ -214,6 +215,8 @@ ENDS: dict[str, Iterable[str]] = {
     "demo.fault_": [name for _, name in demo.FAULTS],
     "activity.": see_history.SHOWN,
     "strength.": ("password", "temporary", "two_steps", "passkey"),
+    "data.kind.": [f"{kept.name}{part}" for kept in personal_data.TABLE for part in ("", ".why")],
+    "data.lasts.": {kept.lasts for kept in personal_data.TABLE},
     "factor.kind.": Factor.Kind.values,
     "how.": literals(r'how="(\w+)"', "journeys"),
     "rule.": (),  # rules and their refusals, fault pages, fields: each family has a test in test_catalogues.py

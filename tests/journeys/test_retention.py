@@ -1,12 +1,9 @@
 """What is kept of people ends when the page says so; a job that fails or does not run is an alarm."""
 
 import dataclasses
-import re
 from datetime import timedelta
-from pathlib import Path
 
 import pytest
-from django.apps import apps
 
 from massar.core import sql
 from massar.domain.delivery.models import Message
@@ -19,22 +16,6 @@ from tests.support.steps import home, save_contact
 from tests.support.visitor import Visitor
 
 pytestmark = [pytest.mark.django_db, pytest.mark.both_databases]
-
-
-def test_every_column_of_every_table_has_its_place():
-    """A column that nobody thought of fails here: say in `journeys/personal_data.py` what it is, why, how long."""
-    told = {kept.table: sorted((*kept.given, *kept.hidden)) for kept in personal_data.TABLE}
-    told |= {table: sorted(columns) for table, columns in personal_data.NOT_PERSONAL.items()}
-    assert len(told) == len(personal_data.TABLE) + len(personal_data.NOT_PERSONAL), "a table stands once"
-    stored = {m._meta.db_table: sorted(f.column for f in m._meta.concrete_fields) for m in apps.get_models()}
-    assert told == stored
-
-
-def test_no_secret_is_given():
-    words = ("ciphertext", "hmac", "hash", "signature", "claim", "binding", "repeat", "secret", "uid")
-    given = [(kept.table, column) for kept in personal_data.TABLE for column in kept.given]
-    assert [one for one in given if any(word in one[1] for word in words)] == []
-    assert all(not kept.given or kept.owner for kept in personal_data.TABLE), "a row is found by its person"
 
 
 def test_what_is_over_goes_after_its_days_and_what_lives_stays(cast, clock, post):
@@ -102,10 +83,3 @@ def test_a_run_is_written_once_an_hour(cast, clock, django_assert_num_queries):
         with django_assert_num_queries(statements):
             worker.run(jobs, now=clock.advance(minutes=minutes))
     assert [run.ran_at for run in upkeep.job_runs.read()] == [clock()]
-
-
-def test_the_operators_page_tells_the_same():
-    """Each kind with its table, and the days of the code; no others."""
-    page = (Path(__file__).resolve().parents[2] / "docs/operate/personal-data.md").read_text("utf-8")
-    told = re.findall(r"^\| `(\w+)` \| `(\w+)` \| (\d*)", page, re.MULTILINE)
-    assert told == [(kept.name, kept.table, str(kept.days or "")) for kept in personal_data.TABLE]

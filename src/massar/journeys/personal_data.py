@@ -43,7 +43,8 @@ class Kept(NamedTuple):
 
 _WITH_NAMES = "first_name_ar last_name_ar first_name_latin last_name_latin"
 TABLE: tuple[Kept, ...] = (
-    Kept("identity", "people_person", ("login", *_WITH_NAMES.split(), "language", "role", "state", "created_at"),
+    Kept("identity", "people_person",
+         ("login", *_WITH_NAMES.split(), "language", "role", "state", "frozen_at", "reopened_at", "created_at"),
          ("id", "local", "establishment_id", "contacts_frozen_until"), owner="id"),
     Kept("contacts", "people_contact",
          ("kind", "state", "proposed_at", "proved_at", "counts_from", "ends_at", "bounced_at", "undone_at"),

@@ -57,6 +57,8 @@ def apart(limit: RateLimit, purpose: str) -> RateLimit:
     return limit if purpose == "recovery" else limit._replace(name=f"{purpose}-{limit.name}")
 
 
+EXPORT_DAY = RateLimit("export-day", 5, DAY / 5)  # copies of “my data”, per account
+
 # Contacts: proving.
 CODE_GAP = RateLimit("code-gap", 1, MINUTE)
 CODE_ACCOUNT = RateLimit("code-account", 6, 4 * HOUR)
