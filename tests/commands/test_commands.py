@@ -18,8 +18,8 @@ from tests.support import steps
 from tests.support.installation import Done, Installation, refused_in_one_sentence
 
 COMMANDS = (
-    "demo", "serve", "worker", "bounces", "check", "newkeys", "migrate", "createperson", "people", "audit", "messages",
-    "sites", "keys", "send-test", "backup",
+    "demo", "serve", "worker", "bounces", "check", "newkeys", "migrate", "createperson", "people", "audit", "siege",
+    "messages", "sites", "keys", "send-test", "backup",
 )  # fmt: skip
 PASSWORD = "Girafe&7194-sable"
 
@@ -223,6 +223,7 @@ def listed(done: Done) -> list[tuple[str, str]]:
 WITH_TABLES = {
     "serve": ("--port", "0"), "worker": (), "bounces": ("--port", "0"),
     "createperson": ("a.b@taalim.ma", "--no-password"), "people": ("disable", "a.b@taalim.ma"), "audit": ("verify",),
+    "siege": ("show",),
     "messages": (), "keys": ("list",), "send-test": ("sms", "0661123456"),
 }  # fmt: skip
 

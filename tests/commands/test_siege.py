@@ -15,7 +15,7 @@ def test_a_siege_is_ordered_shown_and_taken_back(installed):
     for who in ([], [JAMAL.login]):
         assert installed.massar("siege", "auto", *who).stdout.endswith("auto.\n")
     assert "by command" not in installed.massar("siege", "show").stdout
-    assert "siege_ordered" in installed.massar("audit", "--person", JAMAL.login).stdout
+    assert "siege_ordered" in installed.massar("audit", "show", JAMAL.login).stdout
 
 
 def test_what_can_not_be_ordered_is_said(installed):

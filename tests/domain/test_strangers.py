@@ -184,6 +184,23 @@ def test_a_clock_that_was_ahead_closes_nothing():
     assert seen("Spring-2026!", now=ahead) == 0, "spans to come are swept"
 
 
+def test_clocks_that_differ_by_seconds_are_both_right():
+    """A worker and its web servers are never at the same microsecond."""
+    fill(5000, now=NOW)
+    behind = NOW - timedelta(seconds=20)
+    assert limits.siege.watch(now=NOW) == "began" and limits.siege.everywhere().active(behind)
+    assert limits.siege.watch(now=behind) == "", "another worker goes on with the same siege"
+    limits.siege.order("on", until=NOW + limits.siege.LONGEST)
+    assert limits.siege.everywhere().active(behind)
+    one = given_now()
+    assert resumed(one.sealed, now=behind) and limits.challenges.meet(one, "", now=behind).until == one.ready_at
+
+
+def test_a_limit_that_is_counted_is_known_by_its_room():
+    rooms = [one.room for one in vars(limits.rate_limits).values() if isinstance(one, limits.RateLimit)]
+    assert rooms.count(NETWORK.room) == 1
+
+
 # --- challenges
 
 

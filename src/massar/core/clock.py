@@ -1,6 +1,8 @@
 """The only place that asks the time. Everything else is given `now`."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+
+SKEW = timedelta(minutes=1)  # by which the clocks of two machines may differ and both be right
 
 
 def now() -> datetime:

@@ -74,7 +74,7 @@ def resume(sealed: str, action: str, *, network: str, now: datetime) -> Challeng
     except (encryption.DecryptionFailed, UnicodeEncodeError, binascii.Error):
         return None
     found = _read(encrypted, plain, network)
-    return found if timedelta(0) <= now - found.given_at < LIFE else None
+    return found if -clock.SKEW <= now - found.given_at < LIFE else None
 
 
 def meet(challenge: Challenge, solution: str, *, now: datetime) -> NotMet | None:

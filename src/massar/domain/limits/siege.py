@@ -51,7 +51,7 @@ _COLUMNS = ", ".join(SiegeState._fields)
 
 
 def _ahead(moment: int, now: datetime, most: timedelta) -> bool:
-    return 0 < moment - clock.micros(now) <= most // timedelta(microseconds=1)
+    return 0 < moment - clock.micros(now) <= (most + clock.SKEW) // timedelta(microseconds=1)
 
 
 def everywhere() -> SiegeState:
@@ -80,7 +80,8 @@ def watch(*, now: datetime) -> str:
     """Compare the failures of now with the usual ones, and hold the siege where they are far more. Returns `began` or
     `ended` to one of the workers that watch, else ``."""
     hour, recent, usual = tally.failures(now=now)
-    moment, most = clock.micros(now), clock.micros(now + HOLD)
+    moment, until = clock.micros(now), clock.micros(now + HOLD)
+    most = clock.micros(now + HOLD + clock.SKEW)
     if recent <= FLOOR or recent <= TIMES * usual:
         over = "held_until <> 0 AND (held_until <= %s OR held_until > %s)"
         statement = f"UPDATE limits_siege SET held_until = 0 WHERE key = %s AND {over}"
@@ -88,7 +89,7 @@ def watch(*, now: datetime) -> str:
     goes_on = "held_until > %s AND held_until <= %s"
     found = sql.execute(
         f"UPDATE limits_siege SET held_until = %s, failures = %s WHERE key = %s AND {goes_on}",
-        (most, hour, EVERYWHERE, moment, most),
+        (until, hour, EVERYWHERE, moment, most),
     )
     if found:
         return ""
@@ -97,14 +98,14 @@ def watch(*, now: datetime) -> str:
         "VALUES (%s, NULL, 0, 0, %s, %s) ON CONFLICT (key) DO UPDATE SET held_until = excluded.held_until, "
         "failures = excluded.failures WHERE NOT (limits_siege.held_until > %s AND limits_siege.held_until <= %s) "
         "RETURNING 1",
-        (EVERYWHERE, most, hour, moment, most),
+        (EVERYWHERE, until, hour, moment, most),
     )
     return "began" if begun else ""
 
 
 def sweep(*, now: datetime) -> int:
     """Remove the accounts whose order is over, or lies further ahead than anybody may set it."""
-    moment, most = clock.micros(now), clock.micros(now + LONGEST)
+    moment, most = clock.micros(now), clock.micros(now + LONGEST + clock.SKEW)
     over = " AND ".join(f"({column} <= %s OR {column} > %s)" for column in ("on_until", "off_until"))
     statement = f"DELETE FROM limits_siege WHERE key <> %s AND {over}"
     return sql.execute(statement, (EVERYWHERE, moment, most, moment, most))

@@ -31,8 +31,9 @@ def span_of(now: datetime) -> int:
 
 def ids_of_password(password: str, *, now: datetime) -> list[int]:
     """The rows that tell of this password in the last hour."""
-    last = span_of(now)
-    return [span * _SLOTS + _place(password, span) for span in range(last - SPANS + 1, last + 1)]
+    spans = range(span_of(now) - SPANS + 1, span_of(now) + 1)
+    places = {day: _place(password, day) for day in {span // _DAY for span in spans}}
+    return [span * _SLOTS + places[span // _DAY] for span in spans]
 
 
 def count_failure(*, password: str, account: str, now: datetime) -> None:
@@ -42,7 +43,7 @@ def count_failure(*, password: str, account: str, now: datetime) -> None:
     rows = [(span * _SLOTS + PLACES + drawn % SHARDS, 0)]
     if password:
         mark = 1 << (drawn // SHARDS % CELLS)
-        rows.insert(0, (span * _SLOTS + _place(password, span), mark - (1 << 64) if mark >> 63 else mark))
+        rows.insert(0, (span * _SLOTS + _place(password, span // _DAY), mark - (1 << 64) if mark >> 63 else mark))
     cells, number = (f"{_TABLE}.cells | excluded.cells", f"{_TABLE}.number + excluded.number")
     sql.execute(
         f"INSERT INTO {_TABLE} (id, cells, number) VALUES {sql.values(len(rows), 3)} "
@@ -109,5 +110,5 @@ def _by_span(spans: list[int]) -> dict[int, int]:
     return {int(span): int(number) for span, number in found}
 
 
-def _place(password: str, span: int) -> int:
-    return int(encryption.data_keys().blind_index("sprayed", span // _DAY, password)[:8], 16) % PLACES
+def _place(password: str, day: int) -> int:
+    return int(encryption.data_keys().blind_index("sprayed", day, password)[:8], 16) % PLACES
