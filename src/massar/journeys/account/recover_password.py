@@ -153,7 +153,7 @@ def _judge(asked: delivery.TypedRecovery, asked_at: datetime, now: datetime) -> 
         return _Judged(None, "unknown")
     if now - asked_at > QUEUE_LONGEST:
         return _Judged(person, "too_late")
-    if not person.enabled:
+    if not person.enabled or (person.frozen_at and asked.purpose != credentials.temporary.RECOVERY):
         return _Judged(person, "disabled")
     people.contacts.lock(person.id)  # what a freeze drops at this moment gets nothing; two secrets alive at most
     kind = "email" if asked.channel == "email" else "phone"
