@@ -113,6 +113,16 @@ def test_without_factors_nothing_is_said_of_two(register, cast, clock):
     assert rp.finish(browser, asked).claims["acr"] == ACR_PASSWORD, "the first wish that is true"
 
 
+def test_a_program_that_came_in_with_one_factor_does_not_stay_when_two_are_wanted(register, cast, clock):
+    site = replace(STRICT, scopes=("openid", "offline_access"))
+    register(site)
+    rp, browser = party(clock, site, scope="openid offline_access"), Surfer()
+    tokens = rp.enter(browser)
+    register(replace(site, second_factor=True))
+    refused = rp.refresh(tokens.refresh)
+    assert refused.status_code == 400 and refused.json()["error"] == "invalid_grant"
+
+
 def test_saml_asks_and_is_told(register, app, clock):
     register(RETRAITE)
     visitor = spared(app, clock)

@@ -66,6 +66,8 @@ def for_refresh(*, site: sites.Site, token: str, scope: str, now: datetime) -> A
         mistake = "The registry lets no program stay signed in for so long."
     if state.person and not access.has_role(site, state.person):
         mistake = "The person may no longer enter this site."
+    if site.second_factor and "mfa" not in _amr(state).split():
+        mistake = "The registry lets nobody in with one factor."
     # Single claims of the first request belong to no scope and stay behind where a narrower one is asked for.
     narrowed = " ".join(mark for mark in state.grant.scope.split() if mark in scope.split())
     return _exchange(state, token, site, mistake, now, scope=narrowed)
