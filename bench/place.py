@@ -120,6 +120,7 @@ def furnish(name: str, folder: Path, database: str, sink: Sink, sites: Path) -> 
         "TRUSTED_PROXIES": "1",
         "SECRET_KEY": secrets.token_urlsafe(48),
         "DATA_KEYS": "b1:" + base64.b64encode(secrets.token_bytes(32)).decode(),
+        "AUDIT_KEY": base64.b64encode(secrets.token_bytes(32)).decode(),
         "DATABASE_URL": database or f"sqlite:///{home / 'massar.sqlite3'}",
         "VAR": str(home / "var"),
         "EMAIL_URL": f"smtp://127.0.0.1:{sink.smtp_port}",
@@ -129,6 +130,7 @@ def furnish(name: str, folder: Path, database: str, sink: Sink, sites: Path) -> 
     }
     place = Place(name, home, {**OURS, **{f"MASSAR_{key}": value for key, value in settings.items()}})
     place.run("-m", "massar", "migrate")
+    place.run("-m", "massar", "siege", "off")  # a thousand wrong passwords in ten minutes are an attack elsewhere
     return place
 
 

@@ -44,10 +44,10 @@ def _midranks(values: list[float]) -> list[float]:
 
 
 def _sign_in(browser: Browser, login: str, number: int) -> Answer:
-    """A wrong password; each login is tried once."""
+    """A wrong password; each login is tried once, and no password at many of them: that would be a spray."""
     browser.as_with_form()
     browser.address = f"10.200.{number % 250}.9"
-    return load.post_sign_in(browser, login, people.WRONG_PASSWORD)
+    return load.post_sign_in(browser, login, f"{people.WRONG_PASSWORD}-{number}")
 
 
 def _recovery(browser: Browser, login: str, number: int) -> Answer:
