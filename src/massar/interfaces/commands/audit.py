@@ -3,6 +3,7 @@
 import argparse
 import base64
 import json
+import os
 import sys
 
 from django.conf import settings
@@ -54,10 +55,14 @@ def _export(options: argparse.Namespace) -> int:
     if after is None:
         after = audit_log.export.first_since(options.since) if options.since else 0
     until = verifier.micros(options.until) if options.until else None
-    for one in audit_log.export.rows(after=after):
-        if until is None or one.row.at < until:
-            as_syslog = options.format == "syslog"
-            print(audit_log.export.as_syslog(one, host).decode() if as_syslog else audit_log.export.as_json(one))
+    try:
+        for one in audit_log.export.rows(after=after):
+            if until is None or one.row.at < until:
+                as_syslog = options.format == "syslog"
+                print(audit_log.export.as_syslog(one, host).decode() if as_syslog else audit_log.export.as_json(one))
+        sys.stdout.flush()
+    except BrokenPipeError:  # whoever reads has enough, as `head` does
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return 0
 
 

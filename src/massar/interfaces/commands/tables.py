@@ -10,7 +10,8 @@ from django.core.management import call_command
 from django.db import Error, connection
 from django.db.migrations.executor import MigrationExecutor
 
-from massar.core import private_files, sql
+from massar.core import clock, private_files, sql
+from massar.core.audit import api as audit_log
 from massar.core.encryption import KeyMissing
 from massar.core.keyring import api as keyring
 from massar.journeys.keys import change_data_keys
@@ -78,6 +79,7 @@ def migrate(_: argparse.Namespace) -> int:
     if place:
         private_files.make_folder(place.parent)
     call_command("migrate", interactive=False, verbosity=1)
+    audit_log.retention.make_partitions(now=clock.now())  # before the first row comes
     if place and (open_to_others := private_files.readable_by_others(place)):
         private_files.restrict_to_owner(open_to_others)
         print(f"Nobody else on this machine reads the database any more: {', '.join(map(str, open_to_others))}.")
