@@ -1,6 +1,7 @@
 """Real threads on the real database: a code, and what a passkey has signed, is good once, however many come with it at
 the same moment."""
 
+import base64
 from collections import Counter
 
 import pyotp
@@ -16,6 +17,7 @@ from massar.journeys.account.second_step import HalfDone
 from massar.journeys.outcomes import Gone, PasskeyRefused, Problems, SessionOpened
 from tests import cast
 from tests.cast import YOUSSEF
+from tests.support.canary import everything_stored, readable_forms
 from tests.support.faults import at_once, empty
 from tests.support.passkey_device import Authenticator
 
@@ -130,6 +132,20 @@ def test_a_factor_that_appears_between_the_steps_is_not_gone_past(owner, clock, 
     monkeypatch.setattr(sign_in.credentials.passwords, "is_right", then)
     entered = sign_in.enter(typed_login=YOUSSEF.login, password=YOUSSEF.password, browser=HERE, now=clock())
     assert not isinstance(entered, SessionOpened) and Session.objects.count() == 0
+
+
+def test_keys_and_codes_are_nowhere_readable(owner, clock):
+    """ATK-144 for factors: not in any table, after they were made, shown and used."""
+    enroll(owner, "test", clock)
+    key = edit_factors.app_of(owner, place="test", now=clock()).key.replace(" ", "")
+    assert factors.totp.prove(owner.id, code_of(owner, "test", clock), place="test", now=clock())
+    codes = factors.backup.renew(owner.id, now=clock())
+    [waiting] = first_steps(1, clock)
+    assert isinstance(types(waiting, codes[0], clock), SessionOpened)
+    stored, raw = everything_stored(), base64.b32decode(key)
+    assert raw not in stored and raw.hex().encode() not in stored
+    for canary in (key, *codes):
+        assert not [form for form in readable_forms(canary) if form in stored], "readable"
 
 
 def test_the_key_of_an_app_is_bound_to_its_row_and_person(owner, clock):
