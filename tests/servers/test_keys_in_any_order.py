@@ -22,7 +22,7 @@ from tests.support.two_nodes import Asks, Node, SignsIn, people
 BYTES = {name: name.encode() * 16 for name in ("k1", "k2")}
 K1, K2 = (f"{name}:{base64.b64encode(key).decode()}" for name, key in BYTES.items())
 OLD, BOTH, TURNED, NEW = K1, f"{K1},{K2}", f"{K2},{K1}", K2
-MANY = 20_000  # rows of the old key beside those of the people
+MANY = 10_000  # rows of the old key beside those of the people
 
 
 @pytest.fixture

@@ -65,6 +65,8 @@ class Person(threading.Thread):
     """Does one thing again and again, until it is told to stop, at whichever node takes the connection: as through a
     proxy, which hands a request to the other node where one is not there. `did` and `failed` are counted."""
 
+    REST = 0.05  # seconds between two times
+
     def __init__(self, nodes: list[Node]):
         super().__init__(daemon=True)
         self.nodes, self.done, self.did, self.failed = nodes, threading.Event(), 0, list[str]()
@@ -78,7 +80,7 @@ class Person(threading.Thread):
             except Exception as met:
                 trouble = repr(met)
             self.did += 1
-            self.done.wait(0.05)
+            self.done.wait(self.REST)
             if trouble:
                 self.failed.append(trouble)
 
@@ -141,6 +143,8 @@ class SignsIn(Person):
 
 
 class Asks(Person):
+    REST = 0.4  # the network that all of them share may ask 600 times at once, then once a second
+
     """Asks for a recovery that leads nowhere, each time for another name: what counts is that a worker reads it."""
 
     def once(self) -> str:

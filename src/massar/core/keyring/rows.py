@@ -8,9 +8,9 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from django.db import transaction
+from django.db import connection, transaction
 
 from massar.core import encryption, sql
 from massar.core.encryption import Keyring
@@ -154,11 +154,11 @@ def _batches(
         begun = time.monotonic()
         with transaction.atomic():
             found = _claim(sealed, names, after)
-            outcome = [_renewed(sealed, row, keyring) for row in found]
+            broken = _renew(sealed, found, keyring)
         if not found:
             return
         after = found[-1][0]
-        yield sum(why == "" for why in outcome), [why for why in outcome if why]
+        yield len(found) - len(broken), broken
         rest(time.monotonic() - begun)
 
 
@@ -190,16 +190,20 @@ def _opened(sealed: Sealed, row: sql.Row, keyring: Keyring) -> tuple[bytes, str,
         return None
 
 
-def _renewed(sealed: Sealed, row: sql.Row, keyring: Keyring) -> str:
-    """Write one row under the key that writes. '' when that is done, else which row it is: nothing of it is touched."""
-    opened = _opened(sealed, row, keyring)
-    if opened is None:
-        return f"{sealed.table} {row[0]}"
-    plain, associated_data, named = opened
-    changed: dict[str, object] = {sealed.column: keyring.encrypt(plain, associated_data=associated_data)}
-    if index := sealed.index:
-        before = (named[column] for column in index.before)
-        changed[index.column] = keyring.blind_index(index.purpose, *before, plain.decode())
-    sets = ", ".join(f"{column} = %s" for column in changed)
-    sql.execute(f"UPDATE {sealed.table} SET {sets} WHERE {sealed.key} = %s", [*changed.values(), row[0]])
-    return ""
+def _renew(sealed: Sealed, found: list[sql.Row], keyring: Keyring) -> list[str]:
+    """Write rows under the key that writes; return those that can't be opened: nothing of these is touched."""
+    index, params, broken = sealed.index, list[list[Any]](), list[str]()
+    for row in found:
+        opened = _opened(sealed, row, keyring)
+        if opened is None:
+            broken.append(f"{sealed.table} {row[0]}")
+            continue
+        plain, associated_data, named = opened
+        before = [named[column] for column in index.before] if index else []
+        indexed = [keyring.blind_index(index.purpose, *before, plain.decode())] if index else []
+        params.append([keyring.encrypt(plain, associated_data=associated_data), *indexed, row[0]])
+    if params:
+        sets = ", ".join(f"{column} = %s" for column in (sealed.column, *([index.column] if index else [])))
+        with connection.cursor() as cursor:
+            cursor.executemany(f"UPDATE {sealed.table} SET {sets} WHERE {sealed.key} = %s", params)
+    return broken

@@ -37,6 +37,7 @@ MOVES: dict[State, set[State]] = {
 }
 NEEDED = (State.WRITES, State.OLD)
 LOOKED_UP_EVERY = 2.0  # seconds, by the thread of each process
+TOLD_EVERY = 6.0  # seconds, by the same thread
 GOOD_FOR = 5.0  # seconds: who finds an older view looks by itself
 LIVE = timedelta(seconds=20)  # how long a process counts as serving after it was last seen
 LAG = timedelta(seconds=60)  # after which nothing is written any more under a key that has stopped to write
@@ -252,10 +253,13 @@ def watch(program: str) -> None:
 
 
 def _watch(program: str) -> None:
-    said = ""
+    said, told_at = "", 0.0
     while True:
         try:
-            view = beat(program, now=clock.now())
+            view = look()
+            if view.keyring is None or view.read_at - told_at >= TOLD_EVERY or encryption.unopened:
+                beat(program, now=clock.now())
+                told_at = view.read_at
             if view.trouble != said:
                 note.error("%s", f"this process serves nobody: {view.trouble}" if view.trouble else "all keys are here")
                 said = view.trouble
