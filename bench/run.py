@@ -237,6 +237,8 @@ def _signals(standings: list[Standing], _sink: Sink, quick: bool) -> str:
         say(f"known and unknown on {name}: {samples} samples of each")
         found = signals.sampled("sign_in", port, SIGN_IN_SIGNAL, samples)
         rows.append([f"sign-in, wrong password, {name}", *found])
+        found = signals.sampled("code", port, SIGN_IN_SIGNAL, samples)
+        rows.append([f"wrong code to let a browser in, {name}", *found])
         with one.place.working(machine.OTHER_CORE):
             found = signals.sampled("recovery", port, RECOVERY_SIGNAL, samples)
         rows.append([f"recovery, right contact, {name}", *found])

@@ -55,7 +55,23 @@ def _recovery(browser: Browser, login: str, number: int) -> Answer:
     return load.ask(browser, login, number, number + 20_000)
 
 
-KINDS = {"sign_in": (load.fetch_form, _sign_in, 422), "recovery": (load.fetch_recovery_form, _recovery, 303)}
+def _fetch_code_form(browser: Browser, index: int) -> None:
+    browser.get("/let-in/code/")
+    browser.remember_form()
+
+
+def _code(browser: Browser, login: str, number: int) -> Answer:
+    """A wrong code that would let this browser in; no hash is computed for it."""
+    browser.as_with_form()
+    browser.address = f"10.200.{number % 250}.9"
+    return browser.post("/let-in/code/", {"user": login, "code": "zzzzz-99999"})
+
+
+KINDS = {
+    "sign_in": (load.fetch_form, _sign_in, 422),
+    "recovery": (load.fetch_recovery_form, _recovery, 303),
+    "code": (_fetch_code_form, _code, 422),
+}
 
 
 def sampled(kind: str, port: int, first: int, count: int) -> list[str]:
