@@ -75,8 +75,8 @@ def test_atk_142_the_database_refuses_to_change_the_log(statement, trail, vendor
     """ATK-142. TRUNCATE too, which fires no trigger of a row."""
     if statement.startswith("TRUNCATE") and vendor == "sqlite":
         pytest.skip("SQLite knows no TRUNCATE")
-    audit_log.record_event("sign_in_refused", now=NOW - timedelta(days=40), outcome="wrong", person_id=1)
-    audit_log.record_event("sign_in_refused", now=NOW, outcome="wrong", person_id=1)
+    audit_log.record_event("proof_refused", now=NOW - timedelta(days=40), person_id=1)
+    audit_log.record_event("proof_refused", now=NOW, person_id=1)
     trail.turn(NOW)
     sql.execute(
         "INSERT INTO audit_retired (segment, count, line, at) VALUES ('refused-2026-01', 1, '', %s)", (sql.at(NOW),)
@@ -129,11 +129,13 @@ def test_what_a_stranger_repeats_is_one_row_a_minute():
     assert all(one.genuine for one in all_events()) and sql.rows("SELECT COUNT(*) FROM audit_tally") == [(0,)]
 
 
-def test_what_a_limit_pays_for_stays_a_row_each():
+def test_what_a_limit_pays_for_stays_a_row_each_but_a_wrong_password_is_counted_like_an_unknown_name():
     for _ in range(3):
         refused(NOW, outcome="wrong")
         audit_log.record_event("recovery_asked", now=NOW, person_id=7, outcome="no_match")
-    assert len([one for one in audit_log.of_person(7) if one.id]) == 6
+    own = audit_log.of_person(7)
+    assert [one.event for one in own if one.id] == ["recovery_asked"] * 3
+    assert [(one.event, one.detail) for one in own if not one.id] == [("sign_in_refused", {"count": 3})]
 
 
 def test_many_of_one_kind_in_one_call_are_one_tally():

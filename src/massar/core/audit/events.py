@@ -21,8 +21,7 @@ MOST_FLUSHED = 500
 _COLUMNS = "uid, at, event, outcome, person_id, session_id, network, browser, detail, signature"
 _KEY = "person_id, minute, event, outcome, network, detail"
 _NOWHERE = Browser()
-# Refusals that cost who asks nothing but a request: beyond a limit, for an account that does not exist, or of a page
-# that asks again and again. What a limit pays for stays an event of its own.
+# Asked in vain at the cost of nothing but a request. What a limit pays for stays an event of its own.
 _ASKED_IN_VAIN = frozenset({"unknown", "disabled", "guesses_spent", "too_often", "too_late", "sent_meanwhile"})
 
 
@@ -46,9 +45,10 @@ class AuditEvent:
     @property
     def counted(self) -> bool:
         """Whether it is counted before it is written."""
-        if self.event == "sign_in_refused":
-            return self.person_id is None or self.outcome != "wrong"
-        return self.event == "site_refused" or (self.event.endswith("_asked") and self.outcome in _ASKED_IN_VAIN)
+        # A wrong password too: what is written otherwise for a known account than for an unknown one tells them apart.
+        if self.event in ("sign_in_refused", "site_refused"):
+            return True
+        return self.event.endswith("_asked") and self.outcome in _ASKED_IN_VAIN
 
     @property
     def segment(self) -> str:
