@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from django.db.models import F
 
-from massar.core import encryption
+from massar.core import encryption, sql
 from massar.domain.factors.models import Loss
 
 State = Loss.State
@@ -21,7 +21,6 @@ MOVES = {
     State.CANCELLED: set[State](),
     State.DONE: set[State](),
 }
-OPEN = (State.PROVING, State.WAITING)
 CODE_TRIES = 5
 
 
@@ -74,10 +73,13 @@ def waiting(person_id: int) -> LossFacts | None:
 
 def cancel(person_id: int, *, now: datetime, loss_id: int | None = None) -> bool:
     """Stop what is open; whether the wait had begun. loss_id: that one alone."""
-    mine = Loss.objects.filter(person_id=person_id, **({"pk": loss_id} if loss_id else {}))
-    gone = {"state": State.CANCELLED, "closed_at": now, "code_hmac": ""}
-    mine.filter(state=State.PROVING).update(**gone)
-    return mine.filter(state=State.WAITING).update(**gone) > 0
+    which, that_one = ("AND id = %s", (loss_id,)) if loss_id is not None else ("", ())
+    stopped = sql.rows(
+        "UPDATE factors_loss SET state = 'cancelled', closed_at = %s, code_hmac = '' "
+        f"WHERE person_id = %s AND state IN ('proving', 'waiting') {which} RETURNING ends_at",
+        (sql.at(now), person_id, *that_one),
+    )
+    return any(ends_at is not None for (ends_at,) in stopped)
 
 
 def finish(person_id: int, *, now: datetime) -> bool:

@@ -11,7 +11,6 @@ from django.db import transaction
 from massar.core.audit import api as audit_log
 from massar.core.browser import Browser
 from massar.domain.credentials import api as credentials
-from massar.domain.factors import api as factors
 from massar.domain.limits import api as limits
 from massar.domain.people import api as people
 from massar.domain.policy import api as policy
@@ -43,7 +42,6 @@ def by_temporary(
             return Gone()
         credentials.passwords.save(person.id, hashed, now=now, distrust_devices=True)
         ended, told = close_sessions.end_everything(person, now=now, why="recovered")
-        factors.losses.cancel(person.id, now=now)
         undone = people.contacts.undo_pending_changes(person.id, now=now, wait=settings.MASSAR.contact_wait)
         sign_in.fill_limits(person)
         recover_password.fill_limits(person, purpose=credentials.temporary.RECOVERY, now=now)
@@ -91,7 +89,6 @@ def by_owner(
             return Gone()
         credentials.passwords.save(person.id, hashed, now=now)
         credentials.temporary.end_all(person.id, now=now, why="changed")
-        factors.losses.cancel(person.id, now=now)
         ended, told = close_sessions.end_everything(person, now=now, why="password_changed")
         entry = audit_log.record_event(
             "password_changed", now=now, person_id=person.id, browser=browser,

@@ -7,6 +7,7 @@ from django.db import transaction
 
 from massar.core.audit import api as audit_log
 from massar.core.browser import Browser
+from massar.domain.factors import api as factors
 from massar.domain.people import api as people
 from massar.domain.sessions import api as sessions
 from massar.journeys.sso import log_out_of_sites
@@ -97,6 +98,7 @@ def end_everything(
     ended = sessions.signed_in.end_all(person.id, now=now, why=why, besides=besides)
     sessions.changing.end_all(person.id, now=now)
     sessions.pending.end_all(person.id, now=now)
+    factors.losses.cancel(person.id, now=now)  # whoever asked for it may be who is thrown out
     return ended, log_out_of_sites.end_grants_and_notify(person, ended, now=now, programs=True)
 
 
