@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 
@@ -235,3 +236,14 @@ def test_a_recovery_that_is_asked_for_can_be_read_by_the_last_versions_workers(c
     assert "purpose" not in json.loads(encryption.data_keys().decrypt(row.ciphertext, associated_data=place))
     post.work()
     assert ("recovery_asked", "sent") in events()
+
+
+def test_in_a_siege_a_new_browser_waits_out_a_challenge_and_then_its_code_comes(cast, clock, post):
+    """Without scripts; what was typed is kept, and a challenge met for a code asks for no recovery."""
+    limits.siege.order("on", key=limits.siege.EVERYWHERE, person_id=None, until=clock() + timedelta(hours=1))
+    owner = ask(Visitor(), phone=FATIMA_PHONE)
+    assert owner.page.status_code == 429 and owner.puzzle and owner.path == "/let-in/"
+    clock.advance(seconds=20)
+    assert owner.go_on().path == CODE_PAGE
+    assert enter_code(owner, post.secret(FATIMA_PHONE)).path == "/sign-in/"
+    assert owner.sign_in(FATIMA.login, FATIMA.password, solves=False).signed_in, "a known device meets none"
