@@ -42,6 +42,5 @@ def test_without_scripts_it_waits_for_the_button(product: Product, open_page: Op
     walk.opens_the_first_page()
     walk.types_user_and_password(KHADIJA, product.people[KHADIJA])
     walk.sees("challenge.by_hand")
-    pages.inspect(walk.page, "45-challenge-by-hand", "ar")
     walk.button(walk.said("challenge.go_on")).click()
     walk.sees("challenge.early")
