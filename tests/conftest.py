@@ -12,6 +12,7 @@ from django.db import connection
 from django.test import client as django_client
 
 from massar.core import clock as product_clock
+from massar.core import database_trouble
 from massar.domain.limits import challenges
 from massar.interfaces.base.request import Request
 from tests import cast as people_of_the_cast
@@ -132,6 +133,13 @@ def cast(clock, db):
     else:
         _CAST[clock()] = Rows(lambda: people_of_the_cast.enter(now=clock()))
     return people_of_the_cast
+
+
+@pytest.fixture(autouse=True)
+def no_trouble_is_left():
+    """What a process has met of its database lasts a minute, and would be an alarm of the next test."""
+    yield
+    database_trouble.end()
 
 
 @pytest.fixture(scope="session", autouse=True)

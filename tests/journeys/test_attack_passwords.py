@@ -32,7 +32,7 @@ def test_atk_066_what_is_too_long_is_refused_before_anything_costly(cast, hashes
     body = f"user={JAMAL.login}&password={'a' * 2_500_000}"
     answer = Client().post("/sign-in/", data=body, content_type="application/x-www-form-urlencoded")
     visitor = Visitor().sign_in(JAMAL.login, "a" * 600)
-    assert answer.status_code == 400 and hashes == []
+    assert answer.status_code == 413 and hashes == []
     assert visitor.page.status_code == 422 and shows(visitor, "error.too_long")
     visitor = home(JAMAL)
     visitor.change(JAMAL.password, "Tamarin&6048-" + "o" * 120)

@@ -7,8 +7,7 @@ from django.db import DataError, Error, IntegrityError, InterfaceError, Operatio
 
 from massar.domain.delivery import api as delivery
 from massar.domain.delivery.models import Attempt, Message, RecoveryRequest
-from massar.domain.limits import api as limits
-from massar.domain.sites import api as sites
+from massar.journeys import retention
 from massar.journeys.account import recover_password
 from massar.journeys.messages import take_receipt, watch_messages
 from massar.journeys.messages.leased_delivery import LeasedDelivery
@@ -198,10 +197,14 @@ def test_no_receipt_is_told_to_be_stored_while_the_database_is_away(db, post, mo
 @named
 def test_one_sweep_that_meets_a_fault_stops_no_other_and_no_message(cast, post, monkeypatch, caplog, trouble):
     swept = []
-    monkeypatch.setattr(limits, "sweep", failing(trouble))
+    monkeypatch.setitem(retention.BY_THE_MINUTE, "rate_limits", failing(trouble))
     monkeypatch.setattr(take_receipt, "sweep", failing(trouble))
     monkeypatch.setattr(delivery.alarms, "find_active", failing(trouble))
-    monkeypatch.setattr(sites.replay_cache, "sweep", lambda now: swept.append(now))
+    monkeypatch.setitem(retention.BY_THE_MINUTE, "replay_cache", lambda now: swept.append(now))
     Visitor().ask(FATIMA.login, phone=FATIMA_PHONE)
     assert len(secrets(post, FATIMA_PHONE)) == 1 and swept
-    assert caplog.text.count("done now and then") == 3 and FATIMA_PHONE not in caplog.text
+    assert (
+        caplog.text.count("done now and then") == 2
+        and "job of retention rate_limits" in caplog.text
+        and FATIMA_PHONE not in caplog.text
+    )

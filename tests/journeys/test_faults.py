@@ -101,10 +101,7 @@ def test_life_is_apart_from_readiness(away):
 
 @pytest.fixture
 def well(db):
-    """No trouble stands from another test, and none is left."""
-    database_trouble.end()
-    yield Client(raise_request_exception=False)
-    database_trouble.end()
+    return Client(raise_request_exception=False)
 
 
 @contextlib.contextmanager

@@ -33,7 +33,7 @@ def test_signing_in_and_looking_around(by_index, post):
 
 
 def test_recovery_from_the_request_to_the_new_password(by_index, post, clock):
-    post.worker.last["sweep"] = clock()  # forgetting what is old may look at all of it
+    post.worker.last |= dict.fromkeys(("sweep", "retention"), clock())  # forgetting what is old may look at all of it
     assert recover(post, FATIMA, FATIMA_PHONE, NEW).get("/").signed_in
     post.work()
 
