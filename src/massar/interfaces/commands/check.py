@@ -13,7 +13,7 @@ from massar.core import clock, local_time, private_files
 from massar.core.audit import api as audit_log
 from massar.core.keyring import api as keyring
 from massar.domain.delivery import api as delivery
-from massar.interfaces.commands import sites, tables
+from massar.interfaces.commands import deploy, sites, tables
 from massar.interfaces.commands.providers import from_settings
 from massar.journeys import personal_data
 from massar.journeys.keys import change_data_keys
@@ -22,7 +22,7 @@ _KEY_FILE = re.compile(r"(?:^|[,=])\s*file:([^,&;]+)")  # an entry, or what a to
 SEEN_SINCE = timedelta(hours=1)  # as the alarm has it
 
 
-def run(_: argparse.Namespace) -> int:
+def run(options: argparse.Namespace) -> int:
     zone = settings.MASSAR.time_zone
     table = local_time.newest(zone)  # which hours people read
     print(f"Times are those of {zone} by {table.name}, version {table.version or 'unknown'}.")
@@ -30,6 +30,11 @@ def run(_: argparse.Namespace) -> int:
         print(f"Warning: {doubt}")
     unknown = [f"MASSAR_ALARMS names {name!r}, which is no alarm." for name in delivery.alarms.unknown_limits()]
     unknown += personal_data.unknown_periods()
+    broken = deploy.judge(settings.MASSAR) if options.deploy else []
+    for rule in broken:
+        if rule.level == deploy.WARNING:
+            print(f"Warning: {rule.sentence}")
+    unknown += [rule.sentence for rule in broken if rule.level == deploy.ERROR]
     found = [*_open_to_others(), *_database(), *_checkpoints(), *_providers(), *unknown]
     for sentence in found:
         print(f"  - {sentence}")

@@ -129,9 +129,11 @@ def _programs(command: Command) -> None:
         """)  # fmt: skip
     _listens(bounces, 2424)
     bounces.add_argument("--socket", default="", metavar="PATH", help="listen on a Unix socket instead")
-    command("check", "judge the settings, reach the database and every provider", tables=False, more="""
+    check = command("check", "judge the settings, reach the database and every provider", tables=False, more="""
         Says what to put right, one sentence each; ends with code 1 if there is anything.
         """)  # fmt: skip
+    deploy = "judge what is unsafe before people come, too; warnings alone end with code 0"
+    check.add_argument("--deploy", action="store_true", help=deploy)
     command("newkeys", "print new keys: MASSAR_SECRET_KEY, MASSAR_DATA_KEYS, MASSAR_AUDIT_KEY", before=True, more="""
         Keep them apart from the database and its backups.
         """)  # fmt: skip
