@@ -7,7 +7,7 @@ PORT    ?= 8000
 # The locks are complete, so nothing is resolved: pip would look at newer releases of an extra's package and refuse them.
 LOCK     = $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps --only-binary :all:
 
-.PHONY: help demo demo-reset test coverage test-fast test-servers check bench soak messages settings lock blocklist clean
+.PHONY: help demo demo-reset test coverage test-fast test-servers check bench soak messages settings controls sbom lock blocklist clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-13s %s\n", $$1, $$2}'
@@ -71,6 +71,13 @@ messages: $(VENV)/dev.stamp ## compile the catalogues in src/massar/locale/
 
 settings: $(VENV)/dev.stamp ## write the page of all settings again
 	@PYTHONPATH=src $(BIN)/python -m massar.config.reference > docs/operate/settings.md
+
+controls: $(VENV)/dev.stamp ## run the tests that docs/security/controls.md names, and write that page again
+	@mkdir -p build; $(BIN)/python -m pytest -q --junitxml=build/controls.xml $$($(BIN)/python -m tests.controls.page --tests); \
+	  $(BIN)/python -m tests.controls.page build/controls.xml
+
+sbom: $(VENV)/dev.stamp ## write build/sbom.json: what an installation is made of, as CycloneDX
+	@mkdir -p build; $(BIN)/python -m tests.controls.sbom > build/sbom.json
 
 blocklist: $(VENV)/dev.stamp ## make the list of common passwords again
 	@PYTHONPATH=src $(BIN)/python -m massar.domain.policy.make_blocklist
