@@ -10,6 +10,7 @@ from massar.domain.limits import api as limits
 from massar.domain.people import api as people
 from massar.domain.people.models import Contact
 from massar.domain.sessions.models import Session
+from massar.domain.sites import api as sites
 from massar.domain.sites.models import Grant
 from massar.journeys import outcomes
 from massar.journeys.account import freeze_account
@@ -146,8 +147,13 @@ def test_a_wrong_password_gets_the_same_bytes_for_a_frozen_and_an_unknown_accoun
 
 def test_tokens_of_sites_and_known_devices_end_with_the_freeze(cast, post, clock):
     owner = home(YOUSSEF)
-    person = facts(YOUSSEF)
+    person, moment = facts(YOUSSEF), int(clock().timestamp())
+    session = Session.objects.get(person_id=person.id, ended_at=None).id
+    for number, offline in enumerate((False, True)):
+        of_a_site = sites.GrantFacts(0, f"site{number}", "s", "openid", moment, moment + 3600, person.id, session)
+        sites.grants.open_grant(of_a_site._replace(offline=offline))
     deny(links(post, YOUSSEF_EMAIL)[-1])
+    assert Grant.objects.filter(person_id=person.id).count() == 2
     assert not Grant.objects.filter(person_id=person.id, ended_at=0).exists()
     assert owner.cookies["massar-devices"], "the browser still has it, and it is a stranger's"
     clock.advance(minutes=1)

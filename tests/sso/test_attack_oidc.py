@@ -9,7 +9,8 @@ from dataclasses import replace
 from urllib.parse import urlencode
 
 import pytest
-from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from django.db import connections
 from django.test import Client
@@ -73,6 +74,14 @@ def test_atk_102_an_unknown_client_gets_no_redirect(rp, youssef):
     for client in ("nobody", "", "STRICT", "strict ", None, "x" * 5000, "strict\0"):
         youssef.open(rp.ask(client_id=client).url)
         assert youssef.page.status_code in (400, 414) and youssef.arrived is None, client
+
+
+def test_atk_102_a_site_that_is_closed_has_no_way_back(rp, youssef, settings):
+    """The operator keeps its lines and sets protocol = "none": its addresses are registered no longer."""
+    asked, code = rp.send(youssef)
+    relying_party.register(settings, replace(STRICT, protocol="none"))
+    assert stays(youssef.open(asked.url))
+    assert refused(rp.redeem(asked, code), "invalid_client", 401)
 
 
 TYPES = ("token", "id_token", "code token", "code id_token", "id_token token", "none", "CODE", "x")
@@ -228,6 +237,15 @@ def test_atk_105_the_family_has_an_end(rp, kept, clock):
     assert refused(rp.refresh(token)), "twelve hours, however often it turns"
 
 
+def test_atk_106_an_access_token_lives_ten_minutes(rp, machine, kept, clock):
+    """Its grant and its session live longer."""
+    clock.advance(seconds=sites.grants.ACCESS_LIFE - 1)
+    assert rp.userinfo(kept.access).status_code == 200 and machine.is_active(kept.access)
+    clock.advance(seconds=1)
+    assert rp.userinfo(kept.access).status_code == 401 and not machine.is_active(kept.access)
+    assert rp.refresh(kept.refresh).status_code == 200
+
+
 def test_atk_105_106_no_token_stands_for_another(rp, kept):
     for other in (kept.id_token, kept.refresh):
         answer = rp.userinfo(other)
@@ -378,11 +396,14 @@ def test_atk_108_forged_client_assertions(keyed, browser):
     assert not Token.objects.filter(kind="access").exists()
 
 
-def test_atk_108_forged_id_token_hints(loose, browser):
+def test_atk_108_forged_id_token_hints(loose, browser, clock):
     """At sign-out: no session ends unasked, no redirect. With prompt=none: no code."""
     tokens = loose.enter(browser)
     header, claims, *_ = jws.parts(tokens.id_token)
     jwk = next(k for k in loose.keys() if k["kid"] == header["kid"])
+    foreign = party(clock, STRICT).enter(browser).id_token
+    asked = loose.start(browser, prompt="none", id_token_hint=foreign)
+    assert loose.error(browser, asked) == "invalid_request", "it is not asked whom another site means"
     for name, hint in forgeries(header, claims, jwk).items():
         uri = SUITE.post_logout_redirect_uris[0]
         browser.open(loose.end_session(id_token_hint=hint, post_logout_redirect_uri=uri, state="s"))
@@ -393,16 +414,33 @@ def test_atk_108_forged_id_token_hints(loose, browser):
 
 @pytest.mark.parametrize(("first", "last"), [("keyed", "suite"), ("suite", "keyed")])
 def test_atk_108_what_is_refused_although_the_signature_is_right(keyed, browser, first, last):
-    """Two readers of one token must not see two clients: a name that stands twice is refused, or is the one that
-    signed. So is what must be understood and is not (RFC 7515 §4.1.11)."""
-    odd = keyed.assertion(header={"crit": ["unheard-of"], "unheard-of": 1})
+    """Two readers of one token must not see two clients: a name that stands twice is refused, whichever is the last. So
+    is what must be understood and is not (RFC 7515 §4.1.11, RFC 7797), and another key than the one that is named."""
     claims = json.dumps({k: v for k, v in jws.parts(keyed.assertion())[1].items() if k not in ("iss", "sub")})
-    assert redeemed_with(keyed, odd, *keyed.send(browser)).status_code in (400, 401)
+    made = keyed.assertion
+    for odd in ({"crit": ["unheard-of"], "unheard-of": 1}, {"b64": True}, {"kid": "another-key"}):
+        answer = redeemed_with(keyed, made(header=odd), *keyed.send(browser))
+        assert refused(answer, "invalid_client", 401), odd
     twice = "".join(f'"iss": "{who}", "sub": "{who}", ' for who in (first, last))
     forged = jws.signed_es256({"alg": "ES256"}, claims.replace("{", "{" + twice, 1), relying_party.KEY)
-    answer = redeemed_with(keyed, forged, *keyed.send(browser))
-    assert answer.status_code in ((200, 400, 401) if last == "keyed" else (400, 401))
-    assert not Token.objects.filter(kind="access").exclude(grant__site="keyed").exists()
+    assert refused(redeemed_with(keyed, forged, *keyed.send(browser)), "invalid_client", 401)
+    assert not Token.objects.filter(kind="access").exists()
+
+
+def test_atk_108_algorithms_are_those_of_the_list(clock, browser, settings):
+    """Not whatever the library knows that fits the key: where a site's key says none, the token must not choose."""
+    key = rsa.generate_private_key(65537, 2048)
+    numbers = key.public_key().public_numbers()
+    jwk = {name: jws.b64(n.to_bytes((n.bit_length() + 7) // 8)) for name, n in (("n", numbers.n), ("e", numbers.e))}
+    site = replace(relying_party.KEYED, client_keys=({"kty": "RSA", **jwk},))
+    relying_party.register(settings, site)
+    keyed = party(clock, site)
+    for algorithm, digest, status in (("RS384", hashes.SHA384(), 401), ("RS256", hashes.SHA256(), 200)):
+        asked, code = keyed.send(browser)
+        text = ".".join((jws.packed({"alg": algorithm}), jws.packed(jws.parts(keyed.assertion())[1])))
+        signed = f"{text}.{jws.b64(key.sign(text.encode(), padding.PKCS1v15(), digest))}"
+        assert redeemed_with(keyed, signed, asked, code).status_code == status, algorithm
+        del keyed.assertion
 
 
 WRONG_ASSERTIONS = [  # another place or party, another time, and what is no such thing at all; times from now
@@ -412,7 +450,7 @@ WRONG_ASSERTIONS = [  # another place or party, another time, and what is no suc
 ]  # fmt: skip
 
 
-def test_atk_109_assertions_for_another_place_or_time(keyed, browser, clock):
+def test_atk_109_assertions_for_another_place_or_time(keyed, browser, clock, settings):
     """One works once; and whoever proves itself by a key has no secret."""
     moment, assertion, once = int(clock().timestamp()), keyed.assertion, keyed.assertion()
     assert redeemed_with(keyed, once, *keyed.send(browser)).status_code == 200
@@ -422,8 +460,10 @@ def test_atk_109_assertions_for_another_place_or_time(keyed, browser, clock):
     for changed in WRONG_ASSERTIONS:
         changed = {k: moment + v if isinstance(v, int) else v for k, v in changed.items()}
         assert refused(redeemed_with(keyed, assertion(**changed), asked, code), "invalid_client", 401), changed
-    by_secret = party(clock, replace(relying_party.KEYED, client_auth="client_secret_post"))
-    for secret in ("", "x", "sha256:"):
+    left_over = replace(relying_party.KEYED, client_secret=STRICT.client_secret)
+    relying_party.register(settings, left_over)
+    by_secret = party(clock, replace(left_over, client_auth="client_secret_post"))
+    for secret in ("", "x", "sha256:", relying_party.SECRET):
         by_secret.secret = secret
         assert refused_somehow(by_secret.redeem(asked, code), "invalid_client")
 
@@ -435,7 +475,7 @@ def test_atk_110_a_recovery_session_is_nobody_to_a_site(rp, browser, post):
     assert rp.error(browser, rp.start(browser, prompt="none")) == "login_required" and not Grant.objects.exists()
 
 
-@pytest.mark.parametrize("wish", [{"max_age": "0"}, {"prompt": "login", "max_age": "0"}], ids=str)
+@pytest.mark.parametrize("wish", [{"max_age": "0"}, {"max_age": "179"}, {"prompt": "login", "max_age": "0"}], ids=str)
 def test_atk_111_a_fresh_proof_is_a_fresh_proof(rp, browser, clock, wish):
     first = rp.enter(browser)
     clock.advance(minutes=3)
@@ -477,6 +517,16 @@ def test_atk_112_a_megabyte(rp, browser):
         assert browser.page.status_code in (400, 413, 414) or len(str(browser.arrived)) < 10_000, name
         browser.post_to(asked.address, asked.fields)
         assert browser.page.status_code in (400, 413), name
+
+
+def test_atk_112_a_value_just_over_its_bound_or_with_control_characters(rp, youssef):
+    """What is one character shorter is answered, so nothing else refuses these."""
+    for name, longest in (("login_hint", 4096), ("nonce", 4096), ("ui_locales", 4096), ("state", 8192)):
+        assert rp.code(youssef, rp.start(youssef, **{name: "x" * longest})), name
+        for wrong in ("x" * (longest + 1), "x\0", "x\r\nX-Evil: 1", "x\x7f"):
+            asked = rp.start(youssef, **{name: wrong})
+            assert rp.error(youssef, asked) == "invalid_request", (name, wrong[:12])
+            assert "X-Evil" not in youssef.page.headers
 
 
 def test_atk_112_a_parameter_twice(rp, youssef):
@@ -596,6 +646,15 @@ def test_atk_091_another_sites_proof_or_form_ends_nothing(loose, browser, clock)
     for fields in ({}, {"csrfmiddlewaretoken": "x"}, {"csrfmiddlewaretoken": "x" * 64}):
         browser.post_to(local(loose.end_session()), fields)
         assert browser.signed_in
+
+
+def test_atk_091_a_proof_of_another_browsers_session_ends_nothing_here(loose, browser):
+    """Else whoever holds an old ID token of a person could sign them out wherever they are."""
+    tokens, elsewhere = loose.enter(browser), Surfer()
+    loose.enter(elsewhere)
+    wish = {"id_token_hint": tokens.id_token, "post_logout_redirect_uri": SIGNED_OUT}
+    assert elsewhere.open(loose.end_session(**wish)).arrived is None and elsewhere.signed_in, "the person is asked"
+    assert browser.open(loose.end_session(**wish)).arrived.address == SIGNED_OUT and not browser.signed_in
 
 
 def test_atk_091_what_the_site_sends_along_is_text(loose, browser):

@@ -6,10 +6,12 @@ replays them is for the sites' libraries; case 128 holds one of them to it.
 
 import base64
 import copy
+import hashlib
 import hmac
 import re
 import socket
 import time
+import tracemalloc
 import zlib
 from dataclasses import replace
 from datetime import timedelta
@@ -22,6 +24,7 @@ from cryptography.hazmat.primitives.asymmetric import padding
 from lxml import etree
 
 from massar.core import xml, xml_signature
+from massar.core.saml.decode import EncodedMessage, decode_authn_request
 from massar.domain.people.models import Person
 from massar.domain.sites import saml_certificate
 from tests.cast import YOUSSEF
@@ -64,7 +67,18 @@ ODD = ("https://evil.example/acs", saml.ACS + "/", saml.ACS.replace("/acs", "/AC
     *({"issuer": issuer} for issuer in ("https://evil.example/", "", saml.RETRAITE.entity_id.upper(), "a" * 5000)),
 ])  # fmt: skip
 def test_atk_117_an_address_or_a_site_that_is_not_registered(youssef, clock, asks):
+    """By a form as well: nothing of it is kept until the browser comes again."""
     assert asked(youssef, saml.redirect(saml.authn_request(clock(), **asks)))
+    assert refuses(sent(youssef, saml.authn_request(clock(), **asks)))
+
+
+def test_atk_117_a_site_that_is_closed(youssef, clock, monkeypatch):
+    """The operator keeps its lines and sets protocol = "none"."""
+    name, index = saml.visit(youssef, clock)
+    saml.register(monkeypatch, replace(saml.RETRAITE, protocol="none"))
+    assert asked(youssef, saml.redirect(saml.authn_request(clock())))
+    assert refuses(sent(youssef, saml.authn_request(clock())))
+    assert refuses(saml.leave(youssef, clock, name, index)) and youssef.signed_in
 
 
 @pytest.mark.parametrize(("typed", "written"), [
@@ -126,10 +140,12 @@ def holding(inside: str):
     return lambda now: saml.authn_request(now, inside=f"<samlp:Extensions>{inside}</samlp:Extensions>").encode()
 
 
+LATIN = b'<?xml version="1.0" encoding="latin-1"?>'
 INCLUDE = '<xi:include xmlns:xi="http://www.w3.org/2001/XInclude" href="file:///etc/passwd" parse="text"/>'
 TRICKS = {
     **{encoding: hidden(encoding) for encoding in ("utf-16", "utf-16-le", "utf-32", "utf-7", "latin-1")},
     "XInclude": lambda now: saml.authn_request(now, inside=INCLUDE).encode(), "deep": holding("<a>" * 30 + "</a>" * 30),
+    "another encoding is said": lambda now: LATIN + saml.authn_request(now).encode(),
     "many": holding("<a/>" * 2500), "comment": holding("<!-- x -->"), "CDATA": holding("<![CDATA[x]]>"),
 }  # fmt: skip
 
@@ -168,8 +184,14 @@ def test_atk_122_a_bomb_in_the_address(clock):
     assert refuses(Visitor().client.get(f"/saml/sso?SAMLRequest={query}"))
     for cap in (0, 1):
         began = time.process_time()
-        with pytest.raises(xml.XmlRefused):
-            xml.inflate(bomb(50 * 1024 * 1024) + b"x" * cap)
+        packed = bomb(50 * 1024 * 1024) + b"x" * cap
+        tracemalloc.start()
+        try:
+            with pytest.raises(xml.XmlRefused):
+                xml.inflate(packed)
+            assert tracemalloc.get_traced_memory()[1] < 1024 * 1024, "it was inflated before it was refused"
+        finally:
+            tracemalloc.stop()
         assert time.process_time() - began < 2  # making the bomb is what takes the time
 
 
@@ -179,6 +201,9 @@ def test_atk_122_the_limit_is_exact_and_holds_in_a_form(clock):
         with pytest.raises(xml.XmlRefused):
             xml.inflate(packed)
     assert refuses(sent(Visitor(), bomb(20 * 1024 * 1024)))
+    xml.parse(b"<r>" + b" " * (xml.LONGEST - 7) + b"</r>")
+    with pytest.raises(xml.XmlRefused):
+        xml.parse(b"<r>" + b" " * (xml.LONGEST - 6) + b"</r>")
     padded = saml.authn_request(clock()).replace("</samlp:", " " * xml.LONGEST + "</samlp:")
     assert sent(Visitor(), padded).status_code in (400, 413)
 
@@ -236,6 +261,14 @@ def test_atk_123_weak_and_foreign_algorithms(youssef, clock, algorithm):
     assert asked(youssef, saml.redirect(taalim(clock), key=saml.SITE_KEYS.key, algorithm=algorithm))
 
 
+def test_atk_123_a_weak_digest(youssef, clock):
+    root = saml.enveloped(taalim(clock))
+    digest = base64.b64encode(hashlib.sha1(xml.canonical(plain(root))).digest()).decode()
+    root.find(f".//{{{DS}}}DigestMethod").set("Algorithm", f"{DS}sha1")
+    root.find(f".//{{{DS}}}DigestValue").text = digest
+    assert refuses(sent(youssef, resigned(root)))
+
+
 def test_atk_123_a_certificate_that_has_ended(youssef, clock, monkeypatch):
     saml.register(monkeypatch, replace(saml.TAALIM, certificate=saml.EXPIRED.certificate))
     assert asked(youssef, saml.redirect(taalim(clock), key=saml.EXPIRED.key))
@@ -287,6 +320,14 @@ def plain(good):
     found = copy.deepcopy(good)
     found.remove(signature(found))
     return found
+
+
+def resigned(root):
+    """The root, with its SignedInfo as it stands now signed by the site."""
+    octets = xml.canonical(root.find(f".//{{{DS}}}SignedInfo"))
+    made = saml.SITE_KEYS.key.sign(octets, padding.PKCS1v15(), hashes.SHA256())
+    root.find(f".//{{{DS}}}SignatureValue").text = base64.b64encode(made).decode()
+    return root
 
 
 def stolen(good, evil):
@@ -349,6 +390,7 @@ WRAPPINGS = {
     "external reference": spoiled("Reference", "URI", "http://127.0.0.1:9/x"),
     "style sheet": spoiled("Transform", "Algorithm", "http://www.w3.org/TR/1999/REC-xslt-19991116"),
     # inclusive, with comments, or of a relative namespace that canonicalizes to nothing
+    "the signed one, without its signature, in Extensions": lambda g, e: nest(stolen(g, e), e, plain(g), EXTENSIONS),
     "other C14N": spoiled("CanonicalizationMethod", "Algorithm", "http://www.w3.org/TR/2001/REC-xml-c14n-20010315"),
 }
 
@@ -359,6 +401,40 @@ def test_atk_125_signature_wrapping(youssef, clock, no_connections, how):
     good = saml.enveloped(taalim(clock, id="_good"))
     evil = etree.fromstring(taalim(clock, id="_evil", ForceAuthn="true"))
     assert refuses(sent(youssef, WRAPPINGS[how](good, evil)))
+
+
+def extended(clock, inside: str, id: str = "_good"):
+    """A right signature over a message with this in its Extensions."""
+    return saml.enveloped(taalim(clock, id=id, inside=f"<samlp:Extensions>{inside}</samlp:Extensions>"))
+
+
+def changed_and_resigned(clock, change):
+    root = saml.enveloped(taalim(clock, id="_good"))
+    change(root)
+    return resigned(root)
+
+
+WITH_COMMENTS = f"{xml_signature.EXCLUSIVE}WithComments"
+OF_THE_SITE = {  # what its own key has signed, in a shape that two readers could take for two messages
+    "a second signature": lambda c: extended(c, etree.tostring(signature(saml.enveloped(taalim(c)))).decode()),
+    "an id": lambda c: extended(c, '<x xmlns="urn:x" id="_good"/>'),
+    "an xml:id": lambda c: extended(c, '<x xmlns="urn:x" xml:id="_good"/>'),
+    "the whole document": lambda c: changed_and_resigned(c, lambda root: root.find(REFERENCE).set("URI", "")),
+    "an Object": lambda c: nest(r := saml.enveloped(taalim(c)), signature(r), etree.Element("x"), OBJECT),
+    "C14N with comments": lambda c: changed_and_resigned(
+        c, lambda root: root.find(f".//{{{DS}}}CanonicalizationMethod").set("Algorithm", WITH_COMMENTS)
+    ),
+    "a transform with comments": lambda c: changed_and_resigned(
+        c, lambda root: root.findall(f".//{{{DS}}}Transform")[1].set("Algorithm", WITH_COMMENTS)
+    ),
+}
+
+
+@pytest.mark.parametrize("how", OF_THE_SITE)
+def test_atk_125_a_right_signature_in_a_shape_that_is_not_taken(youssef, clock, how):
+    harmless = extended(clock, '<x xmlns="urn:x" id="_other"/>', "_first")
+    assert sent(youssef, resigned(harmless)).status_code == 303, "all else is as it must be"
+    assert refuses(sent(youssef, OF_THE_SITE[how](clock)))
 
 
 def test_atk_125_what_nobody_can_canonicalize(youssef, clock):
@@ -374,6 +450,9 @@ def test_atk_125_the_part_that_was_signed_is_the_part_that_is_used(clock):
     found = xml_signature.verify(root, certificates=certificates, now=clock())
     assert found is not root and found.get("ID") == "_one"
     assert found.find(f"{{{DS}}}Signature") is None, "the signature is no part of what it signs"
+    received = decode_authn_request(EncodedMessage(etree.tostring(root)))
+    read = replace(received, read=lambda element: element).verified(certificates, now=clock())
+    assert read is not received.root and read.find(f"{{{DS}}}Signature") is None
 
 
 def test_atk_126_a_request_comes_once_and_a_logout_too(youssef, clock):
@@ -405,6 +484,21 @@ def test_atk_126_what_a_request_must_say(youssef, clock, name, value):
     assert asked(youssef, saml.redirect(text if value else re.sub(rf' {name}="[^"]*"', "", text)))
     nowhere = saml.redirect(taalim(clock, Destination=""), key=saml.SITE_KEYS.key)
     assert asked(youssef, nowhere), "a signed one says where it goes"
+
+
+def test_atk_126_a_site_can_not_choose_who_signs_in(youssef, clock):
+    subject = f"<saml:Subject><saml:NameID>{YOUSSEF.login}</saml:NameID></saml:Subject>"
+    assert asked(youssef, saml.redirect(saml.authn_request(clock(), inside=subject)))
+
+
+def test_atk_127_more_sessions_than_anybody_has_are_not_looked_for(youssef, clock):
+    name, index = saml.visit(youssef, clock)
+    for more, status in ((20, 400), (19, 303)):
+        inside = f"<saml:NameID>{name}</saml:NameID>"
+        inside += "".join(f"<samlp:SessionIndex>{one}</samlp:SessionIndex>" for one in (index, *range(more)))
+        message = saml.message("LogoutRequest", clock(), inside, saml.ENTITY, "", Destination=saml.SLO)
+        answer = youssef.client.get(saml.redirect(message, key=saml.SITE_KEYS.key, to="/saml/slo"))
+        assert answer.status_code == status, more
 
 
 def test_atk_127_a_logout_must_be_signed_by_the_site_and_in_time(youssef, clock, monkeypatch):

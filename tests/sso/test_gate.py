@@ -176,7 +176,11 @@ def test_a_ticket_or_a_cookie_for_one_site_is_nothing_at_another(youssef):
     address = ticket_of(youssef, proxy)
     proxy.origin = OTHER
     assert proxy.check().status_code == 401
+    proxy.cookies["__Host-massar-gate-archive"] = proxy.cookies[COOKIE]
+    assert proxy.check().status_code == 401, "under the other one's name"
     assert "/gate/stale/" in proxy.enter(address.replace(ORIGIN, OTHER))["Location"]
+    proxy.origin = ORIGIN
+    assert proxy.enter(address)["Location"] == f"{ORIGIN}/", "another site's try does not use it up"
 
 
 def test_a_ticket_or_a_session_cookie_is_no_gate_cookie_and_two_are_none(youssef):

@@ -9,7 +9,7 @@ from massar.core.audit import api as audit_log
 from massar.domain.people.models import Person
 from massar.domain.sessions import api as sessions
 from massar.domain.sites import api as sites
-from massar.journeys.account import close_account
+from massar.journeys.account import close_account, freeze_account
 from massar.journeys.sso import access
 from tests.cast import JAMAL, SALMA, YOUSSEF, facts
 from tests.sso.relying_party import SITES, STRICT, Surfer, party, refused, register
@@ -67,6 +67,7 @@ def test_without_the_scope_or_the_setting_it_ends_with_the_session(mail, browser
     """For operators in any case: sessions of those who watch over the installation are short, and nothing of theirs may
     outlive them."""
     tokens = mail.enter(browser, person=SALMA)
+    assert sites.grants.offline_of(facts(SALMA).id, now=int(clock().timestamp())) == [], "it is given none at all"
     browser.sign_out()
     assert not works(mail, tokens)
     short = party(clock, replace(MAIL, slug="other", client_id="other"), scope=SCOPE)
@@ -88,6 +89,7 @@ ENDS = {
     "the others": lambda browser, _: browser.get("/devices/").submit("/devices/end-all/"),
     "another password": lambda browser, _: browser.change(YOUSSEF.password, NEW_PASSWORD),
     "disabled": disabled,
+    "frozen": lambda _, clock: freeze_account.by_operator(person=facts(YOUSSEF), reason="called", now=clock()),
 }
 
 
