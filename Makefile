@@ -7,7 +7,7 @@ PORT    ?= 8000
 # The locks are complete, so nothing is resolved: pip would look at newer releases of an extra's package and refuse them.
 LOCK     = $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps --only-binary :all:
 
-.PHONY: help demo demo-reset test coverage test-fast test-servers check bench soak messages settings controls sbom lock blocklist clean
+.PHONY: help demo demo-reset test coverage test-fast test-servers check guards bench soak messages settings controls sbom lock blocklist clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-13s %s\n", $$1, $$2}'
@@ -65,6 +65,8 @@ bench: $(VENV)/dev.stamp ## measure: sign-ins, recovery, what sites ask (beside 
 
 soak: $(VENV)/dev.stamp ## a day of strangers at one account, at a driven clock, and its owner in it (options: SOAK="--hours 2 --postgres")
 	@PYTHONPATH=src:. $(BIN)/python -m bench.soak $(SOAK)
+guards: $(VENV)/dev.stamp ## take each guard of the product out in turn: does its test miss it? (a quarter of an hour)
+	@$(BIN)/python tests/guards/run.py
 
 messages: $(VENV)/dev.stamp ## compile the catalogues in src/massar/locale/
 	@for l in ar fr en; do $(BIN)/pybabel -q compile -i src/massar/locale/$$l/LC_MESSAGES/django.po -o src/massar/locale/$$l/LC_MESSAGES/django.mo -l $$l; done
