@@ -65,6 +65,7 @@ bench: $(VENV)/dev.stamp ## measure: sign-ins, recovery, what sites ask (beside 
 
 soak: $(VENV)/dev.stamp ## a day of strangers at one account, at a driven clock, and its owner in it (options: SOAK="--hours 2 --postgres")
 	@PYTHONPATH=src:. $(BIN)/python -m bench.soak $(SOAK)
+
 guards: $(VENV)/dev.stamp ## take each guard of the product out in turn: does its test miss it? (a quarter of an hour)
 	@$(BIN)/python tests/guards/run.py
 
