@@ -15,7 +15,8 @@ def test_one_number(typed):
 
 @pytest.mark.parametrize(("typed", "reason"), [
     *((typed, "phone_shape") for typed in ("", "abc", "066112345", "06611234567")), ("0522334455", "phone_fixed"),
-    ("0801123456", "phone_premium"), ("+33612345678", "phone_country"), ("+8821612345", "phone_satellite"),
+    ("0801123456", "phone_premium"), ("0831123456", "phone_premium"),
+    ("+33612345678", "phone_country"), ("+8821612345", "phone_satellite"),
 ])  # fmt: skip
 def test_reasons(typed, reason):
     with pytest.raises(phone.BadPhone) as refused:

@@ -14,6 +14,12 @@ def test_logins(typed, canonical):
     assert text.login(typed) == canonical
 
 
+def test_a_login_is_bounded_before_anything_is_cleaned():
+    """ATK-149: beyond the bound it is not looked at, whatever would be left of it."""
+    around = " " * (4 * text.LONGEST_LINE - len("jamal"))
+    assert text.login(f"{around}jamal") == "jamal" and text.login(f"{around} jamal") is None
+
+
 def test_cleaning_a_login_twice_changes_nothing():
     once = text.login(" \u200fJAMAL.Jalal@TAALIM.ma\u202c")
     assert text.login(once) == once == "jamal.jalal@taalim.ma"

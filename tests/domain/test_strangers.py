@@ -245,6 +245,7 @@ def test_a_challenge_is_of_one_action_one_network_and_ten_minutes():
     assert resumed(one.sealed) and resumed(one.sealed, now=NOW + limits.challenges.LIFE - MINUTE)
     assert resumed(one.sealed, action="recovery") is None and resumed(one.sealed, network="10.0.0.0/24") is None
     assert resumed(one.sealed, now=NOW + limits.challenges.LIFE) is None
+    assert resumed(one.sealed, now=NOW - MINUTE) and resumed(one.sealed, now=NOW - 2 * MINUTE) is None, "a clock ahead"
     for broken in ("", "x", one.sealed[:-8], one.sealed.swapcase(), "é", "A" * 9000, one.sealed + "\ud800"):
         assert resumed(broken) is None
 

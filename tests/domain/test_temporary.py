@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from massar.domain.credentials import api as credentials
+from massar.domain.credentials.models import TemporaryPassword
 from massar.domain.people import api as people
 
 NOW = datetime(2026, 2, 15, 1, 55, tzinfo=UTC)
@@ -45,6 +46,7 @@ def test_a_secret_is_late_at_its_end_and_its_accounts_alone(person):
     _, secret = handed_over(person)
     other = people.directory.create(login="c.d@taalim.ma", now=NOW)
     assert temporary.match(other, secret, recovery_browser="b", now=NOW) is None
+    assert TemporaryPassword.objects.get().asker_tries == 0, "what is tried at another account costs this one none"
     assert not temporary.match(person, secret, recovery_browser="b", now=END - timedelta(microseconds=1)).late
     assert temporary.match(person, secret, recovery_browser="b", now=END).late
 
@@ -62,3 +64,11 @@ def test_what_has_run_out_can_not_be_sent_again(person):
     assert temporary.find_live(person, 1, now=NOW)
     temporary.sweep(now=END)
     assert temporary.find_live(person, 1, now=NOW) is None, "its text is gone, whatever a clock says later"
+
+
+def test_however_many_codes_are_asked_for_they_end_no_temporary_password(person):
+    one, _ = handed_over(person)
+    for number in range(3):
+        vouching = {"recovery_browser": f"b{number}", "purpose": temporary.VOUCHING}
+        temporary.issue(person, channel="sms", contact_id=1, now=NOW, **vouching)
+    assert temporary.claim(one, now=NOW)

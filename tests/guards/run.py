@@ -19,7 +19,7 @@ from queue import SimpleQueue
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from tests.guards.listed import ROOT, Guard, guards  # noqa: E402
+from tests.guards.listed import ROOT, Guard, guards
 
 PAGE = ROOT / "docs" / "security" / "guards.md"
 MISSED, NOT_MISSED, ANYWAY, UNCLEAR = "missed", "NOT MISSED", "fails anyway", "UNCLEAR"
@@ -45,7 +45,7 @@ def read_arguments() -> tuple[list[Guard], int]:
     parser.add_argument("-k", dest="words", default="", help="only guards with this in name, case, file or test")
     parser.add_argument("--workers", type=int, default=os.cpu_count() or 1, metavar="N", help="copies of the tree")
     options = parser.parse_args()
-    fits = [g for g in guards() if options.words in " ".join((g.name, g.case, g.file, g.test))]
+    fits = [g for g in guards() if options.words in f"{g.name} {g.case} {g.file} {g.test}"]
     return fits, min(options.workers, len(fits)) or 1
 
 

@@ -7,8 +7,11 @@ from collections import Counter
 import pytest
 
 from massar.core import ids
+from massar.core.browser import Browser
 from massar.domain.credentials.models import TemporaryPassword
 from massar.domain.people import api as people
+from massar.journeys.account import change_password, close_sessions
+from massar.journeys.outcomes import Gone
 from massar.journeys.people import import_people
 from tests.cast import FATIMA, FATIMA_PHONE, JAMAL, KHADIJA, KHADIJA_EMAIL, NEW, enter, facts
 from tests.support.steps import holding, home, save_contact, shows
@@ -53,6 +56,17 @@ def test_atk_045_of_no_use_any_more(asked, before, login):
     assert shows(Visitor().sign_in(login, secret), "problem.wrong")
 
 
+def test_atk_045_who_is_disabled_half_way_changes_nothing(asked, clock):
+    """Neither by the page, nor by a form that was already let in."""
+    visitor, secret = asked
+    cookie = visitor.sign_in(FATIMA.login, secret).cookies["massar-change"]
+    _, grant = close_sessions.may_change(cookie=cookie, now=clock())
+    people.directory.disable(facts(FATIMA).id)
+    assert close_sessions.may_change(cookie=cookie, now=clock()) is None
+    typed = {"current": secret, "new": NEW, "confirm": NEW}
+    assert change_password.by_temporary(grant=grant, browser=Browser(), now=clock(), **typed) == Gone()
+
+
 def test_atk_046_every_honest_way_of_typing_it_and_no_other(asked):
     _, secret = asked
     letters, digits = secret.split("-")
@@ -88,6 +102,18 @@ def test_atk_048_an_open_session_of_the_browser_is_left_behind(asked):
     visitor.submit("/sign-in/", user=FATIMA.login, password=OTHER_CODE)
     assert visitor.signed_in, "a wrong code ends nothing"
     assert visitor.cookies["massar-session"] == before
+
+
+def test_atk_048_a_change_or_a_session_and_never_both(asked):
+    """Whoever had this browser before is signed out by either, on the server too."""
+    _, secret = asked
+    shared = home(FATIMA)
+    before = shared.cookies["massar-session"]
+    shared.get("/recovery/asked/").submit("/sign-in/", user=FATIMA.login, password=secret)
+    assert shared.path == "/password/expired/" and "massar-session" not in shared.cookies
+    assert not holding(session=before).signed_in
+    shared.sign_in(JAMAL.login, JAMAL.password)
+    assert shared.signed_in and "massar-change" not in shared.cookies
 
 
 @pytest.mark.parametrize(

@@ -14,9 +14,10 @@ from massar.core.audit.models import Event
 from massar.domain.credentials.models import FormerPassword, Password, TemporaryPassword
 from massar.domain.delivery.models import Message, RecoveryRequest
 from massar.domain.people.models import Contact
-from massar.domain.sessions.models import ChangeSession, Session
+from massar.domain.sessions.models import ChangeSession, PendingSignIn, Session
 from massar.journeys.people import import_people
 from tests.cast import FATIMA, FATIMA_PHONE, JAMAL, KHADIJA, NEW, enter, facts
+from tests.support.authenticator import add_app
 from tests.support.canary import everything_stored, readable_forms
 from tests.support.steps import actions, home, prove_contact, recover, save_contact, secrets, shows
 from tests.support.trail import all_events
@@ -43,6 +44,14 @@ def test_atk_142_an_edited_row_does_not_keep_its_owner_from_recovering(cast, pos
     assert FormerPassword.objects.count() == 0
 
 
+def test_atk_142_of_an_edited_row_no_password_fits_the_decoys_neither(cast):
+    """What stands in for a hash that can't be read is a real one: knowing its password proves nothing."""
+    signed_in = home(JAMAL)
+    Password.objects.filter(person_id=facts(JAMAL).id).update(ciphertext=b"\x01\x04demo" + b"x" * 60)
+    assert shows(signed_in.change("nobody has this password", NEW), "error.password_wrong")
+    assert shows(Visitor().sign_in(JAMAL.login, "nobody has this password"), "problem.wrong")
+
+
 def test_atk_142_a_contact_copied_to_another_account_receives_nothing(cast, post):
     hers = Contact.objects.get(person_id=facts(FATIMA).id)
     hers.pk, hers.person_id = None, facts(JAMAL).id
@@ -63,6 +72,13 @@ def test_atk_142_a_session_or_change_session_given_to_another_opens_nothing(cast
     Session.objects.update(person_id=facts(KHADIJA).id)
     ChangeSession.objects.update(person_id=facts(JAMAL).id)
     assert not thief.signed_in and changing.get("/password/change/").path == "/sign-in/"
+
+
+def test_atk_142_a_half_done_sign_in_given_to_another_opens_nothing(cast, clock):
+    add_app(home(JAMAL), JAMAL.password, clock)
+    half_done = Visitor().sign_in(JAMAL.login, JAMAL.password)
+    PendingSignIn.objects.filter(ended_at=None).update(person_id=facts(FATIMA).id)
+    assert half_done.get("/sign-in/second/").path == "/sign-in/"
 
 
 def test_atk_142_an_edited_request_or_message_is_not_sent_and_told(cast, post):

@@ -1,5 +1,7 @@
 """Hostile passwords at the form, numbered as in docs/security/attack-cases.md. The rules have tests of their own."""
 
+import threading
+import time
 import unicodedata
 from dataclasses import replace
 from itertools import product
@@ -72,6 +74,34 @@ def test_atk_067_known_devices_pass_first_and_the_queue_is_bounded():
     queue.release()
     queue.acquire(known=True)
     queue.release()
+
+
+def test_atk_067_who_finds_the_queue_full_does_not_wait_and_a_known_device_still_gets_in():
+    queue, passed = credentials.passwords.HashQueue(longest=2, timeout=30), []
+
+    def wait(name: str, known: bool) -> threading.Thread:
+        waits, before = threading.Thread(target=lambda: pass_through(name, known)), len(queue._waiting)
+        waits.start()
+        while len(queue._waiting) == before:
+            threading.Event().wait(0.001)
+        return waits
+
+    def pass_through(name: str, known: bool) -> None:
+        queue.acquire(known=known)
+        passed.append(name)
+        queue.release()
+
+    queue.acquire(known=False)
+    waiting = [wait("first", False), wait("second", False)]
+    begun = time.monotonic()
+    with pytest.raises(credentials.Busy):
+        queue.acquire(known=False)
+    assert time.monotonic() - begun < 5, "at once, and not when its time is over"
+    waiting.append(wait("known", True))
+    queue.release()
+    for one in waiting:
+        one.join(10)
+    assert passed == ["known", "first", "second"]
 
 
 def test_atk_077_a_late_difference_is_a_difference(cast):

@@ -8,6 +8,7 @@ import pytest
 from massar.core.audit import api as audit_log
 from massar.domain.delivery.models import Message, RecoveryRequest
 from massar.domain.limits import api as limits
+from massar.domain.people import api as people
 from massar.domain.people.models import Contact
 from tests.cast import FATIMA, FATIMA_PHONE, JAMAL, KHADIJA, KHADIJA_EMAIL, NEW, STRANGER, facts
 from tests.support.steps import home, plain, prove_contact, save_contact, secrets, shows
@@ -101,6 +102,13 @@ def test_atk_035_unproved_waiting_and_frozen_contacts_show_nothing(cast, post):
     assert secrets(post, "+212661123456") == secrets(post, "+212661777888") == []
     assert len(secrets(post, FATIMA_PHONE)) == 1
     assert outcome(JAMAL) == outcome(KHADIJA) == "no_match"
+
+
+def test_atk_035_a_disabled_account_gets_no_message(cast, post):
+    """Its contacts are as right as ever."""
+    people.directory.disable(facts(FATIMA).id)
+    Visitor().ask(FATIMA.login, phone=FATIMA.phone)
+    assert post.messages(FATIMA_PHONE) == [] and outcome(FATIMA) == "disabled"
 
 
 def test_atk_037_guessed_phones_bring_no_message_and_end_in_a_budget(cast, post, clock):

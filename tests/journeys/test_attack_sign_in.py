@@ -166,6 +166,7 @@ def test_atk_016_one_browser_knows_ten_accounts_in_less_than_4_kb(clock, db):
         cookie = sessions.devices.remember(cookie, person_id, now=clock())
     known = sessions.devices.read(cookie, now=clock())
     assert [d.person_id for d in known] == list(range(10**9 + 499, 10**9 + 489, -1))
+    assert cookie.count("|") == 9, "and it holds no more of them than are read"
     assert len("__Host-massar-devices") + len(cookie) < 4096
 
 

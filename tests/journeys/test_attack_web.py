@@ -131,6 +131,7 @@ def test_atk_087_no_page_can_be_framed_nor_run_foreign_scripts(cast):
         answer = strict.get(path)
         policy = answer.headers["Content-Security-Policy"]
         assert "frame-ancestors 'none'" in policy and "base-uri 'none'" in policy and "form-action 'self'" in policy
+        assert "default-src 'none'; script-src 'self';" in policy
         assert answer.headers["X-Frame-Options"] == "DENY" and answer.headers["X-Content-Type-Options"] == "nosniff"
         assert "Access-Control-Allow-Origin" not in answer.headers
     assert strict.get("/", headers={"host": "evil.example"}).headers["X-Frame-Options"] == "DENY"

@@ -11,6 +11,7 @@ from massar.core import encryption
 from massar.core.browser import Browser
 from massar.domain.factors import api as factors
 from massar.domain.factors.models import Factor
+from massar.domain.sessions import api as sessions
 from massar.domain.sessions.models import PendingSignIn, Session
 from massar.journeys.account import edit_factors, second_step, sign_in, use_passkey
 from massar.journeys.account.second_step import HalfDone
@@ -88,6 +89,8 @@ def test_one_half_done_sign_in_becomes_one_session(owner, clock):
     done = at_once(8, lambda n: types(waiting, codes[n], clock))
     assert kinds(done) == {SessionOpened: 1, Gone: 7}
     assert Session.objects.filter(person_id=owner.id).count() == 1
+    at = waiting.pending
+    assert not sessions.pending.finish(at.id, at.person_id, now=clock()), "nor is there a second one by another factor"
 
 
 def test_one_printed_code_is_used_once(owner, clock):

@@ -5,6 +5,7 @@ import re
 import pytest
 
 from massar.core.audit import api as audit_log
+from massar.core.browser import Browser
 from massar.domain.credentials import api as credentials
 from massar.domain.limits import api as limits
 from massar.domain.people import api as people
@@ -81,6 +82,22 @@ def test_atk_057_a_second_press_beside_the_first_finds_it_done(cast, post):
     deny(path)
     assert shows(late.submit(path), "not_me.frozen")
     assert events(YOUSSEF).count("account_frozen") == 1
+
+
+def test_atk_057_who_waited_for_another_press_finds_it_done(cast, post, clock, monkeypatch):
+    """The other freezes between the look and the lock."""
+    home(YOUSSEF)
+    [path] = links(post, YOUSSEF_EMAIL)
+    lock = people.contacts.lock
+
+    def wait(person_id: int) -> None:
+        assert people.directory.freeze(person_id, now=clock())
+        lock(person_id)
+
+    monkeypatch.setattr(people.contacts, "lock", wait)
+    token = path.removeprefix("/not-me/").rstrip("/")
+    assert freeze_account.by_link(token=token, browser=Browser(), now=clock()) == outcomes.AccountFrozen()
+    assert "account_frozen" not in events(YOUSSEF), "who was first has told it"
 
 
 def test_atk_057_a_forged_an_edited_and_an_old_link_are_worth_nothing(cast, post, clock):

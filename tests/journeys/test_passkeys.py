@@ -69,6 +69,14 @@ def test_a_passkey_alone_opens_a_session_at_full_strength(device, clock):
     assert ADD + "begin/" in visitor.get(SECURITY).html, "it counts as a fresh factor"
 
 
+def test_an_account_that_is_frozen_opens_to_no_passkey(device, clock):
+    person = facts(YOUSSEF).id
+    assert people.directory.freeze(person, now=clock())
+    assert not signs_in(Visitor(), device).signed_in and refusals() == {"passkey_disabled"}
+    clock.advance(seconds=1)
+    assert people.directory.reopen(person, now=clock()) and signs_in(Visitor(), device).signed_in
+
+
 def test_it_leads_to_the_page_that_was_wanted(device):
     visitor = Visitor().get("/devices/")
     assert visitor.path == "/sign-in/" and signs_in(visitor, device).path == "/devices/"

@@ -1,11 +1,13 @@
 """The second step of a sign-in: codes of an app and of paper, remembered devices, and what it keeps out."""
 
+import pyotp
 import pytest
 
 from massar.domain.factors import api as factors
+from massar.domain.people import api as people
 from massar.domain.sessions.models import ChangeSession, PendingSignIn, Session
 from tests.cast import FATIMA, JAMAL, YOUSSEF, YOUSSEF_EMAIL, facts
-from tests.support.authenticator import add_app, backup_codes, second_step
+from tests.support.authenticator import App, add_app, backup_codes, second_step
 from tests.support.steps import holding, home, recover, shows
 from tests.support.visitor import Visitor
 
@@ -83,6 +85,15 @@ def test_atk_027_a_code_is_good_once_and_for_a_minute_and_a_half(owner, clock):
     assert second_step(first_step(), app.code_at(30)).signed_in, "a phone whose clock is ahead a little"
     clock.advance(minutes=3)
     assert second_step(first_step(), app.code_at(-30)).signed_in, "or behind"
+
+
+def test_atk_027_the_code_that_proved_the_app_is_used_up(cast, clock):
+    person, now = facts(YOUSSEF), clock()
+    factors.totp.enroll(person.id, place="here", now=now)
+    app = factors.totp.enrolment(person.id, place="here", login=person.login, issuer="massar", now=now)
+    code = pyotp.TOTP(app.key.replace(" ", "")).at(now)
+    assert factors.totp.prove(person.id, code, place="here", now=now) == app.factor_id
+    assert factors.totp.accept(person.id, code, now=now) is None
 
 
 def test_atk_028_guessing_codes_is_throttled_for_the_row_and_for_the_account(owner, clock):
@@ -195,6 +206,19 @@ def test_signing_out_gives_a_half_done_sign_in_up(owner):
     assert holding(second=cookie).get(STEP).path == "/sign-in/"
 
 
+def test_a_half_done_sign_in_ends_with_a_change_of_the_password(owner):
+    visitor, _, _ = owner
+    half_done = first_step()
+    assert visitor.change(YOUSSEF.password, NEW).path == "/password/changed/"
+    assert half_done.get(STEP).path == "/sign-in/"
+
+
+def test_a_half_done_sign_in_is_over_when_the_account_freezes(owner, clock):
+    half_done = first_step()
+    assert people.directory.freeze(facts(YOUSSEF).id, now=clock())
+    assert half_done.get(STEP).path == "/sign-in/"
+
+
 def test_removing_asks_for_password_and_a_fresh_factor_and_tells_everybody(owner, post, clock):
     visitor, app, _ = owner
     clock.advance(minutes=20)
@@ -228,6 +252,16 @@ def test_an_app_counts_only_after_its_first_code(cast, clock):
     assert other.get("/profile/security/app/").path == "/profile/security/", "its key is shown where it was begun"
     clock.advance(minutes=16)
     assert visitor.get("/profile/security/app/").path == "/profile/security/"
+
+
+def test_who_began_before_a_factor_was_added_elsewhere_adds_none_beside_it(cast, clock):
+    """A thief with the password, in a session of his own: the owner's app has to be proved before his counts."""
+    thief, owner = home(YOUSSEF), home(YOUSSEF)
+    thief.get("/profile/security/").submit("/profile/security/app/begin/", password=YOUSSEF.password)
+    his = App(thief.html, clock)
+    add_app(owner, YOUSSEF.password, clock)
+    thief.submit("/profile/security/app/", code=his.code)
+    assert len(factors.held.of_person(facts(YOUSSEF).id)) == 1
 
 
 def test_a_person_who_signs_in_again_keeps_the_session(owner):

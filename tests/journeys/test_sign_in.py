@@ -96,6 +96,9 @@ def test_signing_in_again_on_the_same_browser_ends_the_former_session(cast, cloc
     assert visitor.signed_in
     assert len(sessions.signed_in.of_person(facts(JAMAL).id, now=clock())) == 1
     assert visitor.get("/sign-in/").path == "/", "who is known is not asked again"
+    visitor.get("/recovery/asked/").submit("/sign-in/", user=KHADIJA.login, password=KHADIJA.password)
+    assert visitor.signed_in
+    assert sessions.signed_in.of_person(facts(JAMAL).id, now=clock()) == [], "ATK-081: it is another's browser now"
 
 
 def test_home_greets_and_links_to_everything_and_asks_for_contacts_until_one_is_proved(cast, post):

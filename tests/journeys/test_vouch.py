@@ -80,6 +80,7 @@ def test_one_secret_never_serves_as_the_other(cast, clock, post):
     owner = ask(Visitor(), phone=FATIMA_PHONE)
     code = post.secret(FATIMA_PHONE)
     assert owner.sign_in(FATIMA.login, code).page.status_code == 422 and shows(owner, "problem.wrong")
+    assert TemporaryPassword.objects.get().asker_tries == 0, "nor do tries of the one count for the other"
     owner.ask(FATIMA.login, phone=FATIMA_PHONE)
     temporary = post.secret(FATIMA_PHONE)
     assert enter_code(owner, temporary).page.status_code == 422 and shows(owner, "vouch.code_wrong")

@@ -166,10 +166,6 @@ def greatest() -> str:
     return "GREATEST" if connection.vendor == "postgresql" else "MAX"
 
 
-def least() -> str:
-    return "LEAST" if connection.vendor == "postgresql" else "MIN"
-
-
 def lock_in_order(column: str) -> str:
     """The end of a SELECT that locks its rows in the order of that column. SQLite locks the whole file anyway."""
     return f"ORDER BY {column} FOR UPDATE" if connection.vendor == "postgresql" else ""

@@ -4,7 +4,7 @@ Sources: decision 18; NIST SP 800-63B-4 §3.2.2 (at most 100 consecutive failure
 with device cookies". No limit ever locks an account: a known device has a limit of its own, and recovery stays open.
 
 No bucket owes more than it holds, whatever a clock did: `tat` is read as now + room at most. A row that was written by
-a clock ahead of ours is corrected by the first request that is refused because of it."""
+a clock ahead of ours gives nothing, and is corrected by the first request that is refused because of it."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def take(buckets: Iterable[Bucket], *, now: datetime) -> dict[str, int] | RateLi
     moment = clock.micros(now)
     # excluded.tat - excluded.cost is now.
     most = "excluded.tat - excluded.cost + excluded.room"
-    owed = f"{sql.least()}({sql.greatest()}(limits_bucketstate.tat, excluded.tat - excluded.cost), {most})"
+    owed = f"{sql.greatest()}(limits_bucketstate.tat, excluded.tat - excluded.cost)"
     rows = sql.rows(
         f"INSERT INTO limits_bucketstate (key, tat, cost, room) VALUES {sql.values(len(ordered), 4)} "
         f"ON CONFLICT (key) DO UPDATE SET tat = {owed} + excluded.cost, cost = excluded.cost, room = excluded.room "
