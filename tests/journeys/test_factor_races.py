@@ -3,17 +3,19 @@ the same moment."""
 
 import base64
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor, wait
 
 import pyotp
 import pytest
+from django.db import connection
 
 from massar.core import encryption
 from massar.core.browser import Browser
 from massar.domain.factors import api as factors
-from massar.domain.factors.models import Factor
+from massar.domain.factors.models import Factor, Loss
 from massar.domain.sessions import api as sessions
 from massar.domain.sessions.models import PendingSignIn, Session
-from massar.journeys.account import edit_factors, second_step, sign_in, use_passkey
+from massar.journeys.account import edit_factors, lose_factors, second_step, sign_in, use_passkey
 from massar.journeys.account.second_step import HalfDone
 from massar.journeys.outcomes import Gone, PasskeyRefused, Problems, SessionOpened
 from tests import cast
@@ -135,6 +137,35 @@ def test_a_factor_that_appears_between_the_steps_is_not_gone_past(owner, clock, 
     monkeypatch.setattr(sign_in.credentials.passwords, "is_right", then)
     entered = sign_in.enter(typed_login=YOUSSEF.login, password=YOUSSEF.password, browser=HERE, now=clock())
     assert not isinstance(entered, SessionOpened) and Session.objects.count() == 0
+
+
+def test_of_losses_side_by_side_one_waits(owner, clock, monkeypatch):
+    """A wait begins while another request asks for one more code: that one finds it, and no second wait stands behind
+    the link that stops the first."""
+    with_app(owner, clock)
+    one, two = first_steps(2, clock)
+    monkeypatch.setattr(lose_factors.ids, "contact_code", lambda: "123456")
+    contact = lose_factors.contacts_of(owner, now=clock())[0].id
+
+    def asks(of: HalfDone):
+        return lose_factors.send_code(of=of, contact_id=contact, browser=HERE, now=clock())
+
+    def proves(of: HalfDone):
+        return lose_factors.prove(of=of, code="123456", browser=HERE, now=clock(), cancel_url=lambda token: token)
+
+    asks(one)
+    clock.advance(minutes=2)
+    may_send, others = lose_factors.edit_profile.may_send, ThreadPoolExecutor(1)
+
+    def then(*args):  # nothing was found to wait; now the other's code is typed, before this one is written down
+        wait([others.submit(proves, one), others.submit(connection.close)], timeout=0.5)
+        return may_send(*args)
+
+    monkeypatch.setattr(lose_factors.edit_profile, "may_send", then)
+    asks(two)
+    others.shutdown()
+    proves(two)
+    assert Loss.objects.filter(state="waiting").count() == 1
 
 
 def test_keys_and_codes_are_nowhere_readable(owner, clock):

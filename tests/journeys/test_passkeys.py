@@ -77,6 +77,21 @@ def test_an_account_that_is_frozen_opens_to_no_passkey(device, clock):
     assert people.directory.reopen(person, now=clock()) and signs_in(Visitor(), device).signed_in
 
 
+def test_a_passkey_on_a_new_device_is_told_once(device, post, clock):
+    """A stolen or synced passkey: its owner hears of it by mail, as of any other sign-in on a new device."""
+    post.work()
+    told = post.email.of_new_devices
+    told.clear()  # of the browser in which it was added
+    visitor = signs_in(Visitor(), device)
+    post.work()
+    assert [m.to for m in told].count(YOUSSEF_EMAIL) == 1
+    visitor.get("/profile/").submit("/sign-out/")
+    clock.advance(minutes=1)
+    assert signs_in(visitor, device).signed_in
+    post.work()
+    assert [m.to for m in told].count(YOUSSEF_EMAIL) == 1, "it is known by now"
+
+
 def test_it_leads_to_the_page_that_was_wanted(device):
     visitor = Visitor().get("/devices/")
     assert visitor.path == "/sign-in/" and signs_in(visitor, device).path == "/devices/"

@@ -86,11 +86,14 @@ def recovers(clock, secret: str, grant, new: str = NEW):
     return change_password.by_temporary(grant=grant, current=secret, new=new, confirm=new, browser=HERE, now=clock())
 
 
-def changes(clock, entered: outcome.SessionOpened, new: str):
+def behind(entered: outcome.SessionOpened, clock) -> close_sessions.SignedIn:
+    return close_sessions.authenticate(cookie=entered.cookie, now=clock())
+
+
+def changes(clock, signed_in: close_sessions.SignedIn, new: str):
     return change_password.by_owner(
-        person=entered.person, session_id=entered.session_id, current=YOUSSEF.password,
-        new=new, confirm=new, browser=HERE, now=clock(),
-    )  # fmt: skip
+        signed_in=signed_in, current=YOUSSEF.password, new=new, confirm=new, browser=HERE, now=clock()
+    )
 
 
 def saves(person, clock, *, email: str = "", phone: str = "", password: str = "", browser: Browser = HERE):
@@ -319,17 +322,17 @@ def test_fifty_changes_by_one_session_save_one_password(people, clock):
 
 def test_a_change_is_by_a_session_of_its_own_person(people, clock):
     """Whatever a caller says: the session that is held must be the person's."""
-    mine, other = enter(YOUSSEF.password, clock), cast.facts(FATIMA)
+    mine = behind(enter(YOUSSEF.password, clock), clock)
     done = change_password.by_owner(
-        person=other, session_id=mine.session_id, current=FATIMA.password, new=NEW, confirm=NEW, browser=HERE,
-        now=clock(),
+        signed_in=mine._replace(person=cast.facts(FATIMA)), current=FATIMA.password, new=NEW, confirm=NEW,
+        browser=HERE, now=clock(),
     )  # fmt: skip
     assert done == outcome.Gone()
 
 
 def test_voluntary_changes_by_one_session_save_one_password(people, clock):
     """All of them proved the same current password; only the first still finds its session open."""
-    entered = enter(YOUSSEF.password, clock)
+    entered = behind(enter(YOUSSEF.password, clock), clock)
     outcomes = at_once(12, lambda n: changes(clock, entered, f"Tamarin&{6000 + n}-oued"))
     won = [n for n, o in enumerate(outcomes) if isinstance(o, outcome.SessionOpened)]
     assert len(won) == 1, Counter(type(o) for o in outcomes)
@@ -342,7 +345,7 @@ def test_voluntary_changes_by_one_session_save_one_password(people, clock):
 def test_what_is_under_way_does_not_outlive_a_recovery(people, clock, monkeypatch, kind):
     """The old password was verified, then the owner recovers, and only then a thief's session would open, or a borrowed
     one would save a password: it must not."""
-    borrowed = enter(YOUSSEF.password, clock)
+    borrowed = behind(enter(YOUSSEF.password, clock), clock)
     secret, grant = granted(clock)
     recovered = []
     after_the_next_proof(monkeypatch, lambda: recovered.append(recovers(clock, secret, grant)))
@@ -378,7 +381,7 @@ def test_change_recovery_and_sign_ins_together_meet_no_fault(people, clock):
     here = close_sessions.authenticate(cookie=entered.cookie, now=clock())
     steps = [
         lambda n: recovers(clock, secret, grant),
-        lambda n: changes(clock, entered, f"Tamarin&{6000 + n}-oued"),
+        lambda n: changes(clock, here, f"Tamarin&{6000 + n}-oued"),
         lambda n: enter(YOUSSEF.password, clock),
         lambda n: enter(secret, clock),
         lambda n: close_sessions.end_all(signed_in=here, browser=HERE, now=clock()),

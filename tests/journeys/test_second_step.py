@@ -3,9 +3,13 @@
 import pyotp
 import pytest
 
+from massar.core.browser import Browser
 from massar.domain.factors import api as factors
+from massar.domain.limits import api as limits
 from massar.domain.people import api as people
 from massar.domain.sessions.models import ChangeSession, PendingSignIn, Session
+from massar.journeys.account import change_password, close_sessions
+from massar.journeys.outcomes import Gone
 from tests.cast import FATIMA, JAMAL, YOUSSEF, YOUSSEF_EMAIL, facts
 from tests.support.authenticator import App, add_app, backup_codes, second_step
 from tests.support.steps import holding, home, recover, shows
@@ -115,6 +119,33 @@ def test_atk_028_guessing_codes_is_throttled_for_the_row_and_for_the_account(own
     assert second_step(known, app.code).signed_in
     clock.advance(minutes=7)
     assert second_step(first_step(), app.code).signed_in
+
+
+def test_atk_028_who_knows_the_password_does_not_spend_the_tries_of_a_recovery(owner, post, clock):
+    """ATK-028: a hundred wrong codes after the right password, for hours. The owner, in a browser that nobody knows, is
+    shown the way of vouching, and a recovery asks for the factor at once."""
+    _, app, codes = owner
+    wrong = "000000" if app.code != "000000" else "111111"
+    bucket = limits.rate_limits.FACTOR_CONSECUTIVE.bucket(facts(YOUSSEF).id, units=100)
+    limits.consume([bucket], now=clock())
+    refused = second_step(first_step(), wrong)
+    assert refused.page.status_code == 429 and 'href="/let-in/"' in refused.html
+    recovers = Visitor().ask(YOUSSEF.login, email=YOUSSEF_EMAIL)
+    recovers.sign_in(YOUSSEF.login, post.secret(YOUSSEF_EMAIL))
+    assert recovers.path == STEP
+    assert shows(second_step(recovers, wrong), "error.factor_code_wrong")
+    assert second_step(recovers, codes[0]).path == "/password/expired/"
+
+
+def test_atk_028_a_recovery_has_no_tries_without_end(owner, post, clock):
+    """ATK-028: who reads the mailbox guesses no better than who knows the password."""
+    _, app, _ = owner
+    bucket = limits.rate_limits.FACTOR_CONSECUTIVE.bucket(facts(YOUSSEF).id, "recovery", units=100)
+    limits.consume([bucket], now=clock())
+    thief = Visitor().ask(YOUSSEF.login, email=YOUSSEF_EMAIL)
+    thief.sign_in(YOUSSEF.login, post.secret(YOUSSEF_EMAIL))
+    refused = second_step(thief, app.code)
+    assert refused.page.status_code == 429 and 'href="/let-in/"' not in refused.html
 
 
 def test_atk_029_the_step_opens_for_who_did_the_first_one_in_this_browser(owner, clock):
@@ -239,6 +270,34 @@ def test_removing_asks_for_password_and_a_fresh_factor_and_tells_everybody(owner
     assert ["ajouté" in one for one in subjects] == [True, False] and "supprimé" in subjects[1]
     assert len(post.messages(YOUSSEF.login)) == 2, "and the institution's mailbox"
     assert first_step().path == "/"
+
+
+def test_a_new_password_wants_a_factor_proved_just_now_and_makes_no_proof_younger(owner, clock):
+    """A session left open on a shared computer, and who knows the password: neither the password nor, by its change, a
+    factor goes."""
+    visitor, app, _ = owner
+    clock.advance(minutes=9)
+    visitor.change(YOUSSEF.password, NEW)
+    assert visitor.path == "/password/changed/"
+    clock.advance(minutes=2)
+    assert shows(visitor.get("/profile/security/"), "factor.locked", "fr")
+    assert visitor.get("/password/change/").path == STEP, "eleven minutes after the proof"
+    second_step(visitor, app.code)
+    assert visitor.path == "/password/change/", "back to the page that was wanted"
+
+
+def test_a_session_from_before_the_first_factor_changes_no_password(cast, clock):
+    """The form was open, and the first factor is added elsewhere, even while the password is being judged."""
+    before = home(YOUSSEF).get("/password/change/")
+    stale = close_sessions.authenticate(cookie=before.cookies["massar-session"], now=clock())
+    add_app(home(YOUSSEF), YOUSSEF.password, clock)
+    before.submit("/password/change/", current=YOUSSEF.password, new=NEW, confirm=NEW)
+    assert before.path == STEP
+    done = change_password.by_owner(
+        signed_in=stale, current=YOUSSEF.password, new=NEW, confirm=NEW, browser=Browser(), now=clock()
+    )
+    assert done == Gone()
+    assert first_step().path == STEP, "the password is what it was"
 
 
 def test_an_app_counts_only_after_its_first_code(cast, clock):

@@ -82,3 +82,6 @@ class Loss(models.Model):
 
     class Meta:
         indexes = [models.Index(fields=["person", "state"], name="factors_losses_of")]
+        constraints = [
+            models.UniqueConstraint(fields=["person"], condition=models.Q(state="waiting"), name="factors_one_wait")
+        ]

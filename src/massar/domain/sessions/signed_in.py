@@ -61,11 +61,12 @@ TABLE, NOT_ENDED = "sessions_session s", "s.ended_at IS NULL"
 
 
 def open_for(
-    person_id: int, *, how: str, browser: Browser, now: datetime, amr: str = "pwd"
+    person_id: int, *, how: str, browser: Browser, now: datetime, amr: str = "pwd", second_at: datetime | None = None
 ) -> tuple[int, str, list[int]]:
     """Open a session: (id, cookie value, ids of older ones that gave way, whose sites are to be told). The secret is
-    256 bits and only its HMAC is stored."""
-    cookie, values = _cookie_and_values(person_id, how, amr, browser, now)
+    256 bits and only its HMAC is stored. second_at: when a second factor was proved, where `amr` holds one and that was
+    not now: a session that is opened in place of another makes no proof younger."""
+    cookie, values = _cookie_and_values(person_id, how, amr, browser, now, second_at)
     [(session_id, others)] = sql.rows(
         f"INSERT INTO sessions_session ({', '.join(_RENEWED)}, person_id, ended_why) "
         f"VALUES ({sql.placeholders(len(values) + 1)}, '') RETURNING id, "
@@ -110,12 +111,15 @@ def step_up(session_id: int, person_id: int, *, amr: str, now: datetime) -> str 
     return cookie if found else None
 
 
-def _cookie_and_values(person_id: int, how: str, amr: str, browser: Browser, now: datetime) -> tuple[str, list[object]]:
+def _cookie_and_values(
+    person_id: int, how: str, amr: str, browser: Browser, now: datetime, second_at: datetime | None = None
+) -> tuple[str, list[object]]:
     """A new cookie, and what a sign-in writes into the columns of _RENEWED."""
     cookie, ends_at = f"{person_id}.{ids.token()}", now + settings.MASSAR.session_longest
     cookie_hmac = encryption.data_keys().blind_index("session", cookie)
-    moments, second_at = [sql.at(now), sql.at(now), sql.at(ends_at)], sql.at(now) if "mfa" in amr.split() else None
-    return cookie, [cookie_hmac, how, *moments, browser.network, browser.label, amr, second_at]
+    moments = [sql.at(now), sql.at(now), sql.at(ends_at)]
+    proved_at = sql.at(second_at or now) if "mfa" in amr.split() else None
+    return cookie, [cookie_hmac, how, *moments, browser.network, browser.label, amr, proved_at]
 
 
 def resume(cookie: str, *, now: datetime) -> SessionFacts | None:

@@ -16,7 +16,7 @@ from massar.interfaces.web import second_step
 from massar.interfaces.web.devices import logout_statuses
 from massar.interfaces.web.home import cards
 from massar.journeys.account import change_password as journey
-from massar.journeys.account import close_sessions, edit_profile
+from massar.journeys.account import close_sessions, edit_factors, edit_profile
 from massar.journeys.outcomes import Gone, Overloaded, Problems, SessionOpened, TooManyAttempts
 from massar.journeys.sso.log_out_of_sites import RecentLogout
 
@@ -68,15 +68,14 @@ def change(request: Request) -> HttpResponse:
     if not granted and not signed_in:
         response = way_back.remember(request, page.redirect_to("sign_in"))
         return _ask_to_sign_in(response) if cookies.CHANGE.read(request) else response
+    if signed_in and not granted and not edit_factors.may_edit(signed_in=signed_in, now=now):
+        return way_back.remember(request, page.redirect_to("second_step"))
     if not form.is_valid():
         return _page(request, form, granted, status=422 if posted else 200)
     if granted:
         outcome = journey.by_temporary(grant=granted[1], browser=browser, now=now, **form.cleaned_data)
     elif signed_in:
-        person, session = signed_in.person, signed_in.session
-        outcome = journey.by_owner(
-            person=person, session_id=session.id, amr=session.amr, browser=browser, now=now, **form.cleaned_data
-        )
+        outcome = journey.by_owner(signed_in=signed_in, browser=browser, now=now, **form.cleaned_data)
     return _answer(request, form, granted, outcome)
 
 

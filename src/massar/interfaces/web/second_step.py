@@ -129,5 +129,6 @@ def show(
         request, "factors/step.html", status=status, form=form or StepForm(), login=person.login,
         passkey=passkey, problem=problem, kinds=sorted({factor.kind for factor in factors}),
         person=None if waits else person, half_done=bool(waits),
-        recovers=bool(waits and waits.pending.claim), days=factor_pages.spared_days(person, request.now),
+        recovers=bool(waits and waits.pending.claim), must_wait=status == 429,
+        days=factor_pages.spared_days(person, request.now),
     )  # fmt: skip

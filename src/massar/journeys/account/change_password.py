@@ -15,7 +15,8 @@ from massar.domain.limits import api as limits
 from massar.domain.people import api as people
 from massar.domain.policy import api as policy
 from massar.domain.sessions import api as sessions
-from massar.journeys.account import close_sessions, edit_profile, notices, recover_password, sign_in
+from massar.journeys.account import close_sessions, edit_factors, edit_profile, notices, recover_password, sign_in
+from massar.journeys.account.close_sessions import SignedIn
 from massar.journeys.outcomes import Gone, Overloaded, Problem, Problems, SessionOpened, TooManyAttempts
 
 
@@ -73,19 +74,21 @@ def _prove_temporary(grant: sessions.ChangeFacts, current: str, now: datetime) -
 
 
 def by_owner(
-    *, person: people.PersonFacts, session_id: int, current: str, new: str, confirm: str, browser: Browser,
-    now: datetime, amr: str = sign_in.PASSWORD_ALONE,
-) -> SessionOpened | Problems | TooManyAttempts | Gone | Overloaded:  # fmt: skip
-    """Change by choice: the current password is proved first. Other sessions end; this one is renewed. Gone: the
-    session ended while the password was being proved (a recovery or another change came first). amr: what was proved in
-    that session."""
+    *, signed_in: SignedIn, current: str, new: str, confirm: str, browser: Browser, now: datetime
+) -> SessionOpened | Problems | TooManyAttempts | Gone | Overloaded:
+    """Change by choice: the current password is proved first. Other sessions end; this one is renewed, and what was
+    proved in it stays what it was. Gone: the session ended while the password was being proved (a recovery or another
+    change came first), or a factor has to be proved before (`edit_factors.may_edit`)."""
+    person, session = signed_in
     refused = sign_in.prove_again(person=person, password=current, field="current", browser=browser, now=now)
     hashed = refused or _judge_and_hash(person, new, confirm, now)
     if not isinstance(hashed, str):
         return hashed
     with transaction.atomic():
         people.contacts.lock(person.id)
-        if not sessions.signed_in.hold(session_id, person.id):
+        if not sessions.signed_in.hold(session.id, person.id):
+            return Gone()
+        if not edit_factors.may_edit(signed_in=signed_in, now=now):  # one may have been added meanwhile, elsewhere
             return Gone()
         credentials.passwords.save(person.id, hashed, now=now)
         credentials.temporary.end_all(person.id, now=now, why="changed")
@@ -95,7 +98,9 @@ def by_owner(
             sessions_ended=len(ended) - 1, sites_told=told,  # this one is renewed
         )  # fmt: skip
         notices.tell(person, "password_changed", now=now, browser=browser, entry=entry)
-        return sign_in.open_session(person, how="password", amr=amr, browser=browser, now=now)
+        return sign_in.open_session(
+            person, how="password", amr=session.amr, second_at=session.second_at, browser=browser, now=now
+        )
 
 
 def close(*, grant: sessions.ChangeFacts, now: datetime) -> None:

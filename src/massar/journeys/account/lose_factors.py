@@ -33,6 +33,7 @@ def contacts_of(person: people.PersonFacts, *, now: datetime) -> list[people.Con
 def send_code(*, of: HalfDone, contact_id: int, browser: Browser, now: datetime) -> Done | TooManyAttempts | Gone:
     """Send a code to one of the contacts. Gone: it is none of these, or the password was a temporary one."""
     person = of.person
+    people.contacts.lock(person.id)  # beside a wait that begins just now, no second one begins
     contact = next((one for one in contacts_of(person, now=now) if one.id == contact_id), None)
     if contact is None or of.pending.claim or factors.losses.waiting(person.id):
         return Gone()

@@ -95,8 +95,7 @@ def finish(
         return MustChangePassword(person, cookie)
     credentials.temporary.end_those_of_browser(person.id, browser.recovery_browser, now=now)
     amr = f"{sign_in.PASSWORD_ALONE} {proved}"
-    since = credentials.passwords.stored(person.id).devices_since
-    known = sessions.devices.find(browser.trusted_devices, person.id, now=now, not_before=since) is not None
+    known = known_device(person, browser, now) is not None
     return sign_in.open_session(
         person, how="password", amr=amr, browser=browser, now=now, earlier=earlier, spare=spare, known=known
     )
@@ -148,7 +147,7 @@ def _judge(
 ) -> str | Problems | TooManyAttempts | Gone:  # fmt: skip
     """Charge the try, then use up the code: which factor it was of. Under the person's lock: tries side by side wait
     for each other, so none is judged uncharged."""
-    charged = _charge(person, browser, now)
+    charged = _charge(person, browser, now, recovers=bool(pending and pending.claim))
     if isinstance(charged, TooManyAttempts):
         return charged
     if pending and not sessions.pending.take_try(pending.id, now=now):
@@ -164,14 +163,23 @@ def _judge(
     return kind
 
 
-def _charge(person: people.PersonFacts, browser: Browser, now: datetime) -> list[limits.Bucket] | TooManyAttempts:
-    """What the try is charged to; a known device whose limit is spent falls to the shared one (decision 18)."""
-    rates, since = limits.rate_limits, credentials.passwords.stored(person.id).devices_since
-    device = sessions.devices.find(browser.trusted_devices, person.id, now=now, not_before=since)
+def known_device(person: people.PersonFacts, browser: Browser, now: datetime) -> sessions.devices.TrustedDevice | None:
+    """The known device of that person that this browser is."""
+    since = credentials.passwords.stored(person.id).devices_since
+    return sessions.devices.find(browser.trusted_devices, person.id, now=now, not_before=since)
+
+
+def _charge(
+    person: people.PersonFacts, browser: Browser, now: datetime, *, recovers: bool
+) -> list[limits.Bucket] | TooManyAttempts:
+    """What the try is charged to; a known device whose limit is spent falls to the shared one (decision 18). A recovery
+    has tries of its own: who knows the password can't spend those of an owner who takes the account back."""
+    rates, device = limits.rate_limits, known_device(person, browser, now)
     own = [rates.FACTOR_DEVICE.bucket(person.id, device.nonce)] if device else []
     if own and limits.consume(own, now=now) is None:
         return own
-    shared = [rate.bucket(person.id) for rate in (rates.FACTOR_ACCOUNT, rates.FACTOR_CONSECUTIVE)]
+    owner = (person.id, "recovery") if recovers else (person.id,)
+    shared = [rate.bucket(*owner) for rate in (rates.FACTOR_ACCOUNT, rates.FACTOR_CONSECUTIVE)]
     refused = limits.consume(shared, now=now)
     return TooManyAttempts(refused.until) if refused else shared
 

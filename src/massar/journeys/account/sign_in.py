@@ -264,10 +264,12 @@ def fill_limits(person: people.PersonFacts) -> None:
 def open_session(
     person: people.PersonFacts, *, how: str, browser: Browser, now: datetime, amr: str = PASSWORD_ALONE,
     earlier: sessions.SessionFacts | None = None, spare: bool = False, known: bool = True,
+    second_at: datetime | None = None,
 ) -> SessionOpened:  # fmt: skip
     """Open a full session, or renew the person's `earlier` one, and remember the device. The caller commits. amr: what
     was proved, in words of RFC 8176. spare: the second factor is not to be asked on this device for a while. known:
-    this is a known device, or another notice tells of the event."""
+    this is a known device, or another notice tells of the event. second_at: when the second factor was proved, if not
+    now."""
     if browser.language and browser.language != person.language:
         people.directory.set_language(person.id, browser.language)
     cookie = None
@@ -277,7 +279,7 @@ def open_session(
     if cookie is None:
         # What gives way ends like any other session: nobody may keep a site open by signing in ten times more.
         session_id, cookie, gave_way = sessions.signed_in.open_for(
-            person.id, how=how, amr=amr, browser=browser, now=now
+            person.id, how=how, amr=amr, browser=browser, now=now, second_at=second_at
         )
         log_out_of_sites.end_grants_and_notify(person, gave_way, now=now)
     entry = audit_log.record_event(

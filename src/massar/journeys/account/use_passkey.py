@@ -51,7 +51,8 @@ def enter(
         second_step.nothing_is_lost(person, browser, now)
         credentials.temporary.end_those_of_browser(person.id, browser.recovery_browser, now=now)
         amr = " ".join((*METHODS, second_step.SEVERAL))
-        return sign_in.open_session(person, how=KIND, amr=amr, browser=browser, now=now, earlier=earlier)
+        known = second_step.known_device(person, browser, now) is not None
+        return sign_in.open_session(person, how=KIND, amr=amr, browser=browser, now=now, earlier=earlier, known=known)
 
 
 def second_question(*, of: HalfDone | SignedIn, now: datetime) -> str | None:
