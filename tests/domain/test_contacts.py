@@ -114,3 +114,12 @@ def test_the_same_value_is_not_doubled_when_it_is_proved_anew(person):
     assert (proved.id, proved.bounced_at, proved.counts_from, proved.proved_at) == (first.id, None, NOW, later)
     assert [c.id for c in contacts.of_person(person, later)] == [first.id]
     assert contacts.came_back(first.id, sent_at=later, now=later) and contacts.arrived(first.id, sent_at=later)
+
+
+def test_what_was_cancelled_is_kept_from_that_day_on(person):
+    """However long ago it was proposed: who says "this was not me" later must see it."""
+    keep, cancelled = timedelta(days=90), NOW + timedelta(days=91)
+    contact = proposed(person)
+    assert contacts.cancel(contact.id, person, now=cancelled)
+    assert contacts.sweep(now=cancelled + keep, keep=keep) == 0
+    assert contacts.sweep(now=cancelled + keep + timedelta(seconds=1), keep=keep) == 1

@@ -187,6 +187,16 @@ def test_atk_008_a_list_of_stolen_pairs_begins_a_siege(cast, clock, quick):
     assert told == [("siege_began",), ("siege_ended",)]
 
 
+def test_a_siege_that_is_ordered_off_does_not_begin_in_the_audit_log(cast, clock):
+    now = clock()
+    defend.order_siege("off", account=None, person_id=None, until=now + timedelta(hours=12), now=now)
+    for n in range(limits.siege.FLOOR + 1):
+        limits.tally.count_failure(password="", account=f"{n:064x}", now=now)
+    defend.watch(now=now)
+    assert not limits.siege.everywhere().active(now)
+    assert sql.rows("SELECT event, outcome FROM audit_event WHERE event LIKE 'siege%%'") == [("siege_ordered", "off")]
+
+
 def test_twenty_failures_in_a_row_are_a_siege_of_that_account_days_later_too(cast, clock):
     for _ in range(20):
         Visitor().sign_in(JAMAL.login, WRONG)

@@ -10,7 +10,7 @@ from massar.core.browser import Browser
 from massar.domain.delivery import wording
 from massar.domain.sessions import api as sessions
 from massar.domain.sessions.models import Session
-from massar.journeys.account import notices
+from massar.journeys.account import notices, see_history
 from tests.cast import FATIMA, FATIMA_PHONE, JAMAL, KHADIJA, facts
 from tests.support.steps import actions, home, shown, shows
 from tests.support.visitor import Visitor
@@ -119,3 +119,19 @@ def test_atk_089_idle_and_longest_life_are_kept_on_the_server(cast, clock):
 def test_the_eleventh_session_ends_the_oldest(cast, clock):
     visitors = [home(JAMAL) for _ in range(11)]
     assert not visitors[0].signed_in and all(v.signed_in for v in visitors[1:])
+
+
+def test_asks_in_vain_and_refused_tries_bury_nothing(cast, clock, post):
+    """Whoever asks with wrong contacts, for one thing and the other, and tries passwords, makes three lines."""
+    owner = home(FATIMA)
+    for _ in range(25):
+        clock.advance(minutes=1)
+        Visitor().ask(FATIMA.login, phone="0612345678")
+        Visitor().get("/let-in/").submit("/let-in/", user=FATIMA.login, channel="phone", phone="0612345678")
+        Visitor().sign_in(FATIMA.login, "Wrong*5820-word")
+        post.work()
+    lines = see_history.page(person=facts(FATIMA), now=clock()).lines
+    times = {line.event.event: line.times for line in lines[:3]}
+    assert times == {"recovery_asked": 25, "vouching_asked": 25, "sign_in_refused": times["sign_in_refused"]}
+    assert (lines[3].event.event, times["sign_in_refused"] >= 25) == ("sign_in", True)
+    assert "25 مرة، دون إرسال أي رسالة" in shown(owner.get("/devices/history/"))

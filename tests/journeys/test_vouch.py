@@ -16,7 +16,7 @@ from massar.domain.limits import api as limits
 from massar.domain.people import api as people
 from massar.domain.sessions import api as sessions
 from massar.journeys.account import recover_password, vouch
-from massar.journeys.outcomes import SecretExpired, WrongSecret
+from massar.journeys.outcomes import SecretExpired, TooManyAttempts, WrongSecret
 from tests.cast import FATIMA, FATIMA_PHONE, NEW, YOUSSEF, YOUSSEF_EMAIL, facts
 from tests.support.steps import home, recover, secrets, shows
 from tests.support.visitor import Visitor
@@ -248,3 +248,24 @@ def test_in_a_siege_a_new_browser_waits_out_a_challenge_and_then_its_code_comes(
     assert owner.go_on().path == CODE_PAGE
     assert enter_code(owner, post.secret(FATIMA_PHONE)).path == "/sign-in/"
     assert owner.sign_in(FATIMA.login, FATIMA.password, solves=False).signed_in, "a known device meets none"
+
+
+def test_wrong_codes_without_end_are_one_event_and_then_wait(cast, clock, monkeypatch):
+    """A stranger who knows a login fills no log and takes nothing of the owner's page; known and unknown alike."""
+    owner, network = home(FATIMA), limits.rate_limits.VOUCHING_NETWORK
+    for login in (FATIMA.login, "nobody.atall@taalim.ma"):
+        here = Browser(network=f"198.51.100.{len(login)}/32")
+        answers = [type(judge("bbbbb-22222", here, clock, login)) for _ in range(network.burst + 1)]
+        assert answers == [WrongSecret] * network.burst + [TooManyAttempts]
+    refused = [one for one in audit_log.of_person(facts(FATIMA).id) if one.event == "vouching_refused"]
+    assert [one.detail["count"] for one in refused] == [network.burst]
+    assert shows(owner.get("/devices/"), "activity.sign_in")
+    clock.advance(minutes=1)
+    assert audit_log.flush(now=clock()) == 2, "one event for each name"
+
+
+def test_beyond_the_limit_of_the_network_a_right_code_lets_in_and_a_wrong_one_is_told_to_wait(cast, clock, post):
+    owner, limit = ask(Visitor(), phone=FATIMA_PHONE), limits.rate_limits.VOUCHING_NETWORK
+    assert limits.consume([limit.bucket("127.0.0.0/24", units=limit.burst)], now=clock()) is None
+    assert enter_code(owner, "bbbbb-22222").page.status_code == 429 and shows(owner, "errors.429.title")
+    assert enter_code(owner, post.secret(FATIMA_PHONE)).path == "/sign-in/"

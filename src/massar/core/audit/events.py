@@ -46,15 +46,19 @@ class AuditEvent:
     def counted(self) -> bool:
         """Whether it is counted before it is written."""
         # A wrong password too: what is written otherwise for a known account than for an unknown one tells them apart.
-        if self.event in ("sign_in_refused", "site_refused"):
+        if self.event in ("sign_in_refused", "site_refused", "vouching_refused"):
             return True
         return self.event.endswith("_asked") and self.outcome in _ASKED_IN_VAIN
 
     @property
+    def asked_in_vain(self) -> bool:
+        """Whether somebody asked for a message, and none left."""
+        return self.event.endswith("_asked") and not self.outcome.startswith("sent")
+
+    @property
     def segment(self) -> str:
         """Refusals are many and soon of no use; the rest is proof for years."""
-        asked_in_vain = self.event.endswith("_asked") and not self.outcome.startswith("sent")
-        kind = REFUSED if self.event.endswith("_refused") or asked_in_vain else KEPT
+        kind = REFUSED if self.event.endswith("_refused") or self.asked_in_vain else KEPT
         return f"{kind}-{self.at:%Y-%m}"
 
 

@@ -230,9 +230,8 @@ def history(person_id: int) -> list[Contact]:
 def sweep(*, now: datetime, keep: timedelta) -> int:
     """Remove what was proposed and never proved, was cancelled, or ended, so long ago."""
     old = now - keep
-    over = Q(state=State.PROPOSED, proposed_at__lt=old) | Q(state=State.PROVED, ends_at__lt=old)
-    cancelled = Q(state=State.CANCELLED, proposed_at__lt=old) & (Q(undone_at=None) | Q(undone_at__lt=old))
-    return Contact.objects.filter(over | cancelled).delete()[0]
+    ended = Q(state__in=(State.PROVED, State.CANCELLED), ends_at__lt=old)
+    return Contact.objects.filter(Q(state=State.PROPOSED, proposed_at__lt=old) | ended).delete()[0]
 
 
 def _leaving(person_id: int, now: datetime) -> QuerySet[Contact]:

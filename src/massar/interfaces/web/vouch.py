@@ -4,11 +4,11 @@ from django import forms
 from django.http import HttpResponse
 from django.views.decorators.http import require_http_methods
 
-from massar.interfaces.base import cookies, form_fields, page
+from massar.interfaces.base import cookies, errors, form_fields, page
 from massar.interfaces.base.request import Request
 from massar.interfaces.web import recovery
 from massar.journeys.account import vouch as journey
-from massar.journeys.outcomes import SecretExpired, WrongSecret
+from massar.journeys.outcomes import SecretExpired, TooManyAttempts, WrongSecret
 
 
 class VouchingForm(forms.Form):
@@ -39,6 +39,8 @@ def code(request: Request) -> HttpResponse:
             return _page(request, form, "code_wrong", status=422)
         case SecretExpired():
             return _page(request, form, "code_late", status=422)
+        case TooManyAttempts(until=until):
+            return errors.render_error(request, 429, wait_until=until)
     response = page.redirect_to("sign_in")
     cookies.TRUSTED_DEVICES.write(response, outcome.trusted_devices)
     cookies.write_flash(response, "success", "flash.let_in", to=outcome.person.login)

@@ -121,7 +121,7 @@ def count_failure(tried: Stranger, *, now: datetime) -> None:
 def watch(*, now: datetime) -> None:
     """Let the siege of the country begin and go on by itself; the audit log tells when it begins and ends."""
     word = limits.siege.watch(now=now)
-    if word:
+    if word and limits.siege.everywhere().ordered(now) != "off":
         audit_log.record_event(f"siege_{word}", now=now, outcome="by_itself")
 
 

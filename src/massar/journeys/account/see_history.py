@@ -1,7 +1,7 @@
 """What happened on the own account: sign-ins and changes, newest first, by pages, out of the audit log.
 
-Refused tries that follow each other are one line with their number: whoever tries a thousand passwords hides nothing
-behind them."""
+Refused tries that follow each other are one line with their number, and so is what was asked in vain, by kind: whoever
+tries a thousand passwords, or asks a thousand times with a wrong contact, hides nothing behind them."""
 
 from datetime import datetime, timedelta
 from typing import NamedTuple
@@ -16,7 +16,7 @@ from massar.journeys.account import freeze_account, notices
 
 LINES = 20
 BACK = timedelta(days=366)
-REFUSED = ("sign_in_refused", "second_step_refused", "proof_refused")
+REFUSED = ("sign_in_refused", "second_step_refused", "proof_refused", "vouching_refused")
 DENIABLE = (
     "sign_in", "password_changed", "password_recovered", "contact_proved", "contact_removed", "contact_cancelled",
     "factor_added", "factor_removed", "backup_codes_made", "browser_let_in", "factors_lost", "factors_found",
@@ -31,9 +31,9 @@ _BATCH, _MOST_READ, _NEWEST = 200, 2000, 1 << 62
 
 
 class HistoryLine(NamedTuple):
-    """An event, or the newest of `times` refused tries since `since`. strength: of a sign-in ('password', 'temporary',
-    'two_steps', 'passkey'). entered: the sites, in its session. open: that session is live. not_me: the
-    token of the page that denies it, '' where that is of no use."""
+    """An event, or the newest of `times` refused tries, or asks in vain, since `since`. strength: of a sign-in
+    ('password', 'temporary', 'two_steps', 'passkey'). entered: the sites, in its session. open: that session is live.
+    not_me: the token of the page that denies it, '' where that is of no use."""
 
     event: audit_log.AuditEvent
     times: int
@@ -100,11 +100,11 @@ def _read(person_id: int, since: datetime, before: int | None) -> tuple[list[His
         for event in batch:
             if event.at < since:
                 return lines, None
-            joins = bool(lines) and event.event in REFUSED and lines[-1].event.event in REFUSED
-            if event.event in SHOWN and not joins and len(lines) == LINES:
+            joined = _line_of_its_kind(lines, event)
+            if event.event in SHOWN and joined is None and len(lines) == LINES:
                 return lines, last
             if event.event in SHOWN:
-                _add(lines, event, joins)
+                _add(lines, event, joined)
             last = event.id or last  # what is still counted has none
         read, last = read + len(batch), last or _NEWEST
         if len(batch) < _BATCH:
@@ -112,9 +112,24 @@ def _read(person_id: int, since: datetime, before: int | None) -> tuple[list[His
     return lines, last
 
 
-def _add(lines: list[HistoryLine], event: audit_log.AuditEvent, joins: bool) -> None:
+def _kind_in_vain(event: audit_log.AuditEvent) -> str:
+    """What came to nothing, by its kind; '' for what did not."""
+    return "refused" if event.event in REFUSED else event.event if event.asked_in_vain else ""
+
+
+def _line_of_its_kind(lines: list[HistoryLine], event: audit_log.AuditEvent) -> int | None:
+    """The line that this event joins: one of its kind, since when nothing but what came to nothing happened."""
+    kind = _kind_in_vain(event)
+    for at in range(len(lines) - 1, -1, -1) if kind else ():
+        found = _kind_in_vain(lines[at].event)
+        if found in ("", kind):
+            return at if found else None
+    return None
+
+
+def _add(lines: list[HistoryLine], event: audit_log.AuditEvent, joined: int | None) -> None:
     times = int(event.detail.get("count", 1))
-    if joins:
-        lines[-1] = lines[-1]._replace(times=lines[-1].times + times, since=event.at)
+    if joined is not None:
+        lines[joined] = lines[joined]._replace(times=lines[joined].times + times, since=event.at)
     else:
         lines.append(HistoryLine(event, times, event.at))

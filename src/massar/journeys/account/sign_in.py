@@ -309,6 +309,7 @@ def _enter_with_temporary(
     person, now, asked = attempt.person, attempt.now, attempt.browser.recovery_browser
     # Counted and judged in one commit, before anything is answered: no clock tells where a secret lives.
     with transaction.atomic(savepoint=False):
+        people.contacts.lock(person.id if person else 0)  # first, as everywhere: the tries of its secrets are rows too
         match = credentials.temporary.match(person.id if person else None, secret, recovery_browser=asked, now=now)
         if match is None or person is None or not person.enabled:
             attempt.record_refusal("wrong_code")

@@ -18,11 +18,12 @@ from massar.core.audit import api as audit_log
 from massar.core.browser import Browser
 from massar.domain.credentials import api as credentials
 from massar.domain.delivery import api as delivery
+from massar.domain.limits import api as limits
 from massar.domain.people import api as people
 from massar.domain.policy import api as policy
 from massar.domain.sessions import api as sessions
 from massar.journeys.account import notices, recover_password
-from massar.journeys.outcomes import SecretExpired, WrongSecret
+from massar.journeys.outcomes import SecretExpired, TooManyAttempts, WrongSecret
 
 PURPOSE = credentials.temporary.VOUCHING
 
@@ -35,13 +36,17 @@ class LetIn:
     trusted_devices: str = field(repr=False)
 
 
-def let_in(*, typed_login: str, code: str, browser: Browser, now: datetime) -> LetIn | WrongSecret | SecretExpired:
+def let_in(
+    *, typed_login: str, code: str, browser: Browser, now: datetime
+) -> LetIn | WrongSecret | SecretExpired | TooManyAttempts:
     """Judge a code that was typed on the page of vouching. Known and unknown cost the same statements and commits;
-    nothing tells a wrong code from one that another browser asked for."""
+    nothing tells a wrong code from one that another browser asked for. Refusals are charged to the network: beyond its
+    limit a wrong code is told to wait and writes no event, a right one still lets in."""
     person = people.directory.by_login(text.login(typed_login) or "")
     secret, asked = policy.canonical_temporary(code) or "", browser.recovery_browser
     # Counted and judged in one commit, before anything is answered.
     with transaction.atomic(savepoint=False):
+        people.contacts.lock(person.id if person else 0)  # first, as everywhere: the tries of its secrets are rows too
         match = credentials.temporary.match(
             person.id if person else None, secret, recovery_browser=asked, purpose=PURPOSE, now=now
         )
@@ -67,7 +72,10 @@ def let_in(*, typed_login: str, code: str, browser: Browser, now: datetime) -> L
 def _refuse(
     person: people.PersonFacts | None, outcome: str, refusal: WrongSecret | SecretExpired, browser: Browser,
     now: datetime,
-) -> WrongSecret | SecretExpired:  # fmt: skip
+) -> WrongSecret | SecretExpired | TooManyAttempts:  # fmt: skip
+    spent = limits.consume([limits.rate_limits.VOUCHING_NETWORK.bucket(browser.network)], now=now)
+    if spent:
+        return TooManyAttempts(spent.until)
     person_id = person.id if person else None
     audit_log.record_event("vouching_refused", now=now, person_id=person_id, outcome=outcome, browser=browser)
     return refusal
