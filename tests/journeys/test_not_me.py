@@ -1,21 +1,25 @@
 """«This was not me»: the link of a notice freezes the account; nothing but a recovery, or an operator, opens it."""
 
 import re
+from argparse import Namespace
 
 import pytest
 
 from massar.core.audit import api as audit_log
 from massar.core.browser import Browser
 from massar.domain.credentials import api as credentials
+from massar.domain.factors import api as factors
 from massar.domain.limits import api as limits
 from massar.domain.people import api as people
 from massar.domain.people.models import Contact
 from massar.domain.sessions.models import Session
 from massar.domain.sites import api as sites
 from massar.domain.sites.models import Grant
+from massar.interfaces.commands import people as command
 from massar.journeys import outcomes
-from massar.journeys.account import freeze_account
+from massar.journeys.account import freeze_account, lose_factors
 from tests.cast import FATIMA, FATIMA_PHONE, JAMAL, KHADIJA, KHADIJA_EMAIL, NEW, STRANGER, YOUSSEF, YOUSSEF_EMAIL, facts
+from tests.support.authenticator import add_app
 from tests.support.steps import home, plain, prove_contact, recover, save_contact, secrets, shown, shows
 from tests.support.visitor import Visitor
 
@@ -199,6 +203,37 @@ def test_an_operator_freezes_and_reopens_with_a_reason(cast, post, clock):
         "account_frozen": ("by_operator", "called"), "account_reopened": ("by_operator", "showed a card")
     }  # fmt: skip
     assert not owner.signed_in and home(YOUSSEF).signed_in
+
+
+def test_the_factor_of_a_thief_goes_at_the_help_desk(cast, post, clock, capsys):
+    """The thief had the password, and added an app. The owner's link freezes, and takes no factor away; the recovery
+    asks for one that the owner never had. The desk removes it, and the same recovery opens."""
+    thief = home(YOUSSEF)
+    add_app(thief, YOUSSEF.password, clock)
+    deny(links(post, YOUSSEF_EMAIL)[-1])
+    clock.advance(minutes=2)
+    owner = Visitor().ask(YOUSSEF.login, email=YOUSSEF_EMAIL)
+    secret = post.secret(YOUSSEF_EMAIL)
+    assert owner.sign_in(YOUSSEF.login, secret).path == "/sign-in/second/"
+    person = facts(YOUSSEF)
+    order = Namespace(action="drop-factors", logins=[YOUSSEF.login], reason="showed a card")
+    assert command.run(order) == 0 and "a recovery opens it" in capsys.readouterr().out
+    assert command.run(order) == 0 and "had no second factor" in capsys.readouterr().out
+    assert is_frozen(YOUSSEF) and factors.backup.left(person.id) == 0
+    event = audit_log.of_person(person.id, limit=1)[0]
+    assert (event.event, event.outcome, event.detail["reason"]) == ("factors_dropped", "by_operator", "showed a card")
+    assert any("assistance" in m.subject for m in post.messages(YOUSSEF_EMAIL))
+    assert owner.sign_in(YOUSSEF.login, secret).change(secret, NEW).signed_in and not is_frozen(YOUSSEF)
+
+
+def test_the_desk_s_removal_ends_what_is_open(cast, post, clock):
+    thief = home(YOUSSEF)
+    add_app(thief, YOUSSEF.password, clock)
+    half_done = home(YOUSSEF)
+    assert half_done.path == "/sign-in/second/"
+    assert lose_factors.by_operator(person=facts(YOUSSEF), reason="called", now=clock()) == outcomes.Done()
+    assert not thief.signed_in and half_done.get("/sign-in/second/").path == "/sign-in/"
+    assert home(YOUSSEF).signed_in, "the password alone"
 
 
 # --- contacts of the suspicious time

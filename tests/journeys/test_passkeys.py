@@ -72,7 +72,9 @@ def test_a_passkey_alone_opens_a_session_at_full_strength(device, clock):
 def test_an_account_that_is_frozen_opens_to_no_passkey(device, clock):
     person = facts(YOUSSEF).id
     assert people.directory.freeze(person, now=clock())
-    assert not signs_in(Visitor(), device).signed_in and refusals() == {"passkey_disabled"}
+    told = signs_in(Visitor(), device)
+    assert not told.signed_in and refusals() == {"passkey_disabled"}
+    assert shows(told, "problem.frozen"), "and what opens it"
     clock.advance(seconds=1)
     assert people.directory.reopen(person, now=clock()) and signs_in(Visitor(), device).signed_in
 
@@ -291,6 +293,15 @@ def test_who_must_have_a_factor_may_begin_with_a_passkey(cast, monkeypatch):
     assert shows(visitor, "factor.codes.once") and visitor.signed_in and amr(SALMA) == "pwd pop user mfa"
     assert signs_in(Visitor(), device).signed_in
     assert Visitor().get(first).path == "/sign-in/"
+
+
+def test_a_first_passkey_that_was_refused_is_told(cast, monkeypatch):
+    must = replace(settings.MASSAR, second_factor_roles=factors.required.read(("*",)))
+    monkeypatch.setattr(settings, "MASSAR", must)
+    visitor = Visitor().sign_in(YOUSSEF.login, YOUSSEF.password)
+    visitor.get("/sign-in/second/passkey/first/")
+    refused = visitor.submit("/sign-in/second/passkey/first/", answer="{}")
+    assert refused.path == "/sign-in/second/app/" and shows(refused, "flash.passkey_not_added")
 
 
 def test_without_a_name_of_our_own_there_are_no_passkeys(cast, monkeypatch):

@@ -5,6 +5,7 @@ import pytest
 
 from massar.core.browser import Browser
 from massar.domain.factors import api as factors
+from massar.domain.factors.models import Factor
 from massar.domain.limits import api as limits
 from massar.domain.people import api as people
 from massar.domain.sessions.models import ChangeSession, PendingSignIn, Session
@@ -223,6 +224,20 @@ def test_a_wish_ends_with_a_change(owner, post, clock, what):
         add_app(visitor, password, clock)
     visitor.get("/profile/").submit("/sign-out/") if visitor.signed_in else None
     assert visitor.sign_in(YOUSSEF.login, password).path == STEP
+
+
+def test_an_app_that_was_begun_twice_and_left_is_no_change(owner, clock):
+    visitor, app, _ = owner
+    visitor.get("/profile/").submit("/sign-out/")
+    second_step(visitor.sign_in(YOUSSEF.login, YOUSSEF.password), app.code, spare="on")
+    clock.advance(minutes=1)
+    for _ in range(2):
+        visitor.get("/profile/security/").submit("/profile/security/app/begin/", password=YOUSSEF.password)
+    visitor.get("/profile/").submit("/sign-out/")
+    assert visitor.sign_in(YOUSSEF.login, YOUSSEF.password).signed_in, "the wish not to be asked stands"
+    clock.advance(days=2)
+    assert Factor.objects.count() == 3 and factors.held.sweep(now=clock()) == 2
+    assert Factor.objects.get().state == "active"
 
 
 def test_without_the_wish_the_next_sign_in_asks_again(owner):

@@ -18,10 +18,11 @@ MOVES = {
     State.REMOVED: set[State](),
 }
 # For a statement that reads a person's row: since when the second factors are what they are; NULL where none is active.
+# What was begun and given up has never been one: it was never used, not even by the code that proves it.
 # It is asked with what is read anyway, and judged each time: nothing that is kept elsewhere can say otherwise.
 SINCE = (
     "(SELECT CASE WHEN SUM(CASE WHEN f.state = 'active' THEN 1 ELSE 0 END) > 0 THEN MAX(f.moved_at) END "
-    "FROM factors_factor f WHERE f.person_id = {person} AND f.state IN ('active', 'removed'))"
+    "FROM factors_factor f WHERE f.person_id = {person} AND (f.state = 'active' OR f.used_at IS NOT NULL))"
 )
 
 
@@ -92,4 +93,5 @@ def remove_all(person_id: int, *, now: datetime) -> int:
 
 def sweep(*, now: datetime) -> int:
     """Forget what was begun and never proved."""
-    return Factor.objects.filter(state=State.ENROLLED, enrolled_at__lt=now - timedelta(days=1)).delete()[0]
+    never = Factor.objects.filter(used_at=None, enrolled_at__lt=now - timedelta(days=1))
+    return never.exclude(state=State.ACTIVE).delete()[0]

@@ -178,7 +178,9 @@ def _people(command: Command) -> None:
         action.add_argument("logins", nargs="+", metavar="LOGIN", help=LOGIN)
         action.add_argument("--reason", default="", help="kept in the audit log, at most 200 characters")
     freeze = _action(actions, "freeze", "shut accounts that somebody else uses, until their people recover them")
-    for action in (freeze, _action(actions, "unfreeze", "open frozen accounts of people whom you have recognised")):
+    unfreeze = _action(actions, "unfreeze", "open frozen accounts of people whom you have recognised")
+    drop = _action(actions, "drop-factors", "remove every second factor of people whom you have recognised")
+    for action in (freeze, unfreeze, drop):
         action.add_argument("logins", nargs="+", metavar="LOGIN", help=LOGIN)
         action.add_argument("--reason", required=True, help="kept in the audit log, at most 200 characters")
     _action(actions, "show", "say how accounts stand").add_argument("logins", nargs="+", metavar="LOGIN", help=LOGIN)

@@ -9,7 +9,7 @@ from django.utils.translation import gettext
 
 from massar.core import clock, local_time, text
 from massar.domain.people import api as people
-from massar.journeys.account import close_account, freeze_account
+from massar.journeys.account import close_account, freeze_account, lose_factors
 from massar.journeys.outcomes import Done, Problems
 from massar.journeys.people import import_people
 
@@ -82,9 +82,24 @@ def _unfreeze(person: people.PersonFacts, reason: str) -> str:
     return "is open again: have the password changed now" if isinstance(opened, Done) else "was not frozen"
 
 
+def _drop_factors(person: people.PersonFacts, reason: str) -> str:
+    dropped = lose_factors.by_operator(person=person, reason=reason, now=clock.now())
+    if not isinstance(dropped, Done):
+        return "had no second factor"
+    opens = "a recovery opens it" if person.frozen_at else "the password alone opens it: freeze it if that is known"
+    return f"has no second factor any more, and is signed out everywhere; {opens}"
+
+
 def _show(person: people.PersonFacts, _: str) -> str:
     frozen = f"frozen since {local_time.stamp(person.frozen_at)}" if person.frozen_at else ""
     return "is " + (", ".join(filter(None, ("" if person.enabled else "disabled", frozen))) or "active")
 
 
-_ACTIONS = {"disable": _disable, "enable": _enable, "freeze": _freeze, "unfreeze": _unfreeze, "show": _show}
+_ACTIONS = {
+    "disable": _disable,
+    "enable": _enable,
+    "freeze": _freeze,
+    "unfreeze": _unfreeze,
+    "drop-factors": _drop_factors,
+    "show": _show,
+}

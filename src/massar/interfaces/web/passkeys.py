@@ -7,14 +7,14 @@ from django.http import HttpResponse
 from django.views.decorators.http import require_http_methods, require_POST
 
 from massar.domain.people.api import PersonFacts
-from massar.interfaces.base import form_fields, page, way_back
+from massar.interfaces.base import cookies, form_fields, page, way_back
 from massar.interfaces.base.jinja import t
 from massar.interfaces.base.request import Request
 from massar.interfaces.web import factor_pages, second_step, security
 from massar.interfaces.web import sign_in as sign_in_page
 from massar.journeys.account import add_passkey, use_passkey
 from massar.journeys.account.close_sessions import SignedIn
-from massar.journeys.outcomes import Gone, MustChangePassword, PasskeyRefused
+from massar.journeys.outcomes import AccountFrozen, Gone, MustChangePassword, PasskeyRefused
 
 LONGEST_ANSWER = 8192
 
@@ -43,6 +43,8 @@ def sign_in(request: Request) -> HttpResponse:
         answer=form.cleaned_data.get("answer", ""), form_secret=page.form_secret(request), browser=request.browser,
         now=request.now, earlier=earlier.session if earlier else None,
     )  # fmt: skip
+    if isinstance(outcome, AccountFrozen):
+        return sign_in_page.show(request, problem="frozen", status=422)
     if isinstance(outcome, PasskeyRefused):
         return sign_in_page.show(request, problem="passkey_late" if outcome.late else "passkey", status=422)
     return second_step.enter(request, outcome)
@@ -112,7 +114,9 @@ def first(request: Request) -> HttpResponse:
         browser=request.browser, now=request.now, earlier=earlier,
     )  # fmt: skip
     if isinstance(outcome, PasskeyRefused | Gone):
-        return page.redirect_to("second_step")
+        response = page.redirect_to("second_step")
+        cookies.write_flash(response, "warning", "flash.passkey_not_added")
+        return response
     following = "password_expired" if isinstance(outcome.entered, MustChangePassword) else "continue"
     response = factor_pages.codes_page(request, outcome.codes, following, waits.person)
     return second_step.start(request, response, outcome.entered)

@@ -3,7 +3,8 @@
 The password is right, a code comes back from a proved contact, then the wait: all contacts and the institution mailbox
 are told at once, each mail with a link that stops it. After the wait the next right password removes the factors
 (`sign_in`). It stops by that link, in any session, with a factor that was found after all, and with a new password.
-Who has lost the password too is not helped here: two things that arrive at one contact are one thing."""
+Who has lost the password too is not helped here, two things that arrive at one contact being one thing; nor is who
+never had the factor, a thief having added it. Both go to the help desk (`by_operator`)."""
 
 from collections.abc import Callable
 from datetime import datetime
@@ -17,7 +18,7 @@ from massar.core.browser import Browser
 from massar.domain.delivery import api as delivery
 from massar.domain.factors import api as factors
 from massar.domain.people import api as people
-from massar.journeys.account import edit_profile, notices
+from massar.journeys.account import close_account, close_sessions, edit_profile, notices
 from massar.journeys.account.second_step import HalfDone
 from massar.journeys.outcomes import Done, Gone, Problem, Problems, TooManyAttempts
 
@@ -93,6 +94,23 @@ def link_is_live(*, token: str) -> bool:
     loss_id, person_id = _read(token) or (0, 0)
     found = factors.losses.waiting(person_id) if person_id else None
     return found is not None and found.id == loss_id
+
+
+@transaction.atomic
+def by_operator(*, person: people.PersonFacts, reason: str, now: datetime) -> Done | Gone:
+    """Remove every factor and printed code for an owner whom the operator has recognised. Whatever is open ends, for
+    the factor may be another's; a frozen account stays frozen. Gone: there was none."""
+    people.contacts.lock(person.id)
+    if not factors.held.remove_all(person.id, now=now):
+        return Gone()
+    factors.backup.remove(person.id)
+    ended, told = close_sessions.end_everything(person, now=now, why="factors_dropped")
+    entry = audit_log.record_event(
+        "factors_dropped", now=now, person_id=person.id, outcome="by_operator", sessions_ended=len(ended),
+        sites_told=told, reason=reason[: close_account.LONGEST_REASON],
+    )  # fmt: skip
+    notices.tell(person, "factors_dropped", now=now, browser=Browser(), entry=entry)
+    return Done()
 
 
 def _token(loss: factors.losses.LossFacts) -> str:

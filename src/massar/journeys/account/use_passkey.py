@@ -17,7 +17,7 @@ from massar.domain.sessions import api as sessions
 from massar.journeys.account import edit_factors, notices, second_step, sign_in
 from massar.journeys.account.close_sessions import SignedIn
 from massar.journeys.account.second_step import HalfDone
-from massar.journeys.outcomes import Gone, MustChangePassword, PasskeyRefused, SessionOpened
+from massar.journeys.outcomes import AccountFrozen, Gone, MustChangePassword, PasskeyRefused, SessionOpened
 
 KIND = "passkey"
 METHODS = ("pop", "user")  # RFC 8176: who makes the key attests nothing, so neither hwk nor swk
@@ -34,9 +34,9 @@ def question(*, form_secret: str, now: datetime) -> str | None:
 
 def enter(
     *, answer: str, form_secret: str, browser: Browser, now: datetime, earlier: sessions.SessionFacts | None = None
-) -> SessionOpened | PasskeyRefused:
-    """Judge what the sign-in page has sent. Nothing tells an unknown passkey from one that does not fit. earlier: as in
-    `sign_in.enter`."""
+) -> SessionOpened | PasskeyRefused | AccountFrozen:
+    """Judge what the sign-in page has sent. Nothing tells an unknown passkey from one that does not fit; who has the
+    right one hears that the account is frozen, as who knows the password does. earlier: as in `sign_in.enter`."""
     proof = factors.passkeys.prove(answer, SIGN_IN, form_secret, now=now)
     if isinstance(proof, factors.PasskeyMismatch):
         return _refuse(proof, "sign_in_refused", browser, now)
@@ -44,7 +44,8 @@ def enter(
         people.contacts.lock(proof.person_id)  # a freeze at this moment is seen, or sees this session
         person = people.directory.by_id(proof.person_id)
         if person is None or not person.active:
-            return _refuse(factors.PasskeyMismatch("disabled", proof.person_id), "sign_in_refused", browser, now)
+            refused = _refuse(factors.PasskeyMismatch("disabled", proof.person_id), "sign_in_refused", browser, now)
+            return AccountFrozen() if person and person.enabled else refused
         unused = factors.passkeys.use(proof, now=now)
         if unused:
             return _refuse(unused, "sign_in_refused", browser, now)
