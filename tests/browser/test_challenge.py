@@ -13,7 +13,7 @@ from tests.support.product import Product
 
 KHADIJA = "khadija.idrissi@taalim.ma"
 HOLD = "HTMLFormElement.prototype.requestSubmit = function () { window.held = this; }"
-SIEGE = "INSERT INTO limits_siege (key, on_until, off_until, held_until, failures) VALUES ('all', ?, 0, 0, 0)"
+SIEGE = "INSERT INTO limits_siege (key, on_until, off_until, held_until) VALUES ('all', ?, 0, 0)"
 
 
 def besiege(product: Product) -> None:

@@ -69,8 +69,23 @@ def test_many_other_passwords_refuse_nobody_in_a_siege():
     cells = 0
     for _ in range(120):
         cells |= 1 << drawn.randrange(limits.tally.CELLS)
-    assert limits.tally.accounts([cells]) > 60
-    assert limits.tally.accounts([cells], failures=marks) < 60
+    assert limits.tally.accounts([cells], failures=0) > 100
+    assert limits.tally.accounts([cells], failures=marks) == limits.tally.CELLS, "a challenge, and no more"
+    assert limits.tally.sprayed(20, failures=marks, now=NOW) == 0
+
+
+@pytest.mark.parametrize(("at_each_place", "least", "most"), [(30, 0, 40), (60, 0, 60), (150, 20, 100)])
+def test_an_attack_that_has_become_usual_refuses_nobody(at_each_place, least, most):
+    """Without any siege: what other passwords have left at its place is not counted for this one."""
+    drawn, span, slots = random.Random(7), limits.tally.span_of(NOW), 2 * limits.tally.PLACES
+    cells = 0
+    for _ in range(at_each_place):
+        cells |= 1 << drawn.randrange(limits.tally.CELLS)
+    place = limits.tally.ids_of_password("Mine-alone-1", now=NOW)[-1]
+    signed = cells - (1 << 64) if cells >> 63 else cells
+    models.FailureCount.objects.create(id=place, cells=signed, number=at_each_place)
+    fill(at_each_place * limits.tally.PLACES, now=NOW)
+    assert place // slots == span and least <= seen("Mine-alone-1") <= most
 
 
 @given(st.sets(st.integers(0, 10**6), max_size=40))
@@ -80,7 +95,7 @@ def test_the_estimate_is_that_of_linear_counting(names):
     cells = sum(1 << one for one in marked)
     signed = cells - (1 << 64) if cells >> 63 else cells
     empty = max(64 - len(marked), 0.5)
-    assert limits.tally.accounts([signed, 0]) == pytest.approx(64 * math.log(64 / empty))
+    assert limits.tally.accounts([signed, 0], failures=0) == pytest.approx(64 * math.log(64 / empty))
 
 
 def test_a_row_tells_neither_password_nor_account():

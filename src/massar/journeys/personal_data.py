@@ -75,7 +75,7 @@ TABLE: tuple[Kept, ...] = (
     Kept("half_done_sign_ins", "sessions_pendingsignin", ("opened_at", "expires_at", "ended_at"),
          ("id", "cookie_hmac", "person_id", "temporary_id", "claim", "tries"), days=1, erase=sessions.pending.sweep),
     Kept("rate_limits", "limits_bucketstate", (), ("key", "tat", "cost", "room"), owner="", lasts="full"),
-    Kept("sieges", "limits_siege", (), ("key", "person_id", "on_until", "off_until", "held_until", "failures"),
+    Kept("sieges", "limits_siege", (), ("key", "person_id", "on_until", "off_until", "held_until"),
          owner="", lasts="hour"),
     Kept("recovery_requests", "delivery_recoveryrequest", (),
          ("id", "ask_id", "ciphertext", "state", "lease_by", "lease_until", "created_at", "done_at", "tries", "reason"),

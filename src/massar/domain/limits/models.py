@@ -24,15 +24,14 @@ class FailureCount(models.Model):
 
 class Siege(models.Model):
     """Whether every try of an unknown browser needs a challenge: everywhere (`key` "all") or at one account (the key of
-    its bucket). Moments are µs since 1970, 0 for never. By command: `on_until` or `off_until`. By itself: `held_until`;
-    `failures`: of the last hour, as it was found then."""
+    its bucket). Moments are µs since 1970, 0 for never. By command: `on_until` or `off_until`; by itself:
+    `held_until`."""
 
     key = models.CharField(max_length=64, primary_key=True)
     person_id = models.BigIntegerField(null=True)
     on_until = models.BigIntegerField(default=0)
     off_until = models.BigIntegerField(default=0)
     held_until = models.BigIntegerField(default=0)
-    failures = models.BigIntegerField(default=0)
 
 
 class PassedChallenge(models.Model):

@@ -26,7 +26,7 @@ CHALLENGE_WAIT = RateLimit("challenge-wait", 20, timedelta(seconds=6))
 PASSKEY_NETWORK = RateLimit("passkey-network", 600, timedelta(seconds=1))
 PASSKEY_COPIED = RateLimit("passkey-copied", 1, DAY)
 # Wrong codes on the page that lets a browser in. A right one is charged nothing, and judged beyond it too.
-VOUCHING_NETWORK = RateLimit("vouching-network", 200, timedelta(seconds=10))
+VOUCHING_NETWORK = RateLimit("vouching-network", 300, timedelta(seconds=10))
 CHANGE_CURRENT = RateLimit("change-current", 20, HOUR)  # typing the temporary password again on the change form
 
 # Recovery: asking. Nothing is looked up there, so nothing of an account is counted.

@@ -27,7 +27,6 @@ class SiegeState(NamedTuple):
     on_until: int = 0
     off_until: int = 0
     held_until: int = 0
-    failures: int = 0
 
     def ordered(self, now: datetime) -> str:
         """`on` or `off` by command, or ``."""
@@ -69,8 +68,8 @@ def order(mode: str, *, key: str = EVERYWHERE, person_id: int | None = None, unt
     """Set by command: `on` or `off` until then, or `auto`, which takes back both."""
     end = clock.micros(until) if until else 0
     sql.execute(
-        "INSERT INTO limits_siege (key, person_id, on_until, off_until, held_until, failures) "
-        "VALUES (%s, %s, %s, %s, 0, 0) ON CONFLICT (key) DO UPDATE "
+        "INSERT INTO limits_siege (key, person_id, on_until, off_until, held_until) "
+        "VALUES (%s, %s, %s, %s, 0) ON CONFLICT (key) DO UPDATE "
         "SET on_until = excluded.on_until, off_until = excluded.off_until",
         (key, person_id, end if mode == "on" else 0, end if mode == "off" else 0),
     )
@@ -79,7 +78,7 @@ def order(mode: str, *, key: str = EVERYWHERE, person_id: int | None = None, unt
 def watch(*, now: datetime) -> str:
     """Compare the failures of now with the usual ones, and hold the siege where they are far more. Returns `began` or
     `ended` to one of the workers that watch, else ``."""
-    hour, recent, usual = tally.failures(now=now)
+    _, recent, usual = tally.failures(now=now)
     moment, until = clock.micros(now), clock.micros(now + HOLD)
     most = clock.micros(now + HOLD + clock.SKEW)
     if recent <= FLOOR or recent <= TIMES * usual:
@@ -88,17 +87,16 @@ def watch(*, now: datetime) -> str:
         return "ended" if sql.execute(statement, (EVERYWHERE, moment, most)) else ""
     goes_on = "held_until > %s AND held_until <= %s"
     found = sql.execute(
-        f"UPDATE limits_siege SET held_until = %s, failures = %s WHERE key = %s AND {goes_on}",
-        (until, hour, EVERYWHERE, moment, most),
+        f"UPDATE limits_siege SET held_until = %s WHERE key = %s AND {goes_on}", (until, EVERYWHERE, moment, most)
     )
     if found:
         return ""
     begun = sql.rows(
-        "INSERT INTO limits_siege (key, person_id, on_until, off_until, held_until, failures) "
-        "VALUES (%s, NULL, 0, 0, %s, %s) ON CONFLICT (key) DO UPDATE SET held_until = excluded.held_until, "
-        "failures = excluded.failures WHERE NOT (limits_siege.held_until > %s AND limits_siege.held_until <= %s) "
+        "INSERT INTO limits_siege (key, person_id, on_until, off_until, held_until) "
+        "VALUES (%s, NULL, 0, 0, %s) ON CONFLICT (key) DO UPDATE SET held_until = excluded.held_until "
+        "WHERE NOT (limits_siege.held_until > %s AND limits_siege.held_until <= %s) "
         "RETURNING 1",
-        (EVERYWHERE, until, hour, moment, most),
+        (EVERYWHERE, until, moment, most),
     )
     return "began" if begun else ""
 

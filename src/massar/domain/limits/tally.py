@@ -36,6 +36,11 @@ def ids_of_password(password: str, *, now: datetime) -> list[int]:
     return [span * _SLOTS + places[span // _DAY] for span in spans]
 
 
+def ids_of_all(*, now: datetime) -> list[int]:
+    """The rows that tell how many tries failed in the last hour, whatever their password."""
+    return _ids_of_spans(range(span_of(now) - SPANS + 1, span_of(now) + 1))
+
+
 def count_failure(*, password: str, account: str, now: datetime) -> None:
     """Count one failed try of an unknown browser in one statement. `password` '': it was none, but a code. `account`:
     the key of its bucket."""
@@ -52,15 +57,17 @@ def count_failure(*, password: str, account: str, now: datetime) -> None:
     )
 
 
-def accounts(cells: Iterable[int], *, failures: int = 0) -> float:
+def accounts(cells: Iterable[int], *, failures: int) -> float:
     """On about how many accounts a password failed, of whose places these are the cells. failures: all those of the
-    hour, where they are many: what other passwords left at the same place is taken off."""
+    hour; what other passwords have left at the same place is taken off. Where that is more than the cells can tell,
+    the answer is no more than their number: enough for a challenge, and no ground to refuse a password."""
     marked = 0
     for one in cells:
         marked |= one
     empty = CELLS - (marked & (1 << CELLS) - 1).bit_count()
     found = CELLS * math.log(CELLS / max(empty, 0.5))
-    return max(0.0, found - failures / PLACES)
+    noise = failures / PLACES
+    return min(found, CELLS) if noise > CELLS else max(0.0, found - noise)
 
 
 def failures(*, now: datetime) -> tuple[int, int, float]:
@@ -76,7 +83,10 @@ def failures(*, now: datetime) -> tuple[int, int, float]:
 
 
 def sprayed(more_than: int, *, failures: int, now: datetime) -> int:
-    """How many passwords failed on more than so many accounts in the last hour, across midnight apart by day."""
+    """How many passwords failed on more than so many accounts in the last hour, across midnight apart by day. failures:
+    all those of the hour; where they are more than the cells can tell, none is named."""
+    if failures > CELLS * PLACES:
+        return 0
     last = span_of(now)
     place, bounds = f"id %% {_SLOTS}", ((last - SPANS + 1) * _SLOTS, last * _SLOTS + PLACES)
     here = f"FROM {_TABLE} WHERE id BETWEEN %s AND %s AND {place} < {PLACES}"
@@ -100,8 +110,12 @@ def sweep(*, now: datetime) -> int:
     )
 
 
+def _ids_of_spans(spans: Iterable[int]) -> list[int]:
+    return [span * _SLOTS + PLACES + shard for span in spans for shard in range(SHARDS)]
+
+
 def _by_span(spans: list[int]) -> dict[int, int]:
-    keys = [span * _SLOTS + PLACES + shard for span in spans for shard in range(SHARDS)]
+    keys = _ids_of_spans(spans)
     found = sql.rows(
         f"SELECT id / {_SLOTS}, SUM(number) FROM {_TABLE} WHERE id IN ({sql.placeholders(len(keys))}) "
         f"GROUP BY id / {_SLOTS}",

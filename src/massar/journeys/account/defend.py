@@ -130,11 +130,10 @@ def observe(*, now: datetime) -> metrics.Defence:
     hour, recent, usual = limits.tally.failures(now=now)
     states = limits.siege.states()
     everywhere = any(one.active(now) for one in states if one.key == limits.siege.EVERYWHERE)
-    noise = hour if everywhere else 0
     return metrics.Defence(
         siege=everywhere, failures=recent, usual=usual,
         accounts=sum(one.active(now) for one in states if one.key != limits.siege.EVERYWHERE),
-        passwords=limits.tally.sprayed(SPRAYED, failures=noise, now=now),
+        passwords=limits.tally.sprayed(SPRAYED, failures=hour, now=now),
         networks=limits.count_spent(limits.rate_limits.SIGN_IN_NETWORK, now=now),
     )  # fmt: skip
 
