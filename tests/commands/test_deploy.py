@@ -5,6 +5,7 @@ import dataclasses
 import pytest
 
 from massar.config.environment import Argon2Parameters
+from massar.domain.factors import required
 from massar.interfaces.commands import deploy
 from tests.support.steps import production
 
@@ -28,7 +29,8 @@ BREAKS = {
     "proxies": {"trusted_proxies": 0},
     "security-contact": {"security_contact": "mailto:security@compte.example.ma"},
     "metrics": {"metrics_token": ""},
-    "operators": {"second_factor_roles": ()},
+    "operators": {"second_factor_roles": required.read(("staff", "operator:2026-02-01.."))},
+    "factor-rules": {"second_factor_roles": required.read(("operator", "staff:2026-02-01..2026-02-14"))},
     "checkpoints": {"audit_checkpoints": None},
 }
 
@@ -42,7 +44,7 @@ def test_safe_settings_break_nothing():
 
 
 @pytest.mark.parametrize("name", BREAKS)
-def test_each_row_is_broken_by_its_own_setting_alone(name):
+def test_each_row_is_broken_by_its_own_setting_alone(name, clock):
     assert broken(**BREAKS[name]) == {name}
 
 
@@ -50,6 +52,12 @@ def test_every_row_has_a_test_and_a_sentence(monkeypatch):
     monkeypatch.setattr(deploy.ssl, "OPENSSL_VERSION_INFO", (1, 1, 1, 23, 15))
     assert broken() == {"openssl"} == {rule.name for rule in deploy.RULES} - set(BREAKS)
     assert all(rule.sentence.endswith(".") and rule.level in ("error", "warning") for rule in deploy.RULES)
+
+
+@pytest.mark.parametrize("word", ["operator", "*"])
+def test_who_covers_operators_for_good_covers_them(word):
+    assert broken(second_factor_roles=required.read(("staff:2026-02-01..", word))) == set()
+    assert broken(second_factor_roles=()) == {"operators"}
 
 
 def test_the_database_on_this_machine_needs_no_certificate():

@@ -8,7 +8,8 @@ import pytest
 from massar.domain.factors import api as factors
 from massar.domain.factors import required
 from massar.domain.sessions.models import Session
-from tests.cast import YOUSSEF, YOUSSEF_EMAIL, facts
+from massar.journeys.account import close_sessions
+from tests.cast import FATIMA, YOUSSEF, YOUSSEF_EMAIL, facts
 from tests.support.authenticator import App, add_app, backup_codes, second_step
 from tests.support.steps import home, shows
 from tests.support.visitor import Visitor
@@ -113,6 +114,26 @@ def test_who_must_is_asked_everywhere_every_time(demand, clock):
     demand("*")
     assert visitor.sign_in(YOUSSEF.login, YOUSSEF.password).path == STEP
     assert 'name="spare"' not in visitor.html
+
+
+@pytest.mark.django_db
+@pytest.mark.both_databases
+def test_a_rule_that_begins_ends_what_is_open_without_a_factor(demand, clock, django_assert_num_queries):
+    """A role becomes obligatory at midnight: whoever was signed in with a password alone signs in again."""
+    without, owner = home(FATIMA), home(YOUSSEF)
+    add_app(owner, YOUSSEF.password, clock)
+    with django_assert_num_queries(2):
+        assert close_sessions.authenticate(cookie=owner.cookies["massar-session"], now=clock())
+    demand("*:2026-02-16..")
+    assert without.get("/profile/").path == "/profile/", "the day before"
+    clock.advance(minutes=10)
+    demand("*:2026-02-15..")
+    assert owner.get("/profile/").path == "/profile/"
+    with django_assert_num_queries(2):  # nothing is asked for it
+        assert close_sessions.authenticate(cookie=owner.cookies["massar-session"], now=clock())
+    assert without.get("/profile/").path == "/sign-in/" and shows(without, "flash.sign_in_again")
+    assert Session.objects.get(person_id=facts(FATIMA).id).ended_why == "factor_required"
+    assert without.sign_in(FATIMA.login, FATIMA.password).path == SET_UP
 
 
 @pytest.mark.django_db

@@ -352,7 +352,7 @@ class Settings(Table):
     ] = (required.Requirement("operator"),)
     """roles that must have a second factor: always (`operator`), in a season (`staff:2027-06-01..2027-07-15`) or from a
     day on (`director:2027-09-01..`), before which they are invited; `*` is every role. Empty: nobody must. Who must and
-    has none sets one up before anything opens; who must is asked at every sign-in"""
+    has none sets one up before anything opens; who must is asked at every sign-in, and a session without one ends"""
     second_factor_remember: Annotated[timedelta, Duration("days", 0, 90)] = timedelta(days=30)
     """how long a device on which a person wishes so is not asked for the second factor; 0: never. It counts for our own
     pages alone: a site that asks for two factors gets two"""

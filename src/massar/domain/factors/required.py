@@ -1,7 +1,8 @@
 """Who must have a second factor, and from when: rules of the operator, pure functions.
 
 A rule reads `role`, or `role:FROM..TO` with either date left out: a season, or a day from which it holds. `*` is every
-role. Before that day its people are invited; from then on nothing opens without a factor."""
+role. Before that day its people are invited; from then on nothing opens without a factor, and a session that was open
+without one ends at its next page."""
 
 import re
 from datetime import date, datetime

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 from urllib.parse import parse_qsl, urlsplit
 
+from massar.core import clock, local_time
 from massar.core.loopback import is_loopback
 
 ERROR, WARNING = "error", "warning"
@@ -40,6 +41,11 @@ def _mail_in_the_clear(found: Settings) -> bool:
     by_url = parts.scheme == "smtp" and not is_loopback(parts.hostname or "")
     plain = (one for one in _tables(found, "smtp") if one.get("security") == "plain")
     return by_url or any(not is_loopback(str(one.get("host", ""))) for one in plain)
+
+
+def _a_rule_is_over(found: Settings) -> bool:
+    today = local_time.local(clock.now()).date()
+    return any(one.last and one.last < today for one in found.second_factor_roles)
 
 
 def _smpp_in_the_clear(found: Settings) -> bool:
@@ -83,8 +89,10 @@ RULES: tuple[UnsafeSetting, ...] = (
     UnsafeSetting("metrics", WARNING, lambda found: not found.metrics_token,
          "MASSAR_METRICS_TOKEN is empty: nothing outside hears of an alarm."),
     UnsafeSetting("operators", WARNING,
-         lambda found: not {"operator", "*"} & {one.role for one in found.second_factor_roles},
-         "MASSAR_SECOND_FACTOR_ROLES leaves operators with a password alone: add operator."),
+         lambda found: not {("operator", None, None), ("*", None, None)} & {*found.second_factor_roles},
+         "MASSAR_SECOND_FACTOR_ROLES leaves operators with a password alone, for some days or all: add operator."),
+    UnsafeSetting("factor-rules", WARNING, _a_rule_is_over,
+         "MASSAR_SECOND_FACTOR_ROLES has a rule whose last day is past: give it new days, or take it out."),
     UnsafeSetting("checkpoints", WARNING, lambda found: not found.audit_checkpoints,
          "MASSAR_AUDIT_CHECKPOINTS is empty: name a folder on another machine, or nothing proves the log."),
     UnsafeSetting("openssl", WARNING, lambda _: ssl.OPENSSL_VERSION_INFO[:2] < OLDEST_OPENSSL,

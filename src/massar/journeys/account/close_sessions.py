@@ -3,6 +3,7 @@
 from datetime import datetime
 from typing import NamedTuple
 
+from django.conf import settings
 from django.db import transaction
 
 from massar.core.audit import api as audit_log
@@ -26,13 +27,23 @@ def authenticate(*, cookie: str, now: datetime) -> SignedIn | None:
     person = people.directory.by_id(session.person_id) if session else None
     if session is None or person is None or not person.active:
         return None
-    if person.operates and not sessions.signed_in.fits_privileged(session, now=now):
-        # An operator's session is shorter on every page: no other page may keep it alive for the operators' own.
+    why = _why_not(person, session, now)
+    if why:
         with transaction.atomic():
-            if sessions.signed_in.end(session.id, person.id, now=now, why="privileged"):
+            if sessions.signed_in.end(session.id, person.id, now=now, why=why):
                 log_out_of_sites.end_grants_and_notify(person, [session.id], now=now)
         return None
     return SignedIn(person, session)
+
+
+def _why_not(person: people.PersonFacts, session: sessions.SessionFacts, now: datetime) -> str:
+    """Why a session that lives is not enough for this person; '' where it is. No statement."""
+    if person.operates and not sessions.signed_in.fits_privileged(session, now=now):
+        # An operator's session is shorter on every page: no other page may keep it alive for the operators' own.
+        return "privileged"
+    if not session.two_factors and factors.required.applies(settings.MASSAR.second_factor_roles, person.role, now=now):
+        return "factor_required"  # it was opened before the rule began, or before the person had that role
+    return ""
 
 
 def may_change(*, cookie: str, now: datetime) -> tuple[people.PersonFacts, sessions.ChangeFacts] | None:
