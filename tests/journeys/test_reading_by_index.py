@@ -2,9 +2,11 @@
 
 import pytest
 
+from massar.domain.credentials import api as credentials
 from massar.domain.sites import api as sites
 from massar.interfaces.demo.cast import FATIMA, YOUSSEF
-from tests.cast import FATIMA_PHONE
+from massar.journeys.account import my_data
+from tests.cast import FATIMA_PHONE, facts
 from tests.sso.relying_party import MACHINE, STRICT, Surfer, party, register
 from tests.support.plans import reads
 from tests.support.steps import recover
@@ -22,7 +24,7 @@ def by_index(vendor, cast):
         pytest.skip("SQLite alone tells its plan whatever the tables hold")
     with reads() as found:
         yield
-    assert len(found.asked) > 10 and found.whole == {}
+    assert len(found.asked) > 7 and found.whole == {}
 
 
 def test_signing_in_and_looking_around(by_index, post):
@@ -50,3 +52,12 @@ def test_a_site_and_its_tokens(by_index, clock, settings):
     machine.post("token_endpoint", grant_type="client_credentials")
     rp.refresh(tokens.refresh)  # a copy: the family ends
     rp.post("revocation_endpoint", token=fresh["refresh_token"])
+
+
+def test_a_copy_of_all_that_is_kept_of_a_person(by_index):
+    my_data.collect(facts(YOUSSEF))
+
+
+def test_what_is_ended_every_minute(by_index, clock):
+    for _ in range(4):
+        credentials.temporary.sweep(now=clock())

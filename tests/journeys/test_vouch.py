@@ -269,3 +269,19 @@ def test_beyond_the_limit_of_the_network_a_right_code_lets_in_and_a_wrong_one_is
     assert limits.consume([limit.bucket("127.0.0.0/24", units=limit.burst)], now=clock()) is None
     assert enter_code(owner, "bbbbb-22222").page.status_code == 429 and shows(owner, "errors.429.title")
     assert enter_code(owner, post.secret(FATIMA_PHONE)).path == "/sign-in/"
+
+
+@pytest.mark.parametrize("known", [False, True])
+def test_the_browsers_that_share_a_code_are_bounded(cast, clock, post, monkeypatch, known):
+    """Whoever asks without end makes no try dear; a known device's row gives way to nobody."""
+    monkeypatch.setattr(credentials.temporary, "MOST_ASKERS", 5)
+    person, first = facts(FATIMA).id, Browser(recovery_browser="first")
+    code = asked_by(clock, post, first)
+    TemporaryPassword.objects.update(known=known, tries=7)
+    contact_id = TemporaryPassword.objects.get().contact_id
+    for number in range(8):
+        live = credentials.temporary.find_live(person, contact_id, purpose=vouch.PURPOSE, now=clock())
+        credentials.temporary.share(live, recovery_browser=f"stranger-{number}", sent_at=clock())
+    tries = list(TemporaryPassword.objects.filter(state="issued").values_list("tries", flat=True))
+    assert tries == [7] * (6 if known else 5)
+    assert isinstance(judge(code, first if known else Browser(recovery_browser="stranger-7"), clock), vouch.LetIn)

@@ -23,7 +23,6 @@ note = logging.getLogger("massar.worker")
 BY_THE_MINUTE: dict[str, Job] = {
     "rate_limits": limits.sweep,
     "expired_secrets": credentials.temporary.sweep,
-    "unproved_factors": factors.held.sweep,
     "waiting_requests": sites.saved_requests.sweep,
     "replay_cache": sites.replay_cache.sweep,
     "sites": lambda now: sites.grants.sweep(now=int(now.timestamp())),
@@ -33,9 +32,10 @@ BY_THE_MINUTE: dict[str, Job] = {
 
 
 def by_days() -> dict[str, Job]:
-    """What is kept for days after its end; each takes `now`."""
+    """What is kept for days after its end, or one after its beginning; each takes `now`."""
     periods = ((kept, timedelta(days=kept.kept_days())) for kept in personal_data.TABLE if kept.erase)
-    return {kept.name: partial(kept.erase, keep=keep) for kept, keep in periods if kept.erase}
+    jobs: dict[str, Job] = {kept.name: partial(kept.erase, keep=keep) for kept, keep in periods if kept.erase}
+    return {**jobs, "unproved_factors": factors.held.sweep}
 
 
 class Retention:

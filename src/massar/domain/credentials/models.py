@@ -59,4 +59,7 @@ class TemporaryPassword(models.Model):
             models.Index(
                 fields=["expires_at"], name="credentials_to_wipe", condition=models.Q(ciphertext__isnull=False)
             ),
+            models.Index(
+                fields=["issued_at"], name="credentials_open", condition=models.Q(state__in=["issued", "claimed"])
+            ),
         ]

@@ -32,6 +32,7 @@ _SIGNED_AS = {RECOVERY: "temporary", VOUCHING: "vouching"}
 MOST_LIVE = 2
 TRIES_OF_OTHERS = 100  # NIST SP 800-63B-4 §3.2.2
 TRIES_OF_ASKER = 20
+MOST_ASKERS = 200  # browsers that share one secret: a try is counted in the row of each
 REMEMBERED = timedelta(hours=24)  # how long a late secret is still told from a wrong one
 WORTH_TYPING = timedelta(minutes=3)  # what must be left of its life: an SMS has to arrive, and be typed
 UNDER_WAY = timedelta(minutes=10)  # how long a message that has not left yet is waited for
@@ -100,7 +101,8 @@ def find_live(person_id: int, contact_id: int, *, now: datetime, purpose: str = 
 
 def share(found: LiveSecret, *, recovery_browser: str, sent_at: datetime) -> int:
     """Give one more browser that asked a row of that secret; return its id. Tries of others count on, its own begin.
-    sent_at: when the contact was, or is, told it for this browser."""
+    Beyond `MOST_ASKERS` the oldest give way, but not the known device's for which it was made. sent_at: when the
+    contact was, or is, told it for this browser. The caller holds the person's lock."""
     row = TemporaryPassword.objects.get(pk=found.id)
     mine = _browser_hmac(recovery_browser)
     same = _live(person_id=row.person_id, secret_hmac=row.secret_hmac, recovery_browser_hmac=mine)
@@ -111,6 +113,12 @@ def share(found: LiveSecret, *, recovery_browser: str, sent_at: datetime) -> int
     row.pk, row.state, row.claim = None, State.ISSUED, ""
     row.recovery_browser_hmac, row.issued_at, row.asker_tries = mine, sent_at, 0
     row.save(force_insert=True)
+    waiting = _live(person_id=row.person_id, secret_hmac=row.secret_hmac).exclude(state=State.CLAIMED)
+    crowd = sorted(waiting.order_by("-issued_at", "-id").values_list("pk", flat=True)[MOST_ASKERS:])
+    if row.known:
+        crowd = crowd[1:]  # the row for which the secret was made
+    if crowd:
+        _end(_live(pk__in=crowd), now=sent_at, why="crowded")
     return row.pk
 
 
@@ -229,7 +237,11 @@ def end_those_of_browser(person_id: int, recovery_browser: str, *, now: datetime
 def sweep(*, now: datetime) -> int:
     """End what is long past its time, or was never handed over. What has run out can't be read any more."""
     TemporaryPassword.objects.filter(ciphertext__isnull=False, expires_at__lte=now).update(ciphertext=None)
-    return _end(_live(issued_at__lt=now - REMEMBERED), now, "expired")
+    return sql.execute(
+        "UPDATE credentials_temporarypassword SET state = 'dead', ended_at = %s, ended_why = 'expired', "
+        "ciphertext = NULL WHERE state IN ('issued', 'claimed') AND issued_at < %s",
+        (sql.at(now), sql.at(now - REMEMBERED)),
+    )
 
 
 def forget(*, now: datetime, keep: timedelta) -> int:

@@ -92,3 +92,4 @@ class Subject(models.Model):
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["site", "person_id"], name="sites_one_subject")]
+        indexes = [models.Index(fields=["person_id"], name="sites_subjects_of")]
