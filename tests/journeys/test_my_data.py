@@ -11,6 +11,7 @@ from massar.core.audit import api as audit_log
 from massar.domain.people import api as people
 from massar.interfaces.base import pdf
 from massar.journeys import personal_data
+from massar.journeys.account import my_data
 from tests.cast import FATIMA, FATIMA_PHONE, YOUSSEF, YOUSSEF_EMAIL
 from tests.support.steps import home, shown, shows
 from tests.support.visitor import Visitor
@@ -112,3 +113,18 @@ def test_names_with_lam_alef_and_allah_come_back_letter_by_letter():
     words = text_of(pdf.render("my_data.typ", told))
     assert all(name in words for name in names)
     assert "@preview/x" in words and "root:" not in words, "what was typed is text, never markup"
+
+
+def test_a_copy_is_bounded_whatever_strangers_do(cast, clock, monkeypatch):
+    """The newest refusals alone, and the file says so; all that is the owner's own; of it the pages read what they
+    print."""
+    visitor, person, few = home(YOUSSEF), people.directory.by_login(YOUSSEF.login), personal_data.MOST_REFUSALS + 5
+    refused = [audit_log.AuditEvent("proof_refused", clock(), person_id=person.id) for _ in range(few)]
+    audit_log.record_events(refused)
+    answer = json.loads(copy_of(visitor, YOUSSEF).content)
+    (activity,) = (one["rows"] for one in answer["kept"] if one["kind"] == "activity")
+    events = [one["event"] for one in activity]
+    assert events.count("proof_refused") == personal_data.MOST_REFUSALS and "sign_in" in events
+    assert str(personal_data.MOST_REFUSALS) in answer["note"]
+    (pages,) = (one.rows for one in my_data.collect(person, 41) if one.kept.name == "activity")
+    assert len(pages) == 41

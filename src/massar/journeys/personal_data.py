@@ -17,6 +17,11 @@ from massar.domain.people import api as people
 from massar.domain.sessions import api as sessions
 
 Erase = Callable[..., object]
+MOST_REFUSALS = 2000  # in the copy of a person's data
+_BUT_OLD_REFUSALS = (
+    " AND (segment LIKE 'kept-%%' OR id IN (SELECT id FROM audit_event WHERE person_id = %s "
+    f"AND segment LIKE 'refused-%%' ORDER BY id DESC LIMIT {MOST_REFUSALS}))"
+)
 
 
 class Kept(NamedTuple):
@@ -138,11 +143,13 @@ def unknown_periods() -> list[str]:
     ]  # fmt: skip
 
 
-def rows_of(kept: Kept, person_id: int) -> list[dict[str, object]]:
-    """The person's own rows with the columns that are given, newest first. Names stand in the table above alone."""
+def rows_of(kept: Kept, person_id: int, *, most: int) -> list[dict[str, object]]:
+    """The person's own rows with the columns that are given, newest first, `most` of them; 0: all. Refusals are what
+    strangers cause: of them the newest `MOST_REFUSALS`. Names stand in the table above alone."""
     newest = "" if kept.owner == "id" or kept.name == "password" else " ORDER BY id DESC"
-    statement = f"SELECT {', '.join(kept.given)} FROM {kept.table} WHERE {kept.owner} = %s{newest}"
-    found = sql.rows(statement, (person_id,))
+    which, times = (_BUT_OLD_REFUSALS, 2) if kept.name == "activity" else ("", 1)
+    statement = f"SELECT {', '.join(kept.given)} FROM {kept.table} WHERE {kept.owner} = %s{which}{newest}"
+    found = sql.rows(statement + (f" LIMIT {most}" if most else ""), (person_id,) * times)
     return [dict(zip(kept.given, map(_readable, kept.given, row), strict=True)) for row in found]
 
 

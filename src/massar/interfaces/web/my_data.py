@@ -21,7 +21,7 @@ from massar.journeys.account.see_history import SHOWN
 from massar.journeys.outcomes import Problems, TooManyAttempts
 from massar.journeys.personal_data import Kept
 
-MOST_ROWS = 40  # of one kind in the pages; the file for programs has all
+MOST_ROWS = 40  # of one kind in the pages; the file for programs has all but old refusals
 _HAVE_WORDS = frozenset(
     "email phone sms active disabled staff operator ar fr en proposed proved cancelled issued claimed consumed dead "
     "removed enrolled app passkey".split()
@@ -44,8 +44,9 @@ def my_data(request: Request, signed_in: SignedIn) -> HttpResponse:
         return _page(request, form, status=422)
     wish = form.cleaned_data["form"]
     outcome = journey.export(
-        signed_in=signed_in, password=form.cleaned_data["password"], form=wish, browser=request.browser, now=request.now
-    )
+        signed_in=signed_in, password=form.cleaned_data["password"], form=wish,
+        most=MOST_ROWS + 1 if wish == "pdf" else 0, browser=request.browser, now=request.now,
+    )  # fmt: skip
     match outcome:
         case DataCopy():
             return _as_pdf(request, outcome) if wish == "pdf" else _as_json(outcome)
@@ -69,7 +70,7 @@ def _lasts(kept: Kept) -> str:
 
 
 def _as_json(export: DataCopy) -> HttpResponse:
-    """Everything, moments in UTC (RFC 3339)."""
+    """Everything, but refusals beyond so many, which it says; moments in UTC (RFC 3339)."""
     kinds = [
         {
             "kind": section.kept.name, "what": t(f"data.kind.{section.kept.name}"),
@@ -77,7 +78,8 @@ def _as_json(export: DataCopy) -> HttpResponse:
         }
         for section in export.sections
     ]  # fmt: skip
-    told = {"account": export.person.login, "made_at": export.made_at, "kept": kinds}
+    most = _words("data.most_refusals", count=personal_data.MOST_REFUSALS)
+    told = {"account": export.person.login, "made_at": export.made_at, "note": most, "kept": kinds}
     text = json.dumps(told, ensure_ascii=False, indent=1, default=lambda value: value.isoformat())
     return _attached(text.encode(), "application/json", "json", export.made_at)
 

@@ -32,9 +32,10 @@ class DataCopy(NamedTuple):
 
 
 def export(
-    *, signed_in: SignedIn, password: str, form: str, browser: Browser, now: datetime
+    *, signed_in: SignedIn, password: str, form: str, browser: Browser, now: datetime, most: int = 0
 ) -> DataCopy | Problems | TooManyAttempts | Overloaded:
-    """Give the person all that is kept of them, after a fresh proof. form: `pdf` or `json`, for the audit log."""
+    """Give the person all that is kept of them, after a fresh proof. form: `pdf` or `json`, for the audit log. most:
+    how many rows of each kind, 0 for all."""
     person = signed_in.person
     refused = sign_in.prove_again(person=person, password=password, browser=browser, now=now)
     if refused:
@@ -46,19 +47,19 @@ def export(
         audit_log.record_event(
             "data_exported", now=now, person_id=person.id, session_id=signed_in.session.id, browser=browser, form=form
         )
-    return DataCopy(person, now, collect(person))
+    return DataCopy(person, now, collect(person, most))
 
 
-def collect(person: people.PersonFacts) -> list[Section]:
+def collect(person: people.PersonFacts, most: int = 0) -> list[Section]:
     """Read the person's own rows, and nobody else's."""
-    return [Section(kept, _rows(kept, person)) for kept in personal_data.TABLE if kept.given]
+    return [Section(kept, _rows(kept, person, most)) for kept in personal_data.TABLE if kept.given]
 
 
-def _rows(kept: Kept, person: people.PersonFacts) -> list[dict[str, object]]:
+def _rows(kept: Kept, person: people.PersonFacts, most: int) -> list[dict[str, object]]:
     if kept.name == "contacts":  # whole, for their owner
         columns = ("value", *kept.given)
         return [{column: getattr(one, column) for column in columns} for one in people.contacts.history(person.id)]
-    rows = personal_data.rows_of(kept, person.id)
+    rows = personal_data.rows_of(kept, person.id, most=most)
     if kept.name == "identity":
         rows[0] |= {"establishment_ar": person.establishment_ar, "establishment_latin": person.establishment_latin}
     return rows
