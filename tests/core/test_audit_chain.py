@@ -9,10 +9,11 @@ import subprocess
 import sys
 from base64 import b64encode
 from datetime import UTC, datetime, timedelta
+from importlib import import_module
 from pathlib import Path
 
 import pytest
-from django.db import connection
+from django.db import connection, transaction
 
 from massar.core import sql
 from massar.core.audit import api as audit_log
@@ -134,6 +135,23 @@ def test_atk_147_a_chain_that_was_written_anew_is_no_longer_the_one_that_was_sig
     if how == "edit":
         named = [one for one in sealed.verify(keys=True).problems if one.startswith("seq 13, uid")]
         assert named and "own signature" in named[0], "who has the keys knows which one"
+
+
+@pytest.mark.parametrize("read", ["database", "export from the middle"])
+def test_atk_147_a_chain_that_was_written_and_signed_anew_is_found_by_the_older_line(trail, tmp_path, read):
+    """ATK-147. The owner takes a row out and turns the log back; the worker itself seals and signs what is there, up to
+    the same number of rows."""
+    write(5)
+    trail.turn(NOW)
+    tamper(
+        f"DELETE FROM audit_event WHERE id = {ids()[1]}", "DELETE FROM audit_seal",
+        "UPDATE audit_cursor SET last_id = 0, last_seq = 0, signed_seq = 0, gaps = '[]'",
+    )  # fmt: skip
+    write(1)
+    trail.turn(NOW + timedelta(seconds=40))
+    assert len(lines(trail)) == 2
+    report = trail.verify() if read == "database" else trail.verify_export(exported()[2:], tmp_path)
+    assert re.search(r"^seq 1 to 5, segment kept-2026-02: not the rows", report.problems[0]), report.problems
 
 
 def test_a_row_that_was_written_without_the_key(sealed):
@@ -435,6 +453,54 @@ def test_nothing_is_deleted_that_could_not_be_signed(two_months, monkeypatch):
     with pytest.raises(PermissionError):
         audit_log.retention.retire_old(now=datetime(2026, 6, 1, tzinfo=UTC))
     assert len(segments()) == 4 and not sql.rows("SELECT 1 FROM audit_retired")
+
+
+def test_seals_go_after_their_partition_in_transactions_of_their_own(two_months, monkeypatch):
+    """DROP shuts the whole log until its commit: nothing that lasts stands in the same transaction."""
+    done, execute, atomic = [], sql.execute, audit_log.retention.transaction.atomic
+
+    def begin(*arguments, **options):
+        done.append("BEGIN")
+        return atomic(*arguments, **options)
+
+    def note(statement, params=()):
+        done.append(statement)
+        return execute(statement, params)
+
+    monkeypatch.setattr(sql, "execute", note)
+    monkeypatch.setattr(audit_log.retention.transaction, "atomic", begin)
+    audit_log.retention.retire_old(now=datetime(2026, 5, 2, tzinfo=UTC))
+    dropped = [place for place, one in enumerate(done) if one.startswith("DROP TABLE")]
+    assert all(done[place + 1] == "BEGIN" for place in dropped)
+    assert not sql.rows("SELECT 1 FROM audit_seal WHERE segment = 'refused-2026-01'")
+    assert segments() == ["kept-2026-01", "kept-2026-02", "kept-2026-05", "refused-2026-02"]
+
+
+def test_rows_of_before_the_chain_go_into_partitions_of_their_own(vendor):
+    """Whatever is left in the default partition is read by every ATTACH, which shuts it meanwhile."""
+    if vendor == "sqlite":
+        pytest.skip("SQLite has no partitions")
+    chain = import_module("massar.core.audit.migrations.0003_chain")
+    columns = "uid, at, event, outcome, person_id, session_id, network, browser, detail, signature"
+    before = [
+        "CREATE SCHEMA before", "SET LOCAL search_path TO before, public",
+        "CREATE TABLE audit_seal (LIKE public.audit_seal)", "CREATE TABLE audit_retired (LIKE public.audit_retired)",
+        f"CREATE TABLE audit_event AS SELECT id, {columns} FROM public.audit_event",
+        "CREATE TRIGGER audit_no_change BEFORE UPDATE ON audit_event FOR EACH ROW EXECUTE FUNCTION audit_append_only()",
+        *(f"INSERT INTO audit_event VALUES ({id}, 'u', '2026-0{1 + id // 2}-10', '{event}', '', 1, 1, '', '', '', '')"
+          for id, event in enumerate(("sign_in", "sign_in_refused", "sign_in"))),
+    ]  # fmt: skip
+    for statement in before:
+        sql.execute(statement)
+    chain._run(chain.POSTGRES_TABLE + chain.POSTGRES_GUARDS, [])(None, connection.schema_editor())
+    found = sql.rows("SELECT CAST(tableoid::regclass AS text), id FROM audit_event ORDER BY id")
+    assert found == [
+        ("audit_event_kept_2026_01", 0),
+        ("audit_event_refused_2026_01", 1),
+        ("audit_event_kept_2026_02", 2),
+    ]
+    with pytest.raises(Exception, match="append-only"), transaction.atomic():
+        sql.execute("TRUNCATE audit_event_kept_2026_01")
 
 
 def test_partitions_are_made_ahead_and_once(vendor):

@@ -145,6 +145,34 @@ def test_many_of_one_kind_in_one_call_are_one_tally():
     ]  # fmt: skip
 
 
+def unknown(login: str, *, second: int = 0) -> None:
+    moment = NOW.replace(second=second)
+    audit_log.record_event("sign_in_refused", now=moment, outcome="wrong", browser=HERE, typed_login=login)
+
+
+def test_names_that_nobody_has_are_counted_apart_and_written_as_one():
+    """As accounts are: nobody waits for who types another name."""
+    for second, login in enumerate(("a@taalim.ma", "b@taalim.ma", "a@taalim.ma", "c@taalim.ma")):
+        unknown(login, second=second)
+    places = sql.rows("SELECT person_id, count FROM audit_tally ORDER BY id")
+    assert [count for _, count in places] == [2, 1, 1] and len(dict(places)) == 3
+    assert all(-4096 <= place < 0 for place, _ in places)
+    assert {one.person_id for one in all_events()} == {None}
+    refused(NOW, outcome="wrong")
+    assert audit_log.flush(now=NOW + timedelta(minutes=1)) == 2
+    assert sorted((one.person_id or 0, one.detail.get("count", 1), one.genuine) for one in all_events()) == [
+        (0, 4, True), (7, 1, True),
+    ]  # fmt: skip
+
+
+def test_a_minute_of_nobodys_names_is_not_the_next_one():
+    unknown("a@taalim.ma")
+    audit_log.record_event(
+        "sign_in_refused", now=NOW + timedelta(minutes=1), outcome="wrong", browser=HERE, typed_login="b@taalim.ma"
+    )
+    assert audit_log.flush(now=NOW + timedelta(minutes=5)) == 2
+
+
 def test_segments():
     asked = [AuditEvent("recovery_asked", NOW, outcome).segment for outcome in ("sent", "sent_again", "no_match")]
     assert asked == ["kept-2026-02", "kept-2026-02", "refused-2026-02"]

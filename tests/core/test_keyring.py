@@ -8,7 +8,7 @@ from hypothesis import settings as how
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 from hypothesis.strategies import sampled_from
 
-from massar.core import encryption
+from massar.core import encryption, sql
 from massar.core.encryption import KeyMissing
 from massar.core.keyring import api as keyring
 from massar.core.keyring.state import MOVES, State
@@ -118,6 +118,57 @@ def test_what_must_last_is_the_same_before_and_after_and_when_the_first_key_is_g
         assert {purpose: encryption.data_keys().sign(purpose, "x") for purpose in encryption.LASTING} == before
         assert encryption.data_keys().verify(before["audit"], "audit", "x")
         assert encryption.data_keys().sign("session", "x") != of_the_key
+
+
+def test_what_an_older_key_signed_before_there_were_lasting_keys_still_fits():
+    """The keys were changed before this version came, and the old one is still listed."""
+    before = encryption.Keyring((("k1", KEYS["k1"]),)).sign("audit", "x")
+    with node("k2", "k1"):
+        assert writes() == "k2" and encryption.data_keys().verify(before, "audit", "x")
+        found = encryption.data_keys().blind_indexes("audit", "x")
+        assert found == [encryption.data_keys().sign("audit", "x"), before]
+    with node("k3", "k2", "k1"):
+        assert not encryption.data_keys().verify(before, "audit", "y")
+
+
+def register(**states: str) -> None:
+    for name, state in states.items():
+        sql.execute(
+            "INSERT INTO keyring_datakey (name, check_value, state, since) VALUES (%s, %s, %s, %s)",
+            (name, encryption.check_value(KEYS[name]), state, sql.at(NOW)),
+        )
+
+
+def test_a_first_node_that_dies_while_it_tells_its_keys_has_told_none(monkeypatch):
+    sql.execute("DELETE FROM keyring_datakey")  # of the tests' own node
+    with node("k2", "k1"):
+        monkeypatch.setattr(keyring.state, "_first_that_may", lambda own: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            look()
+        assert states() == {}
+        monkeypatch.undo()
+        assert look() == "" and states() == {"k1": "old", "k2": "writes"}
+
+
+@pytest.mark.parametrize(("told", "after"), [
+    ({"k1": "old"}, {"k1": "writes"}),
+    ({"k1": "retired", "k2": "old"}, {"k1": "retired", "k2": "writes"}),
+])  # fmt: skip
+def test_where_no_key_writes_the_next_look_has_one_write(told, after):
+    sql.execute("DELETE FROM keyring_datakey")
+    sql.execute("DELETE FROM keyring_lastingkey")
+    register(**told)
+    with node(*KEYS):
+        look()
+        assert {name: state for name, state in states().items() if name in told} == after
+
+
+def test_reseal_leaves_alone_what_stands_under_the_key_that_writes():
+    with node("k1"):
+        look()
+        lasting = keyring.Sealed("keyring_lastingkey", "ciphertext", "lasting-key|{purpose}", key="purpose")
+        said = []
+        assert keyring.rows.reseal([lasting], ["k1"], encryption.data_keys(), say=said.append) == [] and not said
 
 
 def test_a_lasting_key_that_was_changed_lets_nobody_start():

@@ -162,6 +162,70 @@ def test_a_transaction_that_commits_late_gets_its_place(trail, vendor):
     assert trail.verify(keys=True).problems == []
 
 
+def test_who_types_an_unknown_name_waits_for_no_other(trail, vendor):
+    """Under a flood of names that nobody has, from one network, one of them takes no longer than an account."""
+    if vendor == "sqlite":
+        pytest.skip("SQLite has one writer at a time")
+    has_written, done = threading.Event(), threading.Event()
+
+    def refuse(login: str) -> None:
+        audit_log.record_event("sign_in_refused", now=NOW, outcome="wrong", browser=HERE, typed_login=login)
+
+    def work(number: int) -> None:
+        if number == 0:
+            with transaction.atomic():
+                refuse("a@taalim.ma")
+                has_written.set()
+                assert done.wait(30)
+        else:
+            assert has_written.wait(30)
+            try:
+                with transaction.atomic():
+                    sql.execute("SET LOCAL lock_timeout = '1s'")
+                    refuse("b@taalim.ma")
+            finally:
+                done.set()
+
+    at_once(2, work)
+    assert [one.detail.get("count", 1) for one in all_events()] == [1, 1]
+
+
+def test_a_flood_is_written_in_one_turn_and_one_that_waits_is_an_alarm(trail):
+    """Of many networks, within a minute: more than one transaction writes."""
+    begin = NOW.replace(second=0)
+    audit_log.record_events([
+        audit_log.AuditEvent("sign_in_refused", begin, "unknown", person, network=f"2001:db8:{person:x}::/56")
+        for person in range(1, 2 * audit_log.MOST_FLUSHED + 101)
+    ])  # fmt: skip
+    assert sealing.lag().unsealed == begin, "what is only counted waits too"
+    trail.turn(begin + timedelta(minutes=2))
+    assert sql.rows("SELECT COUNT(*) FROM audit_tally") == [(0,)]
+    assert sealing.lag().unsealed is None and trail.verify().rows == 2 * audit_log.MOST_FLUSHED + 100
+
+
+def test_a_sweep_that_failed_waits_for_its_hour(trail, monkeypatch):
+    """It waits for locks, and whoever signs in waits behind it: not every two seconds."""
+    tried = []
+
+    def refuse(*, now: datetime) -> list[str]:
+        tried.append(now)
+        raise OSError(13, "Permission denied")
+
+    monkeypatch.setattr(audit_log.retention, "retire_old", refuse)
+    keeper = AuditKeeper()
+    for seconds in (0, 2, 4, 3600):
+        keeper.turn(now=NOW + timedelta(seconds=seconds))
+    assert tried == [NOW, NOW + timedelta(hours=1)]
+
+
+def test_the_claim_of_a_clock_that_was_ahead_is_taken_over(trail):
+    """The clock was put right, and the worker is another."""
+    ahead = NOW + timedelta(days=365)
+    assert sealing.claim_sending("one", until=ahead + timedelta(seconds=60), now=ahead)
+    assert sealing.claim_sending("two", until=NOW + timedelta(seconds=60), now=NOW)
+    assert not sealing.claim_sending("three", until=NOW + timedelta(seconds=70), now=NOW + timedelta(seconds=10))
+
+
 def test_rows_that_nobody_seals_are_an_alarm(trail):
     """ATK-147: the sealer is away for five minutes; then the disk of the checkpoints is."""
 

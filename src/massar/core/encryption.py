@@ -92,8 +92,10 @@ class Keyring:
     def blind_indexes(self, purpose: str, *parts: object) -> list[str]:
         """Return the blind index under every key, the one that writes first, for look-ups that must survive a change of
         keys."""
-        found = [self._hmac(self.writes, purpose, parts)]
-        return found if purpose in self._lasting else [self._hmac(name, purpose, parts) for name in self._keys]
+        under_each = [self._hmac(name, purpose, parts, lasting=False) for name in self._keys]
+        if purpose in self._lasting:  # what an older key made before there were lasting keys, as long as it is here
+            return list(dict.fromkeys([self._hmac(self.writes, purpose, parts), *under_each]))
+        return under_each
 
     def sign(self, purpose: str, *parts: object) -> str:
         """Return the HMAC (64 hex digits) that proves later that the parts came from here."""
@@ -108,9 +110,9 @@ class Keyring:
         """Return the key of a LASTING purpose as it was before it had one of its own: no HMAC changes."""
         return _derive(self._keys[self.writes], f"hmac|{purpose}")
 
-    def _hmac(self, name: str, purpose: str, parts: tuple[object, ...]) -> str:
+    def _hmac(self, name: str, purpose: str, parts: tuple[object, ...], *, lasting: bool = True) -> str:
         """Parts are length-prefixed, so that ("ab", "c") and ("a", "bc") differ."""
-        key = self._lasting.get(purpose) or self._hmac_keys.get((name, purpose))
+        key = (self._lasting.get(purpose) if lasting else None) or self._hmac_keys.get((name, purpose))
         if key is None:
             key = self._hmac_keys[name, purpose] = _derive(self._keys[name], f"hmac|{purpose}")
         digest = hmac.new(key, digestmod=hashlib.sha256)

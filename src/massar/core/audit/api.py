@@ -3,6 +3,7 @@
 from massar.core.audit import checkpoints, export, retention, sealing, verifier
 from massar.core.audit.events import (
     KINDS,
+    MOST_FLUSHED,
     AuditEvent,
     by_uid,
     flush,
@@ -15,6 +16,7 @@ from massar.core.audit.events import (
 
 __all__ = [
     "KINDS",
+    "MOST_FLUSHED",
     "AuditEvent",
     "by_uid",
     "checkpoints",

@@ -20,6 +20,7 @@ COUNTED_FOR = timedelta(minutes=1)
 MOST_FLUSHED = 500
 _COLUMNS = "uid, at, event, outcome, person_id, session_id, network, browser, detail, signature"
 _KEY = "person_id, minute, event, outcome, network, detail"
+_SPREAD = 4096  # rows of one minute that the names nobody has are spread over
 _NOWHERE = Browser()
 # Asked in vain at the cost of nothing but a request. What a limit pays for stays an event of its own.
 _ASKED_IN_VAIN = frozenset({"unknown", "disabled", "guesses_spent", "too_often", "too_late", "sent_meanwhile"})
@@ -28,7 +29,7 @@ _ASKED_IN_VAIN = frozenset({"unknown", "disabled", "guesses_spent", "too_often",
 @dataclass(frozen=True)
 class AuditEvent:
     """One event of the audit log. `genuine` tells of a stored one whether its signature fits; `id` is its row's, 0
-    while it is counted."""
+    while it is counted. `typed_login`: the login that was typed, where it may be nobody's; it is never stored."""
 
     event: str
     at: datetime
@@ -41,6 +42,7 @@ class AuditEvent:
     uid: str = field(default_factory=ids.short_token)
     genuine: bool = True
     id: int = field(default=0, compare=False)
+    typed_login: str = field(default="", compare=False, repr=False)
 
     @property
     def counted(self) -> bool:
@@ -64,11 +66,13 @@ class AuditEvent:
 
 def record_event(
     event: str, *, now: datetime, person_id: int | None = None, outcome: str = "", session_id: int | None = None,
-    browser: Browser = _NOWHERE, **detail: str | int,
+    browser: Browser = _NOWHERE, typed_login: str = "", **detail: str | int,
 ) -> str:  # fmt: skip
     """Add an event; return its uid. Called inside the transaction of the step it tells, so that both stand or
-    neither."""
-    one = AuditEvent(event, now, outcome, person_id, session_id, browser.network, browser.label, detail)
+    neither. typed_login: what was typed as login, of known and unknown accounts alike."""
+    one = AuditEvent(
+        event, now, outcome, person_id, session_id, browser.network, browser.label, detail, typed_login=typed_login
+    )
     record_events([one])
     return one.uid
 
@@ -93,7 +97,8 @@ def _count(events: Sequence[AuditEvent]) -> None:
     found: dict[tuple[object, ...], list[object]] = {}
     for one in events:
         minute = int(one.at.timestamp() // COUNTED_FOR.total_seconds())
-        key = (one.person_id or 0, minute, one.event, one.outcome, one.network, _text(one.detail))
+        nobody = _nobody(one.typed_login)  # of a known one too: both take the same time
+        key = (one.person_id or nobody, minute, one.event, one.outcome, one.network, _text(one.detail))
         found.setdefault(key, [one.browser, sql.at(one.at), 0])[2] += 1  # type: ignore[operator]
     if found:
         sql.execute(
@@ -101,6 +106,12 @@ def _count(events: Sequence[AuditEvent]) -> None:
             f"ON CONFLICT ({_KEY}) DO UPDATE SET count = audit_tally.count + excluded.count",
             [value for key in sorted(found, key=str) for value in (*key, *found[key])],
         )
+
+
+def _nobody(name: str) -> int:
+    """What stands for a person where there is none, 0 or less. Names that nobody has are kept apart as accounts are:
+    with one row for all of them who types one waits for others, which tells it from an account under a flood."""
+    return -1 - int(encryption.data_keys().blind_index("tally", name)[:8], 16) % _SPREAD if name else 0
 
 
 def flush(*, now: datetime) -> int:
@@ -111,7 +122,7 @@ def flush(*, now: datetime) -> int:
     over = f"SELECT id FROM audit_tally WHERE minute < %s ORDER BY id LIMIT {MOST_FLUSHED} {sql.skip_locked()}"
     deleted = f"DELETE FROM audit_tally WHERE id IN ({over}) RETURNING {_TALLIED}"
     with transaction.atomic():
-        done = [_read_tally(row) for row in sorted(sql.rows(deleted, (minute,)), key=lambda row: row[-1])]
+        done = [_read_tally(row) for row in _merged(sql.rows(deleted, (minute,)))]
         _write(done)
     return len(done)
 
@@ -119,10 +130,23 @@ def flush(*, now: datetime) -> int:
 _TALLIED = "event, outcome, person_id, network, browser, detail, at, count, id"
 
 
+def _merged(rows: Iterable[sql.Row]) -> list[sql.Row]:
+    """The rows in their order, those of one minute and nobody's as one."""
+    found: dict[tuple[object, ...], sql.Row] = {}
+    for row in sorted(rows, key=lambda row: row[-1]):
+        event, outcome, person_id, network, _, detail, at, count, id = row
+        minute = sql.moment(at).replace(second=0, microsecond=0)
+        key = (event, outcome, max(person_id, 0), network, detail, minute)
+        first = found.setdefault(key, (*row[:7], 0, id))
+        found[key] = (*first[:7], first[7] + count, first[8])
+    return list(found.values())
+
+
 def _read_tally(row: sql.Row) -> AuditEvent:
     event, outcome, person_id, network, browser, detail, at, count, _ = row
     facts = {**(json.loads(detail) if detail else {}), **({"count": count} if count > 1 else {})}
-    return AuditEvent(event, sql.moment(at), outcome, person_id or None, None, network, browser, facts)
+    person = person_id if person_id > 0 else None
+    return AuditEvent(event, sql.moment(at), outcome, person, None, network, browser, facts)
 
 
 def by_uid(person_id: int, uid: str) -> AuditEvent | None:

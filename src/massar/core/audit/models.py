@@ -71,7 +71,8 @@ class Retired(models.Model):
 
 
 class CountedEvent(models.Model):
-    """What strangers can cause without end, counted for a minute and then written as one event. person_id 0: none."""
+    """What strangers can cause without end, counted for a minute and then written as one event. person_id: 0 or
+    less where there is none (`events._nobody`)."""
 
     person_id = models.BigIntegerField()
     minute = models.BigIntegerField()

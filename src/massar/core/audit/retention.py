@@ -118,9 +118,7 @@ def _delete(segment: str) -> None:
     if connection.vendor == "postgresql" and _partition(segment):
         with transaction.atomic():
             sql.execute(_QUICKLY)
-            sql.execute(f"DROP TABLE {_table(segment)}")
-            sql.execute("DELETE FROM audit_seal WHERE segment = %s", (segment,))
-        return
+            sql.execute(f"DROP TABLE {_table(segment)}")  # alone: it shuts the whole log until its commit
     statement = f"SELECT first_seq, count, ids FROM audit_seal WHERE segment = %s ORDER BY first_seq LIMIT {_BATCH}"
     while seals := sql.rows(statement, (segment,)):
         with transaction.atomic():

@@ -182,12 +182,14 @@ def head_of(segment: str, *, up_to: int = 1 << 62) -> Head | None:
 
 
 def lag() -> Lag:
-    """What the alarms judge."""
+    """What the alarms judge. What is counted and not written yet waits too."""
     here = sql.row("SELECT last_id, signed_seq, sent_seq FROM audit_cursor WHERE id = 1") or (0, 0, 0)
     waiting = sql.row("SELECT at FROM audit_event WHERE id > %s ORDER BY id LIMIT 1", here[:1])
+    counted = sql.row("SELECT at FROM audit_tally ORDER BY id LIMIT 1")
     after = "SELECT at FROM audit_seal WHERE first_seq > %s ORDER BY first_seq LIMIT 1"
     unsigned, unsent = (sql.row(after, (seq,)) for seq in here[1:])
-    return Lag(*(sql.moment(row[0]) if row else None for row in (waiting, unsigned, unsent)))
+    told = (min((one for one in (waiting, counted) if one), default=None), unsigned, unsent)
+    return Lag(*(sql.moment(row[0]) if row else None for row in told))
 
 
 def claim_sending(name: str, *, until: datetime, now: datetime) -> bool:
@@ -196,8 +198,8 @@ def claim_sending(name: str, *, until: datetime, now: datetime) -> bool:
     claimed = (
         "UPDATE audit_cursor SET sender = %s, sender_until = %s WHERE id = 1 AND (sender = %s OR sender_until IS NULL"
     )
-    free = " OR sender_until < %s)"
-    return sql.execute(claimed + free, (name, sql.at(until), name, sql.at(now))) == 1
+    free = " OR sender_until < %s OR sender_until > %s)"  # the last: by a clock that was put right since
+    return sql.execute(claimed + free, (name, sql.at(until), name, sql.at(now), sql.at(until + clock.SKEW))) == 1
 
 
 def note_sent(seq: int) -> None:

@@ -238,8 +238,12 @@ class Chain:
     def __init__(self, segment: str, start: bytes | None, marks: list[Mark]) -> None:
         self.segment, self.hash = segment, start
         self.count, self.seq, self.vouched = 0, 0, 0
-        self.by_count = {mark.count: mark for mark in marks}
-        self.by_seq = {mark.seq: mark for mark in marks}
+        # Every one of a place: a chain that was written anew is signed anew too, and the older line still tells.
+        self.by_count: dict[int, list[Mark]] = {}
+        self.by_seq: dict[int, list[Mark]] = {}
+        for mark in marks:
+            self.by_count.setdefault(mark.count, []).append(mark)
+            self.by_seq.setdefault(mark.seq, []).append(mark)
         self.broken = False
 
 
@@ -270,7 +274,7 @@ class Judge:
             return  # what is left of it was to be deleted
         self._judge_row(entry, chain)
         chain.hash = entry.hash  # the next is judged by itself
-        self._hold_against_mark(entry, chain)
+        self._hold_against_marks(entry, chain)
 
     def _chain(self, entry: Entry) -> Chain:
         chain = self.chains.get(entry.segment)
@@ -292,12 +296,13 @@ class Judge:
         elif self.fits and not self.fits(entry.row):
             self.report.problem(f"{named}: the row's own signature does not fit: it was written without the key.")
 
-    def _hold_against_mark(self, entry: Entry, chain: Chain) -> None:
-        mark = chain.by_count.get(chain.count) if self.whole else chain.by_seq.get(entry.seq)
-        if mark is None or chain.broken:
+    def _hold_against_marks(self, entry: Entry, chain: Chain) -> None:
+        marks = chain.by_count.get(chain.count) if self.whole else chain.by_seq.get(entry.seq)
+        if not marks or chain.broken:
             return
-        self.report.marks += 1
-        if (mark.seq, mark.head) == (entry.seq, entry.hash):
+        self.report.marks += len(marks)
+        mark = next((mark for mark in marks if (mark.seq, mark.head) != (entry.seq, entry.hash)), None)
+        if mark is None:
             chain.vouched = entry.seq
             return
         chain.broken = True

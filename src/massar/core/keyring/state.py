@@ -124,10 +124,10 @@ def look() -> _View:
 
 def _known_here(known: _View | None) -> tuple[KeyFacts, ...]:
     facts = known_keys()
-    if known and facts:
+    if known and _writing(facts):
         return facts
     own = settings.MASSAR.data_keys
-    if not judge(own, facts) and (not facts or {name for name, _ in own} - {one.name for one in facts}):
+    if not judge(own, facts) and (not _writing(facts) or {name for name, _ in own} - {one.name for one in facts}):
         _make_known(own, first=not facts, now=clock.now())
         facts = known_keys()
     if not judge(own, facts):
@@ -188,11 +188,12 @@ def known_keys() -> tuple[KeyFacts, ...]:
     return tuple(found)
 
 
+@transaction.atomic
 def _make_known(own: tuple[tuple[str, bytes], ...], *, first: bool, now: datetime) -> None:
     """Add the keys that the database does not know. In a database without any, the first writes, and the others may
-    have written: what it holds is older than this table."""
+    have written: what it holds is older than this table. Where none writes, the first does that may."""
     state, until = (State.OLD, now) if first else (State.HELD, None)
-    for name, key in own:
+    for name, key in sorted(own):  # in one order: of two processes that do so at once, one waits for the other
         sql.execute(
             "INSERT INTO keyring_datakey (name, check_value, state, since, written_until) "
             "VALUES (%s, %s, %s, %s, %s) ON CONFLICT (name) DO NOTHING",
@@ -202,8 +203,13 @@ def _make_known(own: tuple[tuple[str, bytes], ...], *, first: bool, now: datetim
         sql.execute(
             "UPDATE keyring_datakey SET state = 'writes', written_until = NULL WHERE name = %s "
             "AND NOT EXISTS (SELECT 1 FROM keyring_datakey WHERE state = 'writes')",
-            (own[0][0],),
+            (_first_that_may(own),),
         )
+
+
+def _first_that_may(own: tuple[tuple[str, bytes], ...]) -> str:
+    ended = {one.name for one in known_keys() if one.state == State.RETIRED}
+    return next((name for name, _ in own if name not in ended), "")
 
 
 def _make_lasting(keyring: Keyring) -> None:

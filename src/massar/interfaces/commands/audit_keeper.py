@@ -56,7 +56,9 @@ class AuditKeeper:
 
     def seal(self, *, now: datetime) -> None:
         """Write what was counted, and seal what is there."""
-        audit_log.flush(now=now)
+        for _ in range(MOST_SEALS):
+            if audit_log.flush(now=now) < audit_log.MOST_FLUSHED:
+                break
         for _ in range(MOST_SEALS):
             if audit_log.sealing.seal(now=now) < audit_log.sealing.MOST:
                 return
@@ -114,7 +116,8 @@ class AuditKeeper:
             if (said := describe(trouble)) != self._troubles.get(name):
                 note.error("the audit log: can't %s: %s", name, said, exc_info=not isinstance(trouble, OSError))
             self._troubles[name] = said
-            self._last.pop(name, None)  # tried again in the next turn
+            if name != "tidy":  # it waits for locks, and whoever signs in waits behind it
+                self._last.pop(name, None)  # tried again in the next turn
             if not sql.is_away(trouble):
                 return
             with contextlib.suppress(Exception):

@@ -140,6 +140,7 @@ def _answer(claimed: delivery.requests.ClaimedRequest, judged: _Judged | None, n
         person_id=person_id,
         outcome=judged.outcome,
         browser=browser,
+        typed_login=asked.login,
         channel=asked.channel,
     )
     if person and judged.contact:

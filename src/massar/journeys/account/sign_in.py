@@ -80,8 +80,9 @@ class _Attempt:
     def record_refusal(self, outcome: str) -> None:
         person_id = self.person.id if self.person else None
         audit_log.record_event(
-            "sign_in_refused", now=self.now, person_id=person_id, outcome=outcome, browser=self.browser
-        )
+            "sign_in_refused", now=self.now, person_id=person_id, outcome=outcome, browser=self.browser,
+            typed_login=self.login,
+        )  # fmt: skip
 
 
 def enter(

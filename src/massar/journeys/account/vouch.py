@@ -42,7 +42,8 @@ def let_in(
     """Judge a code that was typed on the page of vouching. Known and unknown cost the same statements and commits;
     nothing tells a wrong code from one that another browser asked for. Refusals are charged to the network: beyond its
     limit a wrong code is told to wait and writes no event, a right one still lets in."""
-    person = people.directory.by_login(text.login(typed_login) or "")
+    login = text.login(typed_login) or ""
+    person = people.directory.by_login(login)
     secret, asked = policy.canonical_temporary(code) or "", browser.recovery_browser
     # Counted and judged in one commit, before anything is answered.
     with transaction.atomic(savepoint=False):
@@ -51,9 +52,9 @@ def let_in(
             person.id if person else None, secret, recovery_browser=asked, purpose=PURPOSE, now=now
         )
         if match is None or person is None or not person.active:
-            return _refuse(person, "wrong_code", WrongSecret(), browser, now)
+            return _refuse(login, person, "wrong_code", WrongSecret(), browser, now)
         if match.late:
-            return _refuse(person, "late_code", SecretExpired(), browser, now)
+            return _refuse(login, person, "late_code", SecretExpired(), browser, now)
     with transaction.atomic():
         people.contacts.lock(person.id)
         claimed = credentials.temporary.claim_once(match.id, now=now)
@@ -70,12 +71,14 @@ def let_in(
 
 
 def _refuse(
-    person: people.PersonFacts | None, outcome: str, refusal: WrongSecret | SecretExpired, browser: Browser,
-    now: datetime,
+    login: str, person: people.PersonFacts | None, outcome: str, refusal: WrongSecret | SecretExpired,
+    browser: Browser, now: datetime,
 ) -> WrongSecret | SecretExpired | TooManyAttempts:  # fmt: skip
     spent = limits.consume([limits.rate_limits.VOUCHING_NETWORK.bucket(browser.network)], now=now)
     if spent:
         return TooManyAttempts(spent.until)
     person_id = person.id if person else None
-    audit_log.record_event("vouching_refused", now=now, person_id=person_id, outcome=outcome, browser=browser)
+    audit_log.record_event(
+        "vouching_refused", now=now, person_id=person_id, outcome=outcome, browser=browser, typed_login=login
+    )
     return refusal

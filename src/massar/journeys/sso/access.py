@@ -154,7 +154,14 @@ def open_visit(
             sid=log_out_of_sites.sid(site, session.id),
         )
     )  # fmt: skip
-    audit_log.record_event("site_entered", now=visitor.now, outcome=site, browser=visitor.browser, **about)
+    audit_log.record_event(
+        "site_entered",
+        now=visitor.now,
+        outcome=site,
+        browser=visitor.browser,
+        person_id=person.id,
+        session_id=session.id,
+    )
     return grant
 
 

@@ -32,6 +32,13 @@ POSTGRES_TABLE = [
     "PARTITION BY LIST (segment)",
     "ALTER SEQUENCE audit_event_seq OWNED BY audit_event.id",
     "CREATE TABLE audit_event_other PARTITION OF audit_event DEFAULT",
+    # What is there already goes into partitions of its own: every later ATTACH reads the whole default partition,
+    # and shuts it meanwhile.
+    f"""DO $$ DECLARE s text; BEGIN
+        FOR s IN SELECT DISTINCT {REFUSED} || to_char(at AT TIME ZONE 'UTC', 'YYYY-MM') FROM audit_event_before LOOP
+            EXECUTE format('CREATE TABLE %%I PARTITION OF audit_event FOR VALUES IN (%%L)',
+                           'audit_event_' || replace(s, '-', '_'), s);
+        END LOOP; END $$""",
     f"INSERT INTO audit_event ({COLUMNS}) SELECT "
     + FROM_BEFORE.format(segment=f"{REFUSED} || to_char(at AT TIME ZONE 'UTC', 'YYYY-MM')")
     + " FROM audit_event_before",
@@ -73,6 +80,12 @@ POSTGRES_GUARDS = [
     ),
     """CREATE TRIGGER audit_retire BEFORE INSERT OR UPDATE OR DELETE ON audit_retired
        FOR EACH ROW EXECUTE FUNCTION audit_retire()""",
+    """DO $$ DECLARE p regclass; BEGIN
+       FOR p IN SELECT inhrelid::regclass FROM pg_inherits WHERE inhparent = 'audit_event'::regclass
+           AND inhrelid <> 'audit_event_other'::regclass LOOP
+           EXECUTE format('CREATE TRIGGER audit_no_truncate BEFORE TRUNCATE ON %%s '
+                          'FOR EACH STATEMENT EXECUTE FUNCTION audit_no_truncate()', p);
+       END LOOP; END $$""",
 ]
 REFUSE = "BEGIN SELECT RAISE(ABORT, 'the audit log is append-only'); END"
 SQLITE_GUARDS = [
