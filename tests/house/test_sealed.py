@@ -17,7 +17,7 @@ LIVES_FOR_SECONDS = {("sites_token", "repeat"): "a minute after a change it is o
 # Purposes of HMACs under the key that writes. They are looked for under every key, and end with what is told of here.
 ENDS = {
     "change-session", "contact-code", "loss-code", "pending-sign-in", "receipt", "return-path", "return-path-address",
-    "session", "temporary",
+    "session", "tally", "temporary",
 }  # fmt: skip
 WRITTEN_ANEW = {"contact-value"}
 UNDER_THE_KEY = re.compile(r"\b(blind_index(?:es)?|sign|verify|_hmac)$")
