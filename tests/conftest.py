@@ -12,7 +12,8 @@ from django.db import connection
 from django.test import client as django_client
 
 from massar.core import clock as product_clock
-from massar.core import database_trouble
+from massar.core import database_trouble, encryption
+from massar.core.keyring import api as keyring
 from massar.domain.limits import challenges
 from massar.interfaces.base.request import Request
 from tests import cast as people_of_the_cast
@@ -136,10 +137,13 @@ def cast(clock, db):
 
 
 @pytest.fixture(autouse=True)
-def no_trouble_is_left():
-    """What a process has met of its database lasts a minute, and would be an alarm of the next test."""
+def nothing_of_the_process_is_left():
+    """What a process has met of its database lasts a minute, and what it has read of its keys as long as it runs: each
+    would be the next test's."""
     yield
     database_trouble.end()
+    encryption._ruled_by.clear()
+    keyring.state._view.clear()
 
 
 @pytest.fixture(scope="session", autouse=True)

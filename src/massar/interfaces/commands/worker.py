@@ -55,8 +55,11 @@ def run(options: argparse.Namespace) -> int:
     # Apart from the loop: a disk or a receiver that hangs holds up no message.
     keeper = threading.Thread(target=AuditKeeper().run, args=(stop,), name="audit")
     keeper.start()
-    worker.run(stop)
-    keeper.join()
+    try:
+        worker.run(stop)
+    finally:  # a loop that ended by a fault must not leave a process that only keeps the log
+        stop.set()
+        keeper.join()
     note.info("worker stopped")
     return 0
 
