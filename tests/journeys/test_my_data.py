@@ -1,9 +1,9 @@
 """“My data”: what is kept and why; a copy for the owner alone, after a proof, as a file and as pages."""
 
 import json
+import os
 import re
 import subprocess
-from shutil import which
 
 import pytest
 
@@ -13,6 +13,7 @@ from massar.interfaces.base import pdf
 from massar.journeys import personal_data
 from massar.journeys.account import my_data
 from tests.cast import FATIMA, FATIMA_PHONE, YOUSSEF, YOUSSEF_EMAIL
+from tests.support import programs
 from tests.support.steps import home, shown, shows
 from tests.support.visitor import Visitor
 
@@ -86,9 +87,10 @@ def test_five_copies_a_day_each_in_the_audit_log(cast, clock):
 
 def text_of(content: bytes) -> str:
     """What a reader copies out, without the marks of direction."""
-    if not which("pdftotext"):
-        pytest.skip("pdftotext: install the package poppler-utils")
-    words = subprocess.run(["pdftotext", "-", "-"], input=content, capture_output=True, check=True).stdout.decode()
+    program, said = programs.find_server(programs.PDFTOTEXT), programs.PDFTOTEXT.sentence
+    if program is None:
+        pytest.fail(said) if os.environ.get("CI") else pytest.skip(said)
+    words = subprocess.run([program, "-", "-"], input=content, capture_output=True, check=True).stdout.decode()
     return " ".join(re.sub("[\u202a-\u202c\u200e\u200f\u2066-\u2069]", "", words).split())
 
 

@@ -10,6 +10,7 @@ import shutil
 import subprocess
 import sys
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from playwright._impl._driver import compute_driver_executable
@@ -53,6 +54,7 @@ CHROMIUM = Need("Chromium", "the browser tests", ("chromium", "fonts-dejavu-core
 # Its own Node.js is linked against this small library, which a bare Debian does not have.
 DRIVER = Need("Playwright's driver", "the browser tests, and does not start", ("libatomic1",))
 POSTGRES = Need("PostgreSQL", "half of the tests", ("postgresql",))  # none has to be running
+PDFTOTEXT = Need("pdftotext", "the test of what a person's copy says", ("poppler-utils",), ("pdftotext",))
 
 NGINX = Need("nginx", "the gate's test", ("nginx",), ("nginx",))
 APACHE = Need("Apache", "several tests of sites", ("apache2",), ("apache2",))
@@ -159,7 +161,9 @@ def install(needs: list[Need]) -> None:
             print(f"{' '.join(attempt[:2])} did not work:", *tail, sep="\n  ", file=sys.stderr, flush=True)
 
 
-FINDERS = {CHROMIUM: find_chromium, DRIVER: find_driver, POSTGRES: find_postgres}
+FINDERS = {
+    CHROMIUM: find_chromium, DRIVER: find_driver, POSTGRES: find_postgres, PDFTOTEXT: partial(find_server, PDFTOTEXT),
+}  # fmt: skip
 
 
 def lacking_for_the_browser() -> Need | None:
