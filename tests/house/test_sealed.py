@@ -81,5 +81,11 @@ def test_every_purpose_of_an_hmac_is_known():
     assert {purpose: found[purpose] for purpose in unknown} == {}, "does it last, end, or is it written anew?"
 
 
+def test_nothing_lasts_that_no_room_asks_for():
+    sources = [path.read_text("utf-8") for path in python_files(PRODUCT) if path.name != "encryption.py"]
+    asked = "".join(source for source in sources if "data_keys()" in source)
+    assert [purpose for purpose in encryption.LASTING if f'"{purpose}"' not in asked] == []
+
+
 def test_what_ends_by_itself_is_told_in_words():
     assert len({one.what for one in ENDING}) == len(ENDING)

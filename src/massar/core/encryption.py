@@ -24,8 +24,8 @@ VERSION = b"\x01"
 # limits, tell an invented name from a real one, void printed codes, or make the audit log look forged. Each has a key
 # of its own that stays when data keys go; it lies in the database, encrypted under them (docs/adr/0064).
 LASTING = (
-    "audit", "backup-code", "block", "challenge", "destination", "limit", "nobody-domain", "passkey", "passkey-user",
-    "recovery-browser", "recovery-form", "saved-request", "sid", "sprayed", "witness",
+    "audit", "backup-code", "block", "challenge", "destination", "limit", "passkey", "passkey-user", "recovery-browser",
+    "recovery-form", "saved-request", "sid", "sprayed", "witness",
 )  # fmt: skip
 MOST_UNOPENED = 1000  # rows that one process remembers until they are written down
 note = logging.getLogger("massar.keys")
