@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime, timedelta
 from functools import partial
 
-from massar.core import sql
+from massar.core import clock, sql
 from massar.core.keyring import api as keyring
 from massar.domain.credentials import api as credentials
 from massar.domain.delivery import api as delivery
@@ -65,7 +65,7 @@ class Retention:
 
     def _is_news(self, name: str, fault: str, now: datetime) -> bool:
         at, before = self._recorded.get(name, (None, ""))
-        return at is None or fault != before or not timedelta(0) <= now - at < RECORDED_EVERY
+        return fault != before or clock.is_due(at, RECORDED_EVERY, now=now)
 
 
 def overdue(*, now: datetime) -> list[str]:

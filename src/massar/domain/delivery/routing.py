@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
-from massar.core import sql
+from massar.core import clock, sql
 from massar.domain.delivery import breaker, conversion
 from massar.domain.delivery.outbox import QueuedMessage
 from massar.domain.delivery.provider import Provider
@@ -120,7 +120,7 @@ class Router(Breakers):
     def look(self, now: datetime) -> None:
         """Read breakers anew, lateness and conversion now and then."""
         super().look(now)
-        if self._looked_at is None or not timedelta(0) <= now - self._looked_at < LOOK_AGAIN:
+        if clock.is_due(self._looked_at, LOOK_AGAIN, now=now):
             self._late, self._compared, self._looked_at = punctuality(now=now), conversion.compared(now=now), now
 
     def choose(self, message: QueuedMessage, now: datetime) -> Provider | None:

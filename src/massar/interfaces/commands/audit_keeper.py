@@ -102,8 +102,7 @@ class AuditKeeper:
             audit_log.sealing.note_sent(seq)
 
     def _is_time(self, name: str, every: timedelta, now: datetime) -> bool:
-        """Also when the last time lies ahead, by a clock that was put right since."""
-        if name in self._last and timedelta(0) <= now - self._last[name] < every:
+        if not clock.is_due(self._last.get(name), every, now=now):
             return False
         self._last[name] = now
         return True

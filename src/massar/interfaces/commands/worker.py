@@ -152,9 +152,8 @@ class Worker:
         busy = self._store_answers_and_receipts() + self.answer()
         busy += sum(self._send(channel) for channel in self.channels)
         busy += sum(self._settle(way, answers) for way, answers in self.answers.items())
-        self._now_and_then(
-            "watch", WATCH_EVERY, defend.watch, self._watch
-        )  # last: what this turn has put right is no alarm
+        # Last: what this turn has put right is no alarm.
+        self._now_and_then("watch", WATCH_EVERY, defend.watch, self._watch)
         return bool(busy)
 
     def _sweep(self, now: datetime) -> None:
@@ -321,10 +320,9 @@ class Worker:
         return len(claimed)
 
     def _now_and_then(self, name: str, every: timedelta, *works: Callable[..., object]) -> None:
-        """Also when the last time lies ahead, by a clock that was put right since. A fault ends nothing but its own
-        work."""
+        """A fault ends nothing but its own work."""
         now = self.tick()
-        if name in self.last and timedelta(0) <= now - self.last[name] < every:
+        if not clock.is_due(self.last.get(name), every, now=now):
             return
         self.last[name] = now
         for work in works:
