@@ -2,7 +2,6 @@
 
 from massar.core.audit import checkpoints, export, retention, sealing, verifier
 from massar.core.audit.events import (
-    KINDS,
     MOST_FLUSHED,
     AuditEvent,
     by_uid,
@@ -15,7 +14,6 @@ from massar.core.audit.events import (
 )
 
 __all__ = [
-    "KINDS",
     "MOST_FLUSHED",
     "AuditEvent",
     "by_uid",

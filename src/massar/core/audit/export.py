@@ -4,13 +4,12 @@ Only sealed rows leave, in the order of their places: who has had everything up 
 
 import json
 import re
-import struct
 from collections.abc import Iterator
 from datetime import datetime
 from typing import NamedTuple
 
 from massar.core import sql
-from massar.core.audit import sealing, verifier
+from massar.core.audit import events, sealing, verifier
 from massar.core.audit.verifier import HASH, Row
 
 AUDIT_FACILITY = 13  # "log audit", RFC 5424 §6.2.1
@@ -47,7 +46,7 @@ def rows(*, after: int = 0, most: int | None = None) -> Iterator[Exported]:
     read = begin[0] - 1 if begin else 0
     while seals := sql.rows(statement, (read, here.last_seq)):
         for first, segment, count, ids, hashes in seals:
-            for one in _of_seal(here.database, first, segment, struct.unpack(f">{count}q", bytes(ids)), bytes(hashes)):
+            for one in _of_seal(here.database, first, segment, verifier.unpack_ids(bytes(ids), count), bytes(hashes)):
                 if one.seq > after:
                     yield one
                     sent += 1
@@ -111,7 +110,7 @@ def as_syslog(one: Exported, host: str) -> bytes:
         "person": row.person_id, "session": row.session_id, "network": row.network, "browser": row.browser, **detail,
         "signature": row.signature, "hash": one.hash.hex(),
     }  # fmt: skip
-    severity = NOTICE if one.segment.startswith("refused") else INFORMATIONAL
+    severity = NOTICE if one.segment.startswith(events.REFUSED) else INFORMATIONAL
     said = f"{row.event} {row.outcome}".strip()
     return _message(severity, verifier.moment(row.at), host, row.event, "massarAudit", told, said)
 

@@ -4,14 +4,13 @@ In PostgreSQL a segment is a partition, made ahead and dropped whole. Elsewhere,
 partition was made, they are deleted in batches, which the database allows for a retired segment alone (migration 0003).
 Each step can be done again: whatever dies in between is taken up where it was left."""
 
-import struct
 from datetime import UTC, datetime, timedelta
 
 from django.conf import settings
 from django.db import connection, transaction
 
 from massar.core import sql
-from massar.core.audit import checkpoints, events, sealing
+from massar.core.audit import checkpoints, events, sealing, verifier
 
 AHEAD = 2  # months
 _BATCH = 20  # seals, of up to a thousand rows each
@@ -123,7 +122,7 @@ def _delete(segment: str) -> None:
     while seals := sql.rows(statement, (segment,)):
         with transaction.atomic():
             for first_seq, count, packed in seals:
-                rows = struct.unpack(f">{count}q", bytes(packed))
+                rows = verifier.unpack_ids(bytes(packed), count)
                 named = f"segment = %s AND id IN ({sql.placeholders(count)})"
                 sql.execute(f"DELETE FROM audit_event WHERE {named}", (segment, *rows))
                 sql.execute("DELETE FROM audit_seal WHERE first_seq = %s", (first_seq,))

@@ -66,11 +66,11 @@ def cursor() -> Place:
     statement = f"SELECT {_CURSOR} FROM audit_cursor WHERE id = 1"
     found = sql.select_one(Place, statement)
     if found is None:
-        made = (
-            "INSERT INTO audit_cursor (id, database, version, last_id, last_seq, gaps, signed_seq, sent_seq, sender) "
+        sql.execute(
+            f"INSERT INTO audit_cursor (id, {_CURSOR}, sender) "
+            "VALUES (1, %s, 0, 0, 0, '[]', 0, 0, '') ON CONFLICT (id) DO NOTHING",
+            (ids.short_token(),),
         )
-        values = "VALUES (1, %s, 0, 0, 0, '[]', 0, 0, '') ON CONFLICT (id) DO NOTHING"
-        sql.execute(made + values, (ids.short_token(),))
         found = sql.select(Place, statement)[0]
     return found
 
@@ -195,11 +195,12 @@ def lag() -> Lag:
 def claim_sending(name: str, *, until: datetime, now: datetime) -> bool:
     """Whether this worker is the one who sends, until then."""
     cursor()
-    claimed = (
-        "UPDATE audit_cursor SET sender = %s, sender_until = %s WHERE id = 1 AND (sender = %s OR sender_until IS NULL"
+    claimed = sql.execute(
+        "UPDATE audit_cursor SET sender = %s, sender_until = %s WHERE id = 1 AND (sender = %s OR sender_until IS NULL "
+        "OR sender_until < %s OR sender_until > %s)",  # the last: by a clock that was put right since
+        (name, sql.at(until), name, sql.at(now), sql.at(until + clock.SKEW)),
     )
-    free = " OR sender_until < %s OR sender_until > %s)"  # the last: by a clock that was put right since
-    return sql.execute(claimed + free, (name, sql.at(until), name, sql.at(now), sql.at(until + clock.SKEW))) == 1
+    return claimed == 1
 
 
 def note_sent(seq: int) -> None:

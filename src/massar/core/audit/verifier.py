@@ -40,6 +40,7 @@ VERSION = 1
 HASH = 32  # bytes
 COLUMNS = "id, uid, at, event, outcome, person_id, session_id, network, browser, detail, signature"
 MOST_TOLD = 20  # problems that are told one by one
+_AT_ONCE = 5000  # rows that one statement reads
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _LOWEST = -(1 << 62)  # below every id
 
@@ -99,6 +100,11 @@ def moment(at: int) -> str:
 def read_row(values: Sequence[Any]) -> Row:
     """Make a row of COLUMNS as a database gave them."""
     return Row(values[0], values[1], micros(values[2]), *values[3:11])
+
+
+def unpack_ids(packed: bytes, count: int) -> tuple[int, ...]:
+    """Read the ids of a seal, 8 bytes each."""
+    return struct.unpack(f">{count}q", packed)
 
 
 def first_hash(database: str, segment: str) -> bytes:
@@ -265,7 +271,7 @@ class Judge:
 
     def take(self, entry: Entry) -> None:
         report, chain = self.report, self._chain(entry)
-        if entry.seq != report.last_seq + 1 and report.last_seq + (1 if self.whole else 0):
+        if entry.seq != report.last_seq + 1 and (self.whole or report.last_seq):
             self.gone += entry.seq - report.last_seq - 1
             self.first_gap = self.first_gap or f"{report.last_seq + 1} to {entry.seq - 1}"
         report.last_seq, report.rows = entry.seq, report.rows + 1
@@ -342,7 +348,7 @@ class Export:
     """An export: JSON lines as `massar audit export` writes them."""
 
     def __init__(self, path: Path) -> None:
-        self._path, self.database, self.size, self.whole = path, "", 0, True
+        self._path, self.database, self.whole = path, "", True
         first = next(iter(self._lines()), None)
         if first is not None:
             self.database, self.whole = str(first["database"]), first["seq"] == 1
@@ -352,10 +358,13 @@ class Export:
         try:
             with self._path.open("rb") as file:
                 for number, line in enumerate(file, 1):
-                    self.size = file.tell() if not number % 1000 and file.seekable() else self.size
-                    yield json.loads(line)
+                    yield self._parsed(number, line)
         except OSError as trouble:
             raise Unreadable(f"{self._path} can't be read: {trouble.strerror}.") from None
+
+    def _parsed(self, number: int, line: bytes) -> Any:
+        try:
+            return json.loads(line)
         except ValueError:
             raise Unreadable(f"{self._path}, line {number}: not a line of an export.") from None
 
@@ -417,7 +426,7 @@ class Database:
         if len(ids) != 8 * count or len(hashes) != HASH * count:
             report.problem(f"seq {first} to {first + count - 1}: the seal itself was changed.")
             return
-        numbers = struct.unpack(f">{count}q", ids)
+        numbers = unpack_ids(ids, count)
         rows = self._rows(segment, numbers)
         for place, id in enumerate(numbers):
             own = hashes[HASH * place : HASH * (place + 1)]
@@ -435,13 +444,14 @@ class Database:
         """Rows up to that id are read, each once. Returns those that no seal has named yet."""
         waiting, read = self._waiting.setdefault(segment, {}), self._read_up_to.get(segment, _LOWEST)
         statement = (
-            f"SELECT {COLUMNS} FROM audit_event WHERE segment = %s AND id > %s AND id <= %s ORDER BY id LIMIT 5000"
+            f"SELECT {COLUMNS} FROM audit_event WHERE segment = %s AND id > %s AND id <= %s "
+            f"ORDER BY id LIMIT {_AT_ONCE}"
         )
         while newest > read:
             found = self._ask(statement, (segment, read, newest))
             for values in found:
                 waiting[values[0]] = read_row(values)
-            read = found[-1][0] if len(found) == 5000 else newest
+            read = found[-1][0] if len(found) == _AT_ONCE else newest
         self._read_up_to[segment] = read
         return waiting
 
@@ -458,7 +468,7 @@ class Database:
         for rows in self._waiting.values():
             yield from (row for row in rows.values() if self._may_wait(row.id))
         after = self.last_id
-        statement = f"SELECT {COLUMNS} FROM audit_event WHERE id > %s ORDER BY id LIMIT 5000"
+        statement = f"SELECT {COLUMNS} FROM audit_event WHERE id > %s ORDER BY id LIMIT {_AT_ONCE}"
         while found := self._ask(statement, (after,)):
             yield from map(read_row, found)
             after = found[-1][0]
