@@ -42,6 +42,7 @@ GOOD_FOR = 5.0  # seconds: who finds an older view looks by itself
 LIVE = timedelta(seconds=20)  # how long a process counts as serving after it was last seen
 LAG = timedelta(seconds=60)  # after which nothing is written any more under a key that has stopped to write
 KEPT = timedelta(days=1)
+MOST_TOLD = 100  # rows that could not be opened
 note = logging.getLogger("massar.keys")
 
 
@@ -276,7 +277,7 @@ def _watch(program: str) -> None:
         time.sleep(LOOKED_UP_EVERY)
 
 
-def beat(program: str, *, now: datetime) -> _View:
+def beat(program: str, *, now: datetime) -> None:
     """Look, tell which keys this process has, and write down what could not be opened."""
     view = look()
     holds = ",".join(name for name, _ in settings.MASSAR.data_keys)
@@ -287,7 +288,6 @@ def beat(program: str, *, now: datetime) -> _View:
         (f"{_machine()}{program} {os.getpid()}", holds, writes, sql.at(now)),
     )
     write_unopened(now=now)
-    return view
 
 
 def processes(*, now: datetime) -> list[ProcessFacts]:
@@ -334,11 +334,11 @@ def write_unopened(*, now: datetime) -> None:
         encryption.unopened.pop(row, None)
 
 
-def unopened(*, since: datetime, most: int = 100) -> list[tuple[str, str]]:
-    """(row, why) of what could not be opened since then, newest first."""
+def unopened(*, since: datetime) -> list[tuple[str, str]]:
+    """(row, why) of what could not be opened since then, newest first, MOST_TOLD at most."""
     return sql.rows(
         "SELECT place, why FROM keyring_unopened WHERE seen_at >= %s ORDER BY seen_at DESC, place LIMIT %s",
-        (sql.at(since), most),
+        (sql.at(since), MOST_TOLD),
     )
 
 
