@@ -99,18 +99,20 @@ def _data_key(name: str, encoded: str) -> bytes:
             raise ValueError(f"names a token for {name}, and python-pkcs11 is not here: {wish}") from None
         derived: bytes = token_keys.derive(name, encoded)
         return derived
+    return _base64(encoded)
+
+
+def _base64(text: str) -> bytes:
+    """b'' for what is none."""
     try:
-        return base64.b64decode(encoded, validate=True)
+        return base64.b64decode(text, validate=True)
     except ValueError:
         return b""
 
 
 def _audit_key(text: str) -> bytes:
     """The seed of an Ed25519 key (RFC 8032)."""
-    try:
-        key = base64.b64decode(text, validate=True)
-    except ValueError:
-        key = b""
+    key = _base64(text)
     if len(key) != 32:
         raise ValueError("must be 32 bytes in base64: make one with `massar newkeys`")
     return key
@@ -187,18 +189,22 @@ def _time_zone(key: str) -> str:
 
 def _alarm_limits(text: str) -> dict[str, int]:
     """`id=number,id=number`. Which ids there are is the alarms' own knowledge (`massar check` asks it)."""
-    limits = {}
+    return _numbers(text, "queue-growing=120")
+
+
+def _numbers(text: str, example: str) -> dict[str, int]:
+    numbers = {}
     for word in filter(None, (w.strip() for w in text.split(","))):
         found = re.fullmatch(r"([^=]*)=\s*([0-9]{1,9})", word, re.ASCII)
         if not found:
-            raise ValueError(f"holds {word[:60]!r}: it must read name=number, as queue-growing=120")
-        limits[found[1].strip()] = int(found[2])
-    return limits
+            raise ValueError(f"holds {word[:60]!r}: it must read name=number, as {example}")
+        numbers[found[1].strip()] = int(found[2])
+    return numbers
 
 
 def _keep_days(text: str) -> dict[str, int]:
     """`name=days,name=days`. Which names there are is the table's own knowledge (`massar check` asks it)."""
-    found = _alarm_limits(text)
+    found = _numbers(text, "sessions=30")
     if long := next((name for name, days in found.items() if days > 3650), ""):
         raise ValueError(f"keeps {long[:40]} for longer than ten years: give days, as messages=30")
     return found
