@@ -18,13 +18,8 @@ from massar.interfaces.base.request import Request
 
 log = logging.getLogger("massar.web")
 _LIKE_A_PAGE = re.compile(r"(?:/[\w-]+)+/?", re.ASCII)
-FOR_STRANGERS = (
-    "sign_in",
-    "passkey_sign_in",
-    "recovery",
-    "vouch",
-    "vouch_code",
-)  # who is signed in is led on from there
+# Pages from which who is signed in is led on.
+FOR_STRANGERS = ("sign_in", "passkey_sign_in", "recovery", "vouch", "vouch_code")
 OLD_TOKEN = "CSRF token from POST incorrect."  # Django's words for a token that another one has replaced
 
 

@@ -1,7 +1,7 @@
 """What `massar check --deploy` judges besides: each unsafe setting with the sentence that mends it, in one table."""
 
 import ssl
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any, NamedTuple
 from urllib.parse import parse_qsl, urlsplit
 
@@ -32,27 +32,19 @@ def _database_in_the_clear(found: Settings) -> bool:
     return parts.scheme.startswith("postgres") and elsewhere and query.get("sslmode") not in _VERIFIED
 
 
-def _tables(found: Settings, kind: str) -> Iterator[dict[str, Any]]:
-    return (dict(table) for table in found.providers.values() if table.get("kind") == kind)
-
-
-def _mail_in_the_clear(found: Settings) -> bool:
-    parts = urlsplit(found.email_url)
-    by_url = parts.scheme == "smtp" and not is_loopback(parts.hostname or "")
-    plain = (one for one in _tables(found, "smtp") if one.get("security") == "plain")
-    return by_url or any(not is_loopback(str(one.get("host", ""))) for one in plain)
+def _in_the_clear(found: Settings, kind: str, url: str, name: str, value: str) -> bool:
+    """Whether a provider of that kind is spoken to without TLS on another machine: by its URL, or by its table, where
+    the setting of that name has that value."""
+    parts = urlsplit(url)
+    hosts = [parts.hostname or ""] if parts.scheme == kind else []
+    tables = (table for table in found.providers.values() if table.get("kind") == kind and table.get(name) == value)
+    hosts += [str(table.get("host", "")) for table in tables]
+    return not all(map(is_loopback, hosts))
 
 
 def _a_rule_is_over(found: Settings) -> bool:
     today = local_time.local(clock.now()).date()
     return any(one.last and one.last < today for one in found.second_factor_roles)
-
-
-def _smpp_in_the_clear(found: Settings) -> bool:
-    parts = urlsplit(found.sms_url)
-    by_url = parts.scheme == "smpp" and not is_loopback(parts.hostname or "")
-    plain = (one for one in _tables(found, "smpp") if one.get("tls") == "off")
-    return by_url or any(not is_loopback(str(one.get("host", ""))) for one in plain)
 
 
 def _weaker_hash(found: Settings) -> bool:
@@ -78,9 +70,9 @@ RULES: tuple[UnsafeSetting, ...] = (
          "MASSAR_HELP_CONTACT is empty: name who helps a person that has no contact left."),
     UnsafeSetting("database-tls", ERROR, _database_in_the_clear,
          "MASSAR_DATABASE_URL leads to another machine without a verified certificate: add ?sslmode=verify-full."),
-    UnsafeSetting("mail-tls", WARNING, _mail_in_the_clear,
+    UnsafeSetting("mail-tls", WARNING, lambda found: _in_the_clear(found, "smtp", found.email_url, "security", "plain"),
          "Mail leaves without TLS for another machine: use smtps:// or smtp+starttls://."),
-    UnsafeSetting("smpp-tls", WARNING, _smpp_in_the_clear,
+    UnsafeSetting("smpp-tls", WARNING, lambda found: _in_the_clear(found, "smpp", found.sms_url, "tls", "off"),
          "SMPP leaves without TLS for another machine: use smpps://, or keep it inside a tunnel."),
     UnsafeSetting("proxies", WARNING, lambda found: found.https and not found.trusted_proxies,
          "MASSAR_TRUSTED_PROXIES is 0: behind a proxy all people seem to be of one network. Say how many stand there."),

@@ -103,10 +103,8 @@ class _Bar:
         self.rows, self.before, self.name, self.open = 0, 0, "", False
 
     def say(self, progress: Progress) -> None:
-        now, name = (
-            time.monotonic(),
-            f"{progress.sealed.table}.{progress.sealed.column} {progress.sealed.where}".strip(),
-        )
+        now, sealed = time.monotonic(), progress.sealed
+        name = f"{sealed.table}.{sealed.column} {sealed.where}".strip()
         if name != self.name:
             self.end()
             self.name, self.begun, self.before = name, now, self.rows

@@ -237,10 +237,14 @@ def _moment(text: str) -> datetime:
     return found.replace(tzinfo=UTC) if found.tzinfo is None else found
 
 
-def _hours(text: str) -> int:
-    if not text.isascii() or not text.isdigit() or not 1 <= int(text) <= 720:
-        raise argparse.ArgumentTypeError("give a whole number of hours from 1 to 720")
+def _whole(text: str, *, unit: str, most: int) -> int:
+    if not text.isascii() or not text.isdigit() or not 1 <= int(text) <= most:
+        raise argparse.ArgumentTypeError(f"give a whole number of {unit} from 1 to {most}")
     return int(text)
+
+
+_hours = partial(_whole, unit="hours", most=720)
+_days = partial(_whole, unit="days", most=90)  # published before it signs: long enough for caches, and still meant
 
 
 def _messages(command: Command) -> None:
@@ -261,13 +265,6 @@ def _messages(command: Command) -> None:
     test.add_argument("--long", action="store_true", help=long)
     wait = "for the receipt (default 60; 0: do not wait)"
     test.add_argument("--wait", type=int, default=60, metavar="SECONDS", help=wait)
-
-
-def _days(text: str) -> int:
-    """How long before it signs a key may be published: long enough for caches, short enough to be meant."""
-    if not text.isascii() or not text.isdigit() or not 1 <= int(text) <= 90:
-        raise argparse.ArgumentTypeError("give a whole number of days from 1 to 90")
-    return int(text)
 
 
 def _sites(command: Command) -> None:

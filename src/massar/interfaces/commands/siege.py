@@ -16,7 +16,7 @@ def run(options: argparse.Namespace) -> int:
         return _show(now)
     account = person = None
     if options.login:
-        person = people.directory.by_login(text.login(options.login) or "")
+        person = people.directory.by_login(text.login(options.login))
         if person is None:
             print(f"There is no person {options.login}.", file=sys.stderr)
             return 1
@@ -24,7 +24,7 @@ def run(options: argparse.Namespace) -> int:
     until = now + timedelta(hours=getattr(options, "hours", 0))
     defend.order_siege(options.action, account=account, person_id=person and person.id, until=until, now=now)
     where = person.login if person else "everywhere"
-    print(f"Siege {where}: {options.action}{'' if options.action == 'auto' else f' until {_when(until)}'}.")
+    print(f"Siege {where}: {options.action}{'' if options.action == 'auto' else f' until {local_time.stamp(until)}'}.")
     return 0
 
 
@@ -43,11 +43,8 @@ def _show(now: datetime) -> int:
 
 
 def _told(state: limits.siege.SiegeState, now: datetime) -> str:
-    ordered = state.ordered(now)
-    if ordered:
-        return f"{ordered} by command until {_when(state.until(now))}"
-    return f"on by itself until {_when(state.until(now))}, longer while it lasts" if state.held(now) else "off"
-
-
-def _when(moment: datetime) -> str:
-    return local_time.stamp(moment)
+    if ordered := state.ordered(now):
+        return f"{ordered} by command until {local_time.stamp(state.until(now))}"
+    if not state.held(now):
+        return "off"
+    return f"on by itself until {local_time.stamp(state.until(now))}, longer while it lasts"
