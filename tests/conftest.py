@@ -12,12 +12,11 @@ from django.db import connection
 from django.test import client as django_client
 
 from massar.core import clock as product_clock
-from massar.core import database_trouble, encryption
-from massar.core.keyring import api as keyring
+from massar.core import database_trouble
 from massar.domain.limits import challenges
 from massar.interfaces.base.request import Request
 from tests import cast as people_of_the_cast
-from tests.support import statements
+from tests.support import nodes, statements
 from tests.support.kept import Rows, few_rsa_keys
 from tests.support.visitor import Post
 from tests.support.wire import Wire
@@ -140,10 +139,9 @@ def cast(clock, db):
 def nothing_of_the_process_is_left():
     """What a process has met of its database lasts a minute, and what it has read of its keys as long as it runs: each
     would be the next test's."""
-    yield
+    with nodes.alone():
+        yield
     database_trouble.end()
-    encryption._ruled_by.clear()
-    keyring.state._view.clear()
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -3,6 +3,7 @@
 import contextlib
 from collections.abc import Iterator
 from dataclasses import replace
+from unittest import mock
 
 from django.conf import settings
 from django.test import override_settings
@@ -25,18 +26,13 @@ def node(*names: str, **bytes_of: bytes) -> Iterator[None]:
 
 @contextlib.contextmanager
 def alone() -> Iterator[None]:
-    """Nothing of this process is known before, or stays after the block."""
-    kept = list(encryption._ruled_by), list(keyring.state._view), dict(encryption.unopened)
-    for one in (encryption._ruled_by, keyring.state._view, encryption.unopened):
-        one.clear()
-    try:
+    """The block is a process that has just started: it knows nothing of keys, and nothing of what it learns stays."""
+    with (
+        mock.patch.object(encryption, "_ruled_by", []),
+        mock.patch.object(keyring.state, "_view", []),
+        mock.patch.object(encryption, "unopened", {}),
+    ):
         yield
-    finally:
-        for one in (encryption._ruled_by, keyring.state._view, encryption.unopened):
-            one.clear()
-        encryption._ruled_by.extend(kept[0])
-        keyring.state._view.extend(kept[1])
-        encryption.unopened.update(kept[2])
 
 
 def look() -> str:
