@@ -6,7 +6,7 @@ import time
 from contextlib import closing
 
 from tests.cast import JAMAL
-from tests.support.two_nodes import Asks, Node, SignsIn, people
+from tests.support.two_nodes import Asks, SignsIn, people, two_nodes
 
 K1, K2 = (f"{name}:{base64.b64encode(name.encode() * 16).decode()}" for name in ("k1", "k2"))
 ONE, BOTH, TURNED = K1, f"{K1},{K2}", f"{K2},{K1}"
@@ -17,22 +17,14 @@ def test_atk_146_nobody_is_turned_away_while_keys_change_on_two_nodes(empty):
     empty.environ["MASSAR_DATA_KEYS"] = ONE
     made = empty.each(("migrate",), ("createperson", JAMAL.login, *add), stdin=f"{JAMAL.password}\n")
     assert [one.returncode for one in made] == [0, 0], made
-    a, b = nodes = [Node(empty, "a"), Node(empty, "b")]
-    try:
-        for one in nodes:
-            one.start(ONE)
-        for one in nodes:
-            one.serves()
-        asks = Asks(nodes)
+    with two_nodes(empty, ONE) as nodes:
+        (a, b), asks = nodes, Asks(nodes)
         with people(SignsIn(nodes, JAMAL.login, JAMAL.password), asks):
             a.restart(TURNED)
             b.restart(BOTH)
             done = empty.each(("keys", "activate", "k2"), ("keys", "reseal"), MASSAR_DATA_KEYS=BOTH)
             assert [one.returncode for one in done] == [0, 0], done
         answered(empty.folder, asks.did)
-    finally:
-        for one in nodes:
-            one.stop()
     assert [one.words() for one in nodes if '"where": "massar.keys"' in one.words()] == []
 
 

@@ -25,7 +25,7 @@ from massar.journeys.outcomes import Done, Gone, MustChangePassword, SessionOpen
 from massar.journeys.sso import save_request
 from tests import cast
 from tests.cast import FATIMA, FATIMA_PHONE, JAMAL
-from tests.support.faults import Death, PostOffice, empty
+from tests.support.faults import PostOffice, empty, every_death
 from tests.support.visitor import CODE, TEMPORARY
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -41,23 +41,6 @@ def people(transactional_db, clock) -> Iterator[None]:
     cast.enter(JAMAL, FATIMA, now=clock())
     yield
     empty()
-
-
-def every_death(clock, prepare: Callable[[], Callable], *, apart: int = 1) -> Iterator[tuple[int, Callable]]:
-    """(step, what was begun), after it has died there; until it has no further step. Each time budgets are full again.
-
-    apart: how many steps lie between two deaths.
-    """
-    for step in itertools.count(0, apart):
-        clock.advance(days=7)
-        begun = prepare()
-        with Death(step) as death:
-            begun()
-        if not death.came:
-            assert step > 3, "it has steps"
-            return
-        clock.advance(seconds=5)
-        yield step, begun
 
 
 def letters(post: PostOffice, pattern) -> list[str]:

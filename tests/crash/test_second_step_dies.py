@@ -1,9 +1,7 @@
 """A process that dies at any step of what second factors do: all of it stands, or nothing, and the person goes on."""
 
-import itertools
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import timedelta
-from typing import Any
 
 import pyotp
 import pytest
@@ -17,7 +15,7 @@ from massar.journeys.account.edit_factors import Added
 from massar.journeys.outcomes import Done, Gone, SecondStepRequired, SessionOpened
 from tests import cast
 from tests.cast import YOUSSEF
-from tests.support.faults import Death, empty
+from tests.support.faults import empty, every_death
 
 pytestmark = pytest.mark.django_db(transaction=True)
 MINUTE = timedelta(minutes=1)
@@ -54,25 +52,11 @@ def proves(who: SignedIn, app: pyotp.TOTP, clock):
     return edit_factors.prove_app(of=who, typed=app.at(clock()), browser=HERE, now=clock())
 
 
-def every_death(clock, prepare: Callable[[], Any], begin: Callable[[Any], object], apart: int = 1) -> Iterator[Any]:
-    """What was prepared, after `begin` has died of it one step later each time; until it has no further step."""
-    for step in itertools.count(0, apart):
-        clock.advance(hours=1)
-        prepared = prepare()
-        with Death(step) as death:
-            begin(prepared)
-        if not death.came:
-            assert step > 3, "it has steps"
-            return
-        clock.advance(seconds=5)
-        yield prepared
-
-
 def test_the_second_step_opens_one_session_or_leaves_the_code_good(clock):
     who, app = begun_app(clock)
     assert isinstance(proves(who, app, clock), Added)
     ways = set()
-    for of, code in every_death(
+    for _, (of, code) in every_death(
         clock, lambda: (half_done(clock), app.at(clock())), lambda prepared: types(*prepared, clock)
     ):
         before = Session.objects.count()
@@ -86,7 +70,7 @@ def test_the_second_step_opens_one_session_or_leaves_the_code_good(clock):
 
 def test_an_app_counts_with_its_codes_or_not_at_all(clock):
     ways, person = set(), cast.facts(YOUSSEF)
-    for who, app in every_death(clock, lambda: begun_app(clock), lambda prepared: proves(*prepared, clock)):
+    for _, (who, app) in every_death(clock, lambda: begun_app(clock), lambda prepared: proves(*prepared, clock)):
         counts = bool(factors.held.of_person(person.id))
         assert factors.backup.left(person.id) == (10 if counts else 0)
         assert (Session.objects.get(pk=who.session.id).amr == "pwd otp mfa") is counts

@@ -17,7 +17,7 @@ from tests.cast import JAMAL, KHADIJA
 from tests.support.installation import Installation
 from tests.support.postgres import throwaway_postgres
 from tests.support.programs import POSTGRES, find_postgres
-from tests.support.two_nodes import Asks, Node, SignsIn, people
+from tests.support.two_nodes import Asks, Node, SignsIn, people, two_nodes
 
 BYTES = {name: name.encode() * 16 for name in ("k1", "k2")}
 K1, K2 = (f"{name}:{base64.b64encode(key).decode()}" for name, key in BYTES.items())
@@ -92,13 +92,8 @@ def killed_in_the_middle(installed: Installation) -> None:
 @pytest.mark.parametrize("order", ["one after the other", "the other first, its worker killed", "both at once"])
 def test_atk_146_the_drill_costs_nobody_a_sign_in_and_no_request(installed, order):
     fill(installed)
-    nodes = [Node(installed, name) for name in ("a", "b")]
-    asks = Asks(list(nodes))
-    try:
-        for one in nodes:
-            one.start(OLD)
-        for one in nodes:
-            one.serves()
+    with two_nodes(installed, OLD) as nodes:
+        asks = Asks(list(nodes))
         with people(*(SignsIn(list(nodes), one.login, JAMAL.password) for one in (JAMAL, KHADIJA)), asks):
             restart(nodes, order, [TURNED, BOTH])
             step(installed, "activate", "k2")
@@ -117,9 +112,6 @@ def test_atk_146_the_drill_costs_nobody_a_sign_in_and_no_request(installed, orde
         while dict(asked(installed, by_state)) != {"done": asks.did}:
             assert time.monotonic() < deadline, (asked(installed, by_state), asks.did)
             time.sleep(0.2)
-    finally:
-        for one in nodes:
-            one.stop()
 
 
 def retire(installed: Installation) -> None:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
+import operator
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
 from django.db import connection
 
@@ -183,6 +186,26 @@ class PostOffice:
     @property
     def arrived(self) -> list[Arrival]:
         return sorted((a for c in self.providers.values() for a in c.arrived), key=lambda a: a.at)
+
+
+def every_death(
+    clock, prepare: Callable[[], Any], begin: Callable[[Any], object] = operator.call, *, apart: int = 1
+) -> Iterator[tuple[int, Any]]:
+    """(step, what was prepared), after `begin` of it has died there; until it has no further step. Each time budgets
+    are full again.
+
+    begin: without it what was prepared is called. apart: how many steps lie between two deaths.
+    """
+    for step in itertools.count(0, apart):
+        clock.advance(days=7)
+        prepared = prepare()
+        with Death(step) as death:
+            begin(prepared)
+        if not death.came:
+            assert step > 3, "it has steps"
+            return
+        clock.advance(seconds=5)
+        yield step, prepared
 
 
 def at_once(times: int, work: Callable[[int], object]) -> list:

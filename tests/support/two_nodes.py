@@ -7,6 +7,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import urlencode
 
@@ -59,6 +60,21 @@ class Node:
     def words(self) -> str:
         self.log.flush()
         return Path(self.log.name).read_text("utf-8")[-3000:]
+
+
+@contextlib.contextmanager
+def two_nodes(installed: Installation, keys: str) -> Iterator[list[Node]]:
+    """Both serve, with these data keys, when the block begins; when it ends they are stopped."""
+    nodes = [Node(installed, name) for name in ("a", "b")]
+    try:
+        for one in nodes:
+            one.start(keys)
+        for one in nodes:
+            one.serves()
+        yield nodes
+    finally:
+        for one in nodes:
+            one.stop()
 
 
 class Person(threading.Thread):
@@ -143,9 +159,9 @@ class SignsIn(Person):
 
 
 class Asks(Person):
-    REST = 0.4  # the network that all of them share may ask 600 times at once, then once a second
-
     """Asks for a recovery that leads nowhere, each time for another name: what counts is that a worker reads it."""
+
+    REST = 0.4  # the network that all of them share may ask 600 times at once, then once a second
 
     def once(self) -> str:
         fields = self.form("/recovery/")
