@@ -113,7 +113,7 @@ def show(
         translation.activate(wished)
     return page.render(
         request, "sign_in/sign_in.html", status=status, form=form or SignInForm(), problem=problem, wait_until=until,
-        form_token=None, sites=cards(request.language),
+        sites=cards(request.language),
         passkey=use_passkey.question(form_secret=page.form_secret(request), now=request.now),
     )  # fmt: skip
 
