@@ -24,6 +24,6 @@ def render(request: Request, required: ChallengeRequired, *, back: str) -> HttpR
     seconds = max(1, -(-int((until - request.now).total_seconds() * 1000) // 1000))
     response = page.render(
         request, "sign_in/challenge.html", status=429, challenge=given, seconds=seconds, early=bool(required.until),
-        back=back, action=reverse(back), has_problem=bool(required.until),
+        back=back, action=reverse(back),
     )  # fmt: skip
     return page.add_retry_after(response, until, request.now)
