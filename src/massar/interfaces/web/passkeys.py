@@ -6,6 +6,7 @@ from django import forms
 from django.http import HttpResponse
 from django.views.decorators.http import require_http_methods, require_POST
 
+from massar.domain.factors import api as factors
 from massar.domain.people.api import PersonFacts
 from massar.interfaces.base import cookies, form_fields, page, way_back
 from massar.interfaces.base.jinja import t
@@ -16,11 +17,9 @@ from massar.journeys.account import add_passkey, use_passkey
 from massar.journeys.account.close_sessions import SignedIn
 from massar.journeys.outcomes import AccountFrozen, Gone, MustChangePassword, PasskeyRefused
 
-LONGEST_ANSWER = 8192
-
 
 class AnswerForm(forms.Form):
-    answer = form_fields.line(LONGEST_ANSWER, required=False)
+    answer = form_fields.line(factors.webauthn.LONGEST_ANSWER, required=False)
     name = form_fields.line(required=False)
     spare = forms.BooleanField(required=False)
 
