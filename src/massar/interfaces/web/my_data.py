@@ -105,12 +105,12 @@ def _as_pdf(request: Request, export: DataCopy) -> HttpResponse:
 
 def _kind(section: Section, language: str) -> dict[str, object]:
     name, rows = section.kept.name, section.rows
-    note = "" if rows[MOST_ROWS:] or not rows else None
+    note = "data.nothing" if not rows else "data.more" if rows[MOST_ROWS:] else ""
     return {
         "title": _words(f"data.kind.{name}"), "why": _words(f"data.kind.{name}.why"),
         "lasts": f"{_words('data.period')} {strip_tags(_lasts(section.kept))}",
         "rows": [_row(row, language) for row in rows[:MOST_ROWS]],
-        "note": "" if note is None else _words("data.more" if rows else "data.nothing"),
+        "note": _words(note) if note else "",
     }  # fmt: skip
 
 
