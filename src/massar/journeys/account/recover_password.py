@@ -25,7 +25,7 @@ from massar.domain.delivery import api as delivery
 from massar.domain.limits import api as limits
 from massar.domain.people import api as people
 from massar.domain.sessions import api as sessions
-from massar.journeys.account import defend, edit_profile
+from massar.journeys.account import defend, edit_profile, sign_in
 from massar.journeys.messages import sms_budget
 from massar.journeys.outcomes import ChallengeRequired, Done, Problem, TooManyAttempts
 
@@ -180,8 +180,7 @@ def _find_a_way(
     gap = rates.apart(rates.ASK_GAP, asked.purpose).bucket(asked.recovery_browser, *owner)
     if asked.recovery_browser and limits.consume([gap], now=now):
         return _Judged(person, "too_often")
-    since = credentials.passwords.stored(person.id).devices_since
-    device = sessions.devices.find(asked.trusted_devices, person.id, now=now, not_before=since)
+    device = sign_in.known_device(person, asked.trusted_devices, now=now)
     known = device is not None
     ways = [(rates.SEND_DEVICE_HOUR, rates.SEND_DEVICE_DAY, (device.nonce, *owner))] if device else []
     for hour, day, whose in (*ways, (rates.SEND_HOUR, rates.SEND_DAY, owner)):

@@ -95,7 +95,7 @@ def finish(
         return MustChangePassword(person, cookie)
     credentials.temporary.end_those_of_browser(person.id, browser.recovery_browser, now=now)
     amr = f"{sign_in.PASSWORD_ALONE} {proved}"
-    known = known_device(person, browser, now) is not None
+    known = sign_in.known_device(person, browser.trusted_devices, now=now) is not None
     return sign_in.open_session(
         person, how="password", amr=amr, browser=browser, now=now, earlier=earlier, spare=spare, known=known
     )
@@ -163,18 +163,12 @@ def _judge(
     return kind
 
 
-def known_device(person: people.PersonFacts, browser: Browser, now: datetime) -> sessions.devices.TrustedDevice | None:
-    """The known device of that person that this browser is."""
-    since = credentials.passwords.stored(person.id).devices_since
-    return sessions.devices.find(browser.trusted_devices, person.id, now=now, not_before=since)
-
-
 def _charge(
     person: people.PersonFacts, browser: Browser, now: datetime, *, recovers: bool
 ) -> list[limits.Bucket] | TooManyAttempts:
     """What the try is charged to; a known device whose limit is spent falls to the shared one (decision 18). A recovery
     has tries of its own: who knows the password can't spend those of an owner who takes the account back."""
-    rates, device = limits.rate_limits, known_device(person, browser, now)
+    rates, device = limits.rate_limits, sign_in.known_device(person, browser.trusted_devices, now=now)
     own = [rates.FACTOR_DEVICE.bucket(person.id, device.nonce)] if device else []
     if own and limits.consume(own, now=now) is None:
         return own

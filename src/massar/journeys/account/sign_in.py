@@ -61,10 +61,8 @@ class _Attempt:
     answer: defend.ChallengeAnswer | None = None
 
     def known_device(self) -> sessions.devices.TrustedDevice | None:
-        if self.person is None:
-            return None
-        cookie, since = self.browser.trusted_devices, self.stored.devices_since
-        return sessions.devices.find(cookie, self.person.id, now=self.now, not_before=since)
+        cookie, stored = self.browser.trusted_devices, self.stored
+        return known_device(self.person, cookie, now=self.now, stored=stored) if self.person else None
 
     def stranger(self, password: str = "") -> defend.Stranger:
         """The try as one of a browser that this account does not know. password: '' for a code."""
@@ -83,6 +81,15 @@ class _Attempt:
             "sign_in_refused", now=self.now, person_id=person_id, outcome=outcome, browser=self.browser,
             typed_login=self.login,
         )  # fmt: skip
+
+
+def known_device(
+    person: people.PersonFacts, cookie: str, *, now: datetime, stored: credentials.StoredPassword | None = None
+) -> sessions.devices.TrustedDevice | None:
+    """The known device of that person that this browser is, by its cookie: none that a recovery, or "this was not me",
+    has made a stranger. stored: the password in use, where it has been read."""
+    since = (stored or credentials.passwords.stored(person.id)).devices_since
+    return sessions.devices.find(cookie, person.id, now=now, not_before=since)
 
 
 def enter(
@@ -163,9 +170,8 @@ def owes_second_step(
 def _spared(person: people.PersonFacts, stored: credentials.StoredPassword, browser: Browser, now: datetime) -> bool:
     """Whether the person wished on this device not to be asked for a while, and neither the password nor any factor has
     changed since (a recovery, and "this was not me", change what is trusted too)."""
-    trusted, since = browser.trusted_devices, stored.devices_since
-    device = sessions.devices.find(trusted, person.id, now=now, not_before=since)
-    changes = [moment for moment in (since, stored.changed_at, stored.factors_since) if moment]
+    device = known_device(person, browser.trusted_devices, now=now, stored=stored)
+    changes = [moment for moment in (stored.devices_since, stored.changed_at, stored.factors_since) if moment]
     wished = device.second_at if device else None
     remembered = settings.MASSAR.second_factor_remember
     return wished is not None and wished > now - remembered and all(wished >= change for change in changes)

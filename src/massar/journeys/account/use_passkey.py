@@ -52,7 +52,7 @@ def enter(
         second_step.nothing_is_lost(person, browser, now)
         credentials.temporary.end_those_of_browser(person.id, browser.recovery_browser, now=now)
         amr = " ".join((*METHODS, second_step.SEVERAL))
-        known = second_step.known_device(person, browser, now) is not None
+        known = sign_in.known_device(person, browser.trusted_devices, now=now) is not None
         return sign_in.open_session(person, how=KIND, amr=amr, browser=browser, now=now, earlier=earlier, known=known)
 
 
