@@ -44,7 +44,7 @@ def types(of: second_step.HalfDone, code: str, clock):
 def begun_app(clock) -> tuple[SignedIn, pyotp.TOTP]:
     who = authenticate(cookie=enters(clock).cookie, now=clock())
     assert edit_factors.begin_app(signed_in=who, password=YOUSSEF.password, browser=HERE, now=clock()) == Done()
-    shown = edit_factors.app_of(who.person, place=edit_factors.place_of(who), now=clock())
+    shown = edit_factors.app_of(who, now=clock())
     return who, pyotp.TOTP(shown.key.replace(" ", ""))
 
 

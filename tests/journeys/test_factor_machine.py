@@ -232,8 +232,7 @@ class Factors(RuleBasedStateMachine):
             return
         begun = edit_factors.begin_app(signed_in=who, password=self.model.password, browser=seat.browser, now=self.now)
         assert begun == Done()
-        place = edit_factors.place_of(who)
-        shown = edit_factors.app_of(self.person, place=place, now=self.now)
+        shown = edit_factors.app_of(who, now=self.now)
         app = pyotp.TOTP(shown.key.replace(" ", ""))
         added = edit_factors.prove_app(of=who, typed=app.at(self.now), browser=seat.browser, now=self.now)
         assert isinstance(added, Added)

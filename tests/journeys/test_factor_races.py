@@ -15,7 +15,7 @@ from massar.domain.factors import api as factors
 from massar.domain.factors.models import Factor, Loss
 from massar.domain.sessions import api as sessions
 from massar.domain.sessions.models import PendingSignIn, Session
-from massar.journeys.account import edit_factors, lose_factors, second_step, sign_in, use_passkey
+from massar.journeys.account import lose_factors, second_step, sign_in, use_passkey
 from massar.journeys.account.second_step import HalfDone
 from massar.journeys.outcomes import Gone, PasskeyRefused, Problems, SessionOpened
 from tests import cast
@@ -44,18 +44,22 @@ def enroll(owner, place: str, clock) -> None:
     factors.totp.enroll(owner.id, place=place, now=clock())
 
 
+def app_in(owner, place: str, clock) -> pyotp.TOTP:
+    app = factors.totp.enrolment(owner.id, place=place, login=owner.login, issuer="massar", now=clock())
+    return pyotp.TOTP(app.key.replace(" ", ""))
+
+
 def code_of(owner, place: str, clock) -> str:
-    app = edit_factors.app_of(owner, place=place, now=clock())
-    return pyotp.TOTP(app.key.replace(" ", "")).at(clock())
+    return app_in(owner, place, clock).at(clock())
 
 
 def with_app(owner, clock) -> str:
     """The person has an app; returns its code of the next moment."""
     enroll(owner, "test", clock)
-    app = edit_factors.app_of(owner, place="test", now=clock())
+    app = app_in(owner, "test", clock)
     assert factors.totp.prove(owner.id, code_of(owner, "test", clock), place="test", now=clock())
     clock.advance(seconds=30)
-    return pyotp.TOTP(app.key.replace(" ", "")).at(clock())
+    return app.at(clock())
 
 
 def first_steps(times: int, clock) -> list[HalfDone]:
@@ -171,7 +175,7 @@ def test_of_losses_side_by_side_one_waits(owner, clock, monkeypatch):
 def test_keys_and_codes_are_nowhere_readable(owner, clock):
     """ATK-144 for factors: not in any table, after they were made, shown and used."""
     enroll(owner, "test", clock)
-    key = edit_factors.app_of(owner, place="test", now=clock()).key.replace(" ", "")
+    key = app_in(owner, "test", clock).secret
     assert factors.totp.prove(owner.id, code_of(owner, "test", clock), place="test", now=clock())
     codes = factors.backup.renew(owner.id, now=clock())
     [waiting] = first_steps(1, clock)

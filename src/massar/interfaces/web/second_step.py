@@ -30,19 +30,15 @@ def step(request: Request) -> HttpResponse:
     waits, signed_in = waiting(request), request.signed_in
     if waits and not waits.factors:
         return page.redirect_to("second_step_app")
-    if waits is None and signed_in is None:
+    of = waits or signed_in
+    if of is None:
         return ask_to_sign_in(request)
     form = StepForm(request.POST if request.method == "POST" else None)
     if not form.is_valid():
         return show(request, waits, form, status=422 if request.method == "POST" else 200)
     typed, spare = form.cleaned_data["code"], form.cleaned_data["spare"]
-    browser, now = request.browser, request.now
-    outcome: SessionOpened | MustChangePassword | Problems | TooManyAttempts | Gone
-    if waits:
-        earlier = signed_in.session if signed_in else None
-        outcome = journey.enter_code(of=waits, typed=typed, spare=spare, browser=browser, now=now, earlier=earlier)
-    elif signed_in:
-        outcome = journey.step_up_by_code(signed_in=signed_in, typed=typed, spare=spare, browser=browser, now=now)
+    browser, now, earlier = request.browser, request.now, signed_in.session if signed_in else None
+    outcome = journey.enter_code(of=of, typed=typed, spare=spare, browser=browser, now=now, earlier=earlier)
     match outcome:
         case Problems():
             form_fields.show_problems(form, outcome)

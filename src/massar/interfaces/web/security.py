@@ -37,7 +37,7 @@ def begin_app(request: Request, signed_in: SignedIn) -> HttpResponse:
 def app(request: Request, signed_in: SignedIn) -> HttpResponse:
     """Set the app up: its key, and the first code that it shows."""
     person, now, posted = signed_in.person, request.now, request.method == "POST"
-    begun = journey.app_of(person, place=journey.place_of(signed_in), now=now)
+    begun = journey.app_of(signed_in, now=now)
     if begun is None:
         return back("info", "flash.factor_begin_again")
     form = factor_pages.FactorCodeForm(request.POST if posted else None)

@@ -81,4 +81,4 @@ def add(
 
 def _bound(of: SignedIn | HalfDone) -> tuple[object, ...]:
     """Only who has just shown the password has such a challenge, and it is good in that session alone."""
-    return ADD, use_passkey.place_of(of), of.person.id
+    return ADD, edit_factors.place_of(of), of.person.id

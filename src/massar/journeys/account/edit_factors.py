@@ -43,15 +43,15 @@ class Added(NamedTuple):
 
 
 class FactorOverview(NamedTuple):
-    """What the person has. last: removing one of them is removing all."""
+    """What the person has: active factors, and how many printed codes are not used up."""
 
     factors: list[factors.FactorFacts]
     codes_left: int
 
 
-def place_of(signed_in: SignedIn) -> str:
-    """Where a factor that is set up in this session belongs to; see `HalfDone.place`."""
-    return f"session:{signed_in.session.id}"
+def place_of(of: SignedIn | HalfDone) -> str:
+    """The session, or half-done sign-in, to which belongs what is begun in it: an app, a challenge for a passkey."""
+    return f"session:{of.session.id}" if isinstance(of, SignedIn) else f"pending:{of.pending.id}"
 
 
 def overview(*, person: people.PersonFacts) -> FactorOverview:
@@ -70,32 +70,40 @@ def may_edit(*, signed_in: SignedIn, now: datetime) -> bool:
     return (proved is not None and now - proved < STILL_FRESH) or not factors.held.of_person(signed_in.person.id)
 
 
+def prove_both(
+    signed_in: SignedIn, password: str, browser: Browser, now: datetime
+) -> Problems | TooManyAttempts | Overloaded | Gone | None:
+    """What every change asks for: a factor that was proved just now, where there is one, and the password. None: both
+    were right."""
+    if not may_edit(signed_in=signed_in, now=now):
+        return Gone()
+    return sign_in.prove_again(person=signed_in.person, password=password, browser=browser, now=now)
+
+
 def begin_app(
     *, signed_in: SignedIn, password: str, browser: Browser, now: datetime
 ) -> Done | Problems | TooManyAttempts | Overloaded | Gone:
     """Make a key for an app, after the password. Gone: a factor has to be proved before."""
-    if not may_edit(signed_in=signed_in, now=now):
-        return Gone()
-    refused = sign_in.prove_again(person=signed_in.person, password=password, browser=browser, now=now)
+    refused = prove_both(signed_in, password, browser, now)
     if refused:
         return refused
     factors.totp.enroll(signed_in.person.id, place=place_of(signed_in), now=now)
     return Done()
 
 
-def app_of(person: people.PersonFacts, *, place: str, now: datetime) -> factors.totp.Enrolment | None:
-    """The app that is being set up in that place."""
-    issuer = settings.MASSAR.host
-    return factors.totp.enrolment(person.id, place=place, login=person.login, issuer=issuer, now=now)
+def app_of(of: SignedIn | HalfDone, *, now: datetime) -> factors.totp.Enrolment | None:
+    """The app that is being set up there."""
+    person, issuer = of.person, settings.MASSAR.host
+    return factors.totp.enrolment(person.id, place=place_of(of), login=person.login, issuer=issuer, now=now)
 
 
 def app_for(waiting: HalfDone, *, now: datetime) -> factors.totp.Enrolment | None:
     """The app of somebody who must have a factor and has none: begun when it is first looked for."""
     if waiting.factors:
         return None
-    if app_of(waiting.person, place=waiting.place, now=now) is None:
-        factors.totp.enroll(waiting.person.id, place=waiting.place, now=now)
-    return app_of(waiting.person, place=waiting.place, now=now)
+    if app_of(waiting, now=now) is None:
+        factors.totp.enroll(waiting.person.id, place=place_of(waiting), now=now)
+    return app_of(waiting, now=now)
 
 
 def prove_app(
@@ -104,8 +112,7 @@ def prove_app(
 ) -> Added | Problems | Gone:  # fmt: skip
     """Judge the first code of an app that is being set up. Right: it counts, and this sign-in has two factors. The key
     is on the person's own screen: tries need no limit."""
-    person, code = of.person, text.code(typed)
-    place = of.place if isinstance(of, HalfDone) else place_of(of)
+    person, code, place = of.person, text.code(typed), place_of(of)
     if len(code) != factors.totp.DIGITS or not code.isascii() or not code.isdecimal():
         return Problems({"code": [Problem("factor_code_shape")]})
     with transaction.atomic():
@@ -131,15 +138,9 @@ def take_in(
 ) -> Added | Gone:  # fmt: skip
     """What follows when a factor begins to count, in the transaction and under the person's lock that made it so."""
     person = of.person
-    if isinstance(of, SignedIn):
-        entered: SessionOpened | MustChangePassword | Gone = second_step.step_up(
-            signed_in=of, methods=methods, kind=kind, browser=browser, now=now
-        )
+    entered = second_step.finish(of=of, methods=methods, kind=kind, browser=browser, now=now, earlier=earlier)
+    if isinstance(of, SignedIn) or not of.pending.claim:  # a recovery goes on to its change form
         _end_half_done(person, now)
-    else:
-        entered = second_step.finish(of=of, methods=methods, kind=kind, browser=browser, now=now, earlier=earlier)
-        if not of.pending.claim:
-            _end_half_done(person, now)
     if isinstance(entered, Gone):
         transaction.set_rollback(True)  # it was ended at the same moment: nothing of it may stand
         return entered
@@ -153,14 +154,6 @@ def _end_half_done(person: people.PersonFacts, now: datetime) -> None:
     sessions.pending.end_all(person.id, now=now)
     sessions.changing.end_all(person.id, now=now)
     credentials.temporary.end_all(person.id, now=now, why="factor_added")
-
-
-def prove_both(
-    signed_in: SignedIn, password: str, browser: Browser, now: datetime
-) -> Problems | TooManyAttempts | Overloaded | Gone | None:
-    if not may_edit(signed_in=signed_in, now=now):
-        return Gone()
-    return sign_in.prove_again(person=signed_in.person, password=password, browser=browser, now=now)
 
 
 def renew_codes(

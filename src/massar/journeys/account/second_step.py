@@ -36,11 +36,6 @@ class HalfDone(NamedTuple):
     pending: sessions.PendingFacts
     factors: list[factors.FactorFacts]
 
-    @property
-    def place(self) -> str:
-        """Where a factor that is set up now belongs to."""
-        return f"pending:{self.pending.id}"
-
 
 def waiting(*, cookie: str, now: datetime) -> HalfDone | None:
     """Who stands behind the cookie of a half-done sign-in, which opens the second step and nothing else."""
@@ -57,7 +52,7 @@ def give_up(of: HalfDone, *, now: datetime) -> None:
 
 
 def enter_code(
-    *, of: HalfDone, typed: str, spare: bool, browser: Browser, now: datetime,
+    *, of: HalfDone | SignedIn, typed: str, spare: bool, browser: Browser, now: datetime,
     earlier: sessions.SessionFacts | None = None,
 ) -> SessionOpened | MustChangePassword | Problems | TooManyAttempts | Gone:  # fmt: skip
     """Judge a code. What can't be one costs no try. spare: not to be asked on this device for a while. earlier: as in
@@ -67,18 +62,21 @@ def enter_code(
         return Problems({"code": [Problem("factor_code_shape")]})
     with transaction.atomic():
         people.contacts.lock(of.person.id)
-        kind = _judge(of.person, code, browser, now, of.pending)
+        kind = _judge(of.person, code, browser, now, of.pending if isinstance(of, HalfDone) else None)
         if not isinstance(kind, str):
             return kind
         return finish(of=of, methods=CODE, kind=kind, spare=spare, browser=browser, now=now, earlier=earlier)
 
 
 def finish(
-    *, of: HalfDone, methods: tuple[str, ...], kind: str, browser: Browser, now: datetime, spare: bool = False,
-    earlier: sessions.SessionFacts | None = None,
+    *, of: HalfDone | SignedIn, methods: tuple[str, ...], kind: str, browser: Browser, now: datetime,
+    spare: bool = False, earlier: sessions.SessionFacts | None = None,
 ) -> SessionOpened | MustChangePassword | Gone:  # fmt: skip
-    """Make the half-done sign-in what it was to become, once: in the transaction that proved the factor, under the
-    person's lock. methods: what was proved, in words of RFC 8176; kind: which factor, for the audit log."""
+    """Make the half-done sign-in what it was to become, once, or step the session up: in the transaction that proved
+    the factor, under the person's lock. methods: what was proved, in words of RFC 8176; kind: which factor, for the
+    audit log."""
+    if isinstance(of, SignedIn):
+        return _step_up(of, methods, kind, browser, now, spare=spare)
     person, pending = of.person, of.pending
     if not sessions.pending.finish(pending.id, person.id, now=now):
         return Gone()
@@ -101,25 +99,10 @@ def finish(
     )
 
 
-def step_up_by_code(
-    *, signed_in: SignedIn, typed: str, spare: bool, browser: Browser, now: datetime
-) -> SessionOpened | Problems | TooManyAttempts | Gone:
-    """The same for a person who is signed in."""
-    code = text.code(typed)
-    if not _is_code(code):
-        return Problems({"code": [Problem("factor_code_shape")]})
-    with transaction.atomic():
-        people.contacts.lock(signed_in.person.id)
-        kind = _judge(signed_in.person, code, browser, now)
-        if not isinstance(kind, str):
-            return kind
-        return step_up(signed_in=signed_in, methods=CODE, kind=kind, spare=spare, browser=browser, now=now)
-
-
-def step_up(
-    *, signed_in: SignedIn, methods: tuple[str, ...], kind: str, browser: Browser, now: datetime, spare: bool = False
+def _step_up(
+    signed_in: SignedIn, methods: tuple[str, ...], kind: str, browser: Browser, now: datetime, *, spare: bool
 ) -> SessionOpened | Gone:
-    """Note in the session what was proved, in the transaction that proved it, under the person's lock."""
+    """Note in the session what was proved."""
     person, session = signed_in.person, signed_in.session
     proved = dict.fromkeys((*session.methods, *methods, SEVERAL))
     cookie = sessions.signed_in.step_up(session.id, person.id, amr=" ".join(proved), now=now)

@@ -79,20 +79,13 @@ def enter_second(
         unused = factors.passkeys.use(proof, now=now)
         if unused:
             return _refuse(unused, "second_step_refused", browser, now)
-        if isinstance(of, SignedIn):
-            return second_step.step_up(signed_in=of, methods=METHODS, kind=KIND, spare=spare, browser=browser, now=now)
         return second_step.finish(
             of=of, methods=METHODS, kind=KIND, spare=spare, browser=browser, now=now, earlier=earlier
         )
 
 
 def _second(of: HalfDone | SignedIn) -> tuple[str, str]:
-    return SECOND_STEP, place_of(of)
-
-
-def place_of(of: HalfDone | SignedIn) -> str:
-    """The session, or half-done sign-in, that a challenge belongs to."""
-    return of.place if isinstance(of, HalfDone) else edit_factors.place_of(of)
+    return SECOND_STEP, edit_factors.place_of(of)
 
 
 @transaction.atomic
