@@ -4,6 +4,8 @@ from dataclasses import replace
 from datetime import UTC, date, datetime
 
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 
 from massar.domain.factors import api as factors
 from massar.domain.factors import required
@@ -86,6 +88,29 @@ def test_two_who_know_the_password_do_not_see_each_others_key(demand, clock):
     clock.advance(seconds=30)
     other.submit(SET_UP, code=second.code)
     assert not other.signed_in and len(factors.held.of_person(facts(YOUSSEF).id)) == 1
+
+
+@pytest.mark.django_db
+@pytest.mark.both_databases
+def test_the_password_begins_the_app_and_looking_writes_nothing(demand, clock):
+    demand("*")
+    visitor = Visitor().get("/sign-in/")
+    typed = {"user": YOUSSEF.login, "password": YOUSSEF.password, "csrfmiddlewaretoken": visitor.token}
+    assert visitor.client.post("/sign-in/", typed)["Location"] == STEP
+    with CaptureQueriesContext(connection) as asked:
+        key = App(visitor.get(STEP).html, clock).otp.secret
+        assert App(visitor.get(SET_UP).html, clock).otp.secret == key
+    assert asked.captured_queries and all(one["sql"].startswith("SELECT") for one in asked.captured_queries)
+
+
+@pytest.mark.django_db
+@pytest.mark.both_databases
+def test_whose_factors_were_removed_after_the_password_signs_in_again(demand, clock):
+    add_app(home(YOUSSEF), YOUSSEF.password, clock)
+    visitor = Visitor().sign_in(YOUSSEF.login, YOUSSEF.password)
+    assert visitor.path == STEP
+    factors.held.remove_all(facts(YOUSSEF).id, now=clock())
+    assert visitor.get(STEP).path == "/sign-in/" and shows(visitor, "flash.sign_in_again")
 
 
 @pytest.mark.django_db

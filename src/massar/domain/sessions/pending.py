@@ -28,14 +28,14 @@ class PendingFacts(NamedTuple):
     tries: int
 
 
-def open_for(person_id: int, *, now: datetime, temporary_id: int = 0, claim: str = "") -> str:
-    """Open one. Returns the cookie value, whose secret is 256 bits; only its HMAC is stored."""
+def open_for(person_id: int, *, now: datetime, temporary_id: int = 0, claim: str = "") -> tuple[int, str]:
+    """Open one: (id, cookie value). The secret is 256 bits; only its HMAC is stored."""
     cookie = f"{person_id}.{ids.token()}"
-    PendingSignIn.objects.create(
+    row = PendingSignIn.objects.create(
         cookie_hmac=encryption.data_keys().blind_index("pending-sign-in", cookie), person_id=person_id,
         temporary_id=temporary_id, claim=claim, opened_at=now, expires_at=now + LIFE,
     )  # fmt: skip
-    return cookie
+    return row.pk, cookie
 
 
 def resume(cookie: str, *, now: datetime) -> PendingFacts | None:

@@ -89,9 +89,11 @@ def set_up(request: Request) -> HttpResponse:
     waits = waiting(request)
     if waits is None:
         return ask_to_sign_in(request)
-    app = edit_factors.app_for(waits, now=request.now)
-    if app is None:
+    if waits.factors:
         return page.redirect_to("second_step")
+    app = edit_factors.app_of(waits, now=request.now)
+    if app is None:  # begun with the password (`sign_in`); the factors of that moment were removed since
+        return ask_to_sign_in(request)
     form = factor_pages.FactorCodeForm(request.POST if request.method == "POST" else None)
     if not form.is_valid():
         return factor_pages.app_page(request, form, app, waits.person, status=422 if request.method == "POST" else 200)

@@ -51,7 +51,7 @@ class FactorOverview(NamedTuple):
 
 def place_of(of: SignedIn | HalfDone) -> str:
     """The session, or half-done sign-in, to which belongs what is begun in it: an app, a challenge for a passkey."""
-    return f"session:{of.session.id}" if isinstance(of, SignedIn) else f"pending:{of.pending.id}"
+    return f"session:{of.session.id}" if isinstance(of, SignedIn) else sign_in.place_of_half_done(of.pending.id)
 
 
 def overview(*, person: people.PersonFacts) -> FactorOverview:
@@ -95,15 +95,6 @@ def app_of(of: SignedIn | HalfDone, *, now: datetime) -> factors.totp.Enrolment 
     """The app that is being set up there."""
     person, issuer = of.person, settings.MASSAR.host
     return factors.totp.enrolment(person.id, place=place_of(of), login=person.login, issuer=issuer, now=now)
-
-
-def app_for(waiting: HalfDone, *, now: datetime) -> factors.totp.Enrolment | None:
-    """The app of somebody who must have a factor and has none: begun when it is first looked for."""
-    if waiting.factors:
-        return None
-    if app_of(waiting, now=now) is None:
-        factors.totp.enroll(waiting.person.id, place=place_of(waiting), now=now)
-    return app_of(waiting, now=now)
 
 
 def prove_app(
