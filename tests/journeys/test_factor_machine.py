@@ -196,7 +196,7 @@ class Factors(RuleBasedStateMachine):
             assert isinstance(entered, SessionOpened)
             self.opened(seat, entered, two=True)
             model.spared = self.now if spare else model.spared
-            self.clock.advance(seconds=1)  # whatever changes now is later than the wish, whose cookie keeps whole seconds
+            self.clock.advance(seconds=1)  # a change is later than the wish, kept in whole seconds
 
     @precondition(lambda self: self.model.app)
     @rule(who=WHO, which=st.sampled_from(["app", "app again", "printed"]), spare=st.booleans())

@@ -4,6 +4,7 @@ import pyotp
 import pytest
 
 from massar.core.browser import Browser
+from massar.domain.credentials import api as credentials
 from massar.domain.factors import api as factors
 from massar.domain.factors.models import Factor
 from massar.domain.limits import api as limits
@@ -193,6 +194,16 @@ def test_atk_050_a_recovery_asks_for_the_factor_before_the_change_form(owner, po
     assert visitor.change(secret, NEW).signed_in and amr() == "pwd otp mfa"
     assert len(factors.held.of_person(facts(YOUSSEF).id)) == 1
     assert Visitor().sign_in(YOUSSEF.login, NEW).path == STEP
+
+
+def test_a_printed_code_is_not_used_up_where_nothing_opens(owner, post, clock):
+    """The temporary password behind the half-done recovery has given way to newer ones."""
+    _, _, codes = owner
+    visitor = Visitor().ask(YOUSSEF.login, email=YOUSSEF_EMAIL)
+    visitor.sign_in(YOUSSEF.login, post.secret(YOUSSEF_EMAIL))
+    credentials.temporary.end_all(facts(YOUSSEF).id, now=clock(), why="newer")
+    assert second_step(visitor, codes[0]).path == "/sign-in/" and shows(visitor, "flash.sign_in_again")
+    assert factors.backup.left(facts(YOUSSEF).id) == 10 and ChangeSession.objects.count() == 0
 
 
 def test_a_device_is_spared_when_the_person_wished_so(owner, clock):

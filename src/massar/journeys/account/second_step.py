@@ -65,7 +65,10 @@ def enter_code(
         kind = _judge(of.person, code, browser, now, of.pending if isinstance(of, HalfDone) else None)
         if not isinstance(kind, str):
             return kind
-        return finish(of=of, methods=CODE, kind=kind, spare=spare, browser=browser, now=now, earlier=earlier)
+        entered = finish(of=of, methods=CODE, kind=kind, spare=spare, browser=browser, now=now, earlier=earlier)
+        if isinstance(entered, Gone):
+            transaction.set_rollback(True)  # nothing was opened by it: a printed code is not used up
+        return entered
 
 
 def finish(
