@@ -15,7 +15,7 @@ from massar.interfaces.web import factor_pages, second_step, security
 from massar.interfaces.web import sign_in as sign_in_page
 from massar.journeys.account import add_passkey, use_passkey
 from massar.journeys.account.close_sessions import SignedIn
-from massar.journeys.outcomes import AccountFrozen, Gone, MustChangePassword, PasskeyRefused
+from massar.journeys.outcomes import AccountFrozen, Gone, PasskeyRefused
 
 
 class AnswerForm(forms.Form):
@@ -116,9 +116,7 @@ def first(request: Request) -> HttpResponse:
         response = page.redirect_to("second_step")
         cookies.write_flash(response, "warning", "flash.passkey_not_added")
         return response
-    following = "password_expired" if isinstance(outcome.entered, MustChangePassword) else "continue"
-    response = factor_pages.codes_page(request, outcome.codes, following, waits.person)
-    return second_step.start(request, response, outcome.entered)
+    return second_step.show_first_codes(request, waits, outcome)
 
 
 def _ask(request: Request, begun: add_passkey.Begun, person: PersonFacts) -> HttpResponse:

@@ -25,6 +25,13 @@ def waiting(request: Request) -> HalfDone | None:
     return journey.waiting(cookie=cookies.SECOND_STEP.read(request), now=request.now)
 
 
+def give_up(request: Request) -> None:
+    """Leave what is half done: the password is asked again."""
+    waits = waiting(request)
+    if waits:
+        journey.give_up(waits, now=request.now)
+
+
 @require_http_methods(["GET", "HEAD", "POST"])
 def step(request: Request) -> HttpResponse:
     waits, signed_in = waiting(request), request.signed_in
@@ -59,7 +66,7 @@ def enter(request: Request, entered: SessionOpened | MustChangePassword) -> Http
 
 
 def start(request: Request, response: HttpResponse, entered: SessionOpened | MustChangePassword) -> HttpResponse:
-    """Set the cookies of what the second step opened. An earlier session of another person ends (ATK-081)."""
+    """Set the cookies of what was opened. An earlier session that was not renewed ends, on the server too (ATK-081)."""
     earlier = request.signed_in
     kept = isinstance(entered, SessionOpened) and earlier is not None and earlier.session.id == entered.session_id
     if earlier and not kept:
@@ -107,8 +114,13 @@ def set_up(request: Request) -> HttpResponse:
             return factor_pages.app_page(request, form, app, waits.person, status=422)
         case Gone():
             return ask_to_sign_in(request)
-    following = "password_expired" if isinstance(outcome.entered, MustChangePassword) else "continue"
-    return start(request, factor_pages.codes_page(request, outcome.codes, following, waits.person), outcome.entered)
+    return show_first_codes(request, waits, outcome)
+
+
+def show_first_codes(request: Request, waits: HalfDone, added: edit_factors.Added) -> HttpResponse:
+    """The first factor is there: its backup codes, and in."""
+    following = "password_expired" if isinstance(added.entered, MustChangePassword) else "continue"
+    return start(request, factor_pages.codes_page(request, added.codes, following, waits.person), added.entered)
 
 
 def show(

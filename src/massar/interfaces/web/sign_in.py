@@ -11,10 +11,10 @@ from django.views.decorators.http import require_http_methods, require_POST
 from massar.core import text
 from massar.interfaces.base import cookies, form_fields, page, way_back
 from massar.interfaces.base.request import Request
-from massar.interfaces.web import challenge
+from massar.interfaces.web import challenge, second_step
 from massar.interfaces.web.home import cards
 from massar.journeys import outcomes
-from massar.journeys.account import change_password, close_sessions, defend, second_step, use_passkey
+from massar.journeys.account import change_password, close_sessions, defend, use_passkey
 from massar.journeys.account import sign_in as journey
 from massar.journeys.sso import log_out_of_sites
 
@@ -46,22 +46,11 @@ def sign_in(request: Request) -> HttpResponse:
         now=request.now, earlier=signed_in.session if signed_in else None, answer=answer,
     )  # fmt: skip
     match outcome:
-        case outcomes.SessionOpened(person=person, session_id=session_id):
-            if signed_in and signed_in.session.id != session_id:
-                _end_earlier(request)
-            response = page.start_session(request, way_back.redirect_after_sign_in(request), outcome)
-            if not request.chosen_language:  # from here on the person's own
-                cookies.LANGUAGE.write(response, person.language)
-            return response
+        case outcomes.SessionOpened() | outcomes.MustChangePassword():
+            return second_step.enter(request, outcome)
         case outcomes.SecondStepRequired(cookie=cookie):
             response = page.redirect_to("second_step")
             cookies.SECOND_STEP.write(response, cookie)
-            return response
-        case outcomes.MustChangePassword(cookie=cookie):
-            _end_earlier(request)
-            response = page.redirect_to("password_expired")
-            cookies.CHANGE.write(response, cookie)
-            cookies.SESSION.drop(response)
             return response
     return _refuse(request, form, outcome)
 
@@ -69,12 +58,6 @@ def sign_in(request: Request) -> HttpResponse:
 def _typed(answer: defend.ChallengeAnswer) -> dict[str, str]:
     kept = answer.challenge.typed
     return {"user": kept["login"], "password": kept["password"]}
-
-
-def _end_earlier(request: Request) -> None:
-    """End a session that this browser had before and that was not renewed, on the server too (ATK-081)."""
-    if request.signed_in:
-        close_sessions.sign_out(signed_in=request.signed_in, browser=request.browser, now=request.now)
 
 
 def _refuse(request: Request, form: SignInForm, outcome: journey.Refused) -> HttpResponse:
@@ -133,9 +116,7 @@ def sign_out(request: Request) -> HttpResponse:
     granted = close_sessions.may_change(cookie=cookies.CHANGE.read(request), now=request.now)
     if granted:
         change_password.close(grant=granted[1], now=request.now)
-    waits = second_step.waiting(cookie=cookies.SECOND_STEP.read(request), now=request.now)
-    if waits:
-        second_step.give_up(waits, now=request.now)
+    second_step.give_up(request)
     cookies.SESSION.drop(response)
     cookies.CHANGE.drop(response)
     cookies.SECOND_STEP.drop(response)
