@@ -33,8 +33,10 @@ BY_THE_MINUTE: dict[str, Job] = {
 
 def by_days() -> dict[str, Job]:
     """What is kept for days after its end, or one after its beginning; each takes `now`."""
-    periods = ((kept, timedelta(days=kept.kept_days())) for kept in personal_data.TABLE if kept.erase)
-    jobs: dict[str, Job] = {kept.name: partial(kept.erase, keep=keep) for kept, keep in periods if kept.erase}
+    jobs: dict[str, Job] = {
+        kept.name: partial(kept.erase, keep=timedelta(days=kept.kept_days()))
+        for kept in personal_data.TABLE if kept.erase
+    }  # fmt: skip
     return {**jobs, "unproved_factors": factors.held.sweep}
 
 

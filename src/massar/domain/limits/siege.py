@@ -1,8 +1,8 @@
 """Siege: every try of an unknown browser needs a challenge, everywhere or at one account.
 
 By itself everywhere, where unknown browsers fail far more than is usual at this time of day, and until that has been
-over for twenty minutes. At one account by itself while its failures in a row are many (see `posture`). By command on or
-off until a moment. Known devices notice nothing.
+over for twenty minutes. By command on or off until a moment. Known devices notice nothing. (That an account's failures
+in a row are many stands in its bucket and not here: whoever reads the `posture` judges it.)
 
 No moment is believed that lies further ahead than anybody may set it: a clock that was ahead leaves no siege behind."""
 

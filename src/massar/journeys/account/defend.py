@@ -142,8 +142,7 @@ def order_siege(
     mode: str, *, account: limits.Bucket | None, person_id: int | None, until: datetime, now: datetime
 ) -> None:
     """Set the siege by command: `on` or `off` until then, or `auto`; everywhere or at one account."""
-    end = None if mode == "auto" else until
-    limits.siege.order(mode, key=account.key if account else limits.siege.EVERYWHERE, person_id=person_id, until=end)
+    limits.siege.order(mode, key=account.key if account else limits.siege.EVERYWHERE, person_id=person_id, until=until)
     audit_log.record_event("siege_ordered", now=now, person_id=person_id, outcome=mode)
 
 

@@ -135,14 +135,9 @@ def _answer(claimed: delivery.requests.ClaimedRequest, judged: _Judged | None, n
     person, browser = judged.person, Browser(network=asked.network, label=asked.browser)
     person_id = person.id if person else None
     audit_log.record_event(
-        f"{asked.purpose}_asked",
-        now=now,
-        person_id=person_id,
-        outcome=judged.outcome,
-        browser=browser,
-        typed_login=asked.login,
-        channel=asked.channel,
-    )
+        f"{asked.purpose}_asked", now=now, person_id=person_id, outcome=judged.outcome, browser=browser,
+        typed_login=asked.login, channel=asked.channel,
+    )  # fmt: skip
     if person and judged.contact:
         _send(person, judged.contact, judged, asked, now)
     return judged.outcome
@@ -168,10 +163,7 @@ def _judge(asked: delivery.TypedRecovery, asked_at: datetime, now: datetime) -> 
 
 
 def _find_a_way(
-    person: people.PersonFacts,
-    contact: people.Contact,
-    asked: delivery.TypedRecovery,
-    asked_at: datetime,
+    person: people.PersonFacts, contact: people.Contact, asked: delivery.TypedRecovery, asked_at: datetime,
     now: datetime,
 ) -> _Judged:  # fmt: skip
     """Find the limit that gives the message, a known device's own first: what strangers spend is not his. Raises _Later
