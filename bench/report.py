@@ -1,4 +1,4 @@
-"""Tables: the same text on the screen and in docs/performance.md."""
+"""Tables: the same text on the screen and in a page of docs/."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -7,7 +7,7 @@ from statistics import median
 from bench.load import Found
 
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "performance.md"
-BEGIN, END = "<!-- tables: begin (python -m bench.run --write) -->", "<!-- tables: end -->"
+MARKS = ("<!-- tables: begin (python -m bench.run --write) -->", "<!-- tables: end -->")
 
 
 def table(title: str, heads: list[str], rows: Iterable[Iterable[str]], note: str = "") -> str:
@@ -55,11 +55,11 @@ def rates(runs: list[Found]) -> list[str]:
     return [per_second(each), per_second(per_cpu(runs)), *quantiles(t for run in runs for t in run["times"])]
 
 
-def write(text: str) -> None:
-    """Puts the tables between their marks; the words around them stay."""
-    page = PAGE.read_text("utf-8")
-    before, _, rest = page.partition(BEGIN)
-    _, mark, after = rest.partition(END)
+def write(text: str, page: Path = PAGE, marks: tuple[str, str] = MARKS) -> None:
+    """Puts the text between the marks of the page; the words around them stay."""
+    begin, end = marks
+    before, _, rest = page.read_text("utf-8").partition(begin)
+    _, mark, after = rest.partition(end)
     if not mark:
-        raise SystemExit(f"{PAGE.name} has no place for the tables: {BEGIN} … {END}")
-    PAGE.write_text(f"{before}{BEGIN}\n\n{text.strip()}\n\n{END}{after}", "utf-8")
+        raise SystemExit(f"{page.name} has no place for the figures: {begin} … {end}")
+    page.write_text(f"{before}{begin}\n\n{text.strip()}\n\n{end}{after}", "utf-8")

@@ -53,7 +53,7 @@ MOST = timedelta(minutes=2)  # of one try of the owner
 GIVEN_UP = timedelta(minutes=15)
 BEFORE = timedelta(minutes=2)  # a message that came so shortly before the ask serves too
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "security" / "soak.md"
-BEGIN, END = "<!-- figures: begin (make soak) -->", "<!-- figures: end -->"
+MARKS = ("<!-- figures: begin (make soak) -->", "<!-- figures: end -->")
 CODE, PASSWORD = "رمز متصفح جديد", "كلمة مرور مؤقتة"  # what the two messages call what they carry
 ACTS = ("signs in on a known browser", "signs in on a new browser", "recovers on a new browser")
 
@@ -272,7 +272,7 @@ def main() -> int:
     )
     print(text)
     if asked.write:
-        _write(text)
+        report.write(text, PAGE, MARKS)
     return int(any(wait > MOST for waits in soak.waits.values() for wait in waits))
 
 
@@ -295,15 +295,6 @@ def _facts(hours: int, load: Load, wall: float) -> list[str]:
         f"an hour: {load.wrong:.0f} wrong passwords, {load.asks:.0f} recoveries and {load.codes:.0f} codes asked for "
         f"with the right contact at one account; one password on {load.accounts} others; from {load.networks} networks",
     ]
-
-
-def _write(text: str) -> None:
-    page = PAGE.read_text("utf-8")
-    before, _, rest = page.partition(BEGIN)
-    _, mark, after = rest.partition(END)
-    if not mark:
-        raise SystemExit(f"{PAGE.name} has no place for the figures: {BEGIN} … {END}")
-    PAGE.write_text(f"{before}{BEGIN}\n\n{text.strip()}\n\n{END}{after}", "utf-8")
 
 
 if __name__ == "__main__":
