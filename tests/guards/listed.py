@@ -1,4 +1,4 @@
-"""The guards of the product, as `guards.toml` lists them: what stands where, and which test misses it."""
+"""The guards of the product, as the lists beside this file name them: what stands where, and which test misses it."""
 
 import tomllib
 from dataclasses import dataclass
@@ -12,8 +12,8 @@ SOURCES = ROOT / "src" / "massar"
 @dataclass(frozen=True)
 class Guard:
     """One guard. `stands`: its text in `file`, exactly once; `removed`: what is left of the text without it. `test`:
-    what pytest is given, `module.py` under tests/ and perhaps `::name` or `-k words`. `case`: of the attack cases, or
-    the promise. `unexplained` unless `why_alive` says which other guard does the same work."""
+    what pytest is given, `module.py` under tests/ and perhaps `::name` or `-k words`. `case`: of the attack cases, a
+    promise or a decision. `why_alive`: of one that no test misses, which other guard does the same work."""
 
     name: str
     case: str
@@ -28,9 +28,9 @@ class Guard:
         return SOURCES / self.file
 
     @property
-    def arguments(self) -> list[str]:
+    def arguments(self) -> tuple[str, ...]:
         modules, _, words = self.test.partition(" -k ")
-        return [*(f"tests/{module}" for module in modules.split()), *(["-k", words] if words else [])]
+        return (*(f"tests/{module}" for module in modules.split()), *(("-k", words) if words else ()))
 
     def without(self, text: str) -> str:
         """The file's text without the guard. Raises ValueError if the list is behind the source."""

@@ -64,13 +64,12 @@ def judge_all(chosen: list[Guard], workers: int) -> list[str]:
             finally:
                 free.put(tree)
 
-        tests = sorted({" ".join(g.arguments) for g in chosen})
-        arguments = {" ".join(g.arguments): g.arguments for g in chosen}
-        sound = pool.map(lambda test: in_a_copy(lambda tree: run(tree, arguments[test])), tests)
+        tests = sorted({g.arguments for g in chosen})
+        sound = pool.map(lambda arguments: in_a_copy(lambda tree: run(tree, arguments)), tests)
         passes = dict(zip(tests, progress("with all guards", sound, len(tests)), strict=True))
 
         def judge(guard: Guard) -> str:
-            if passes[" ".join(guard.arguments)] != "0":
+            if passes[guard.arguments] != "0":
                 return ANYWAY
             return in_a_copy(lambda tree: without(guard, tree))
 
@@ -107,7 +106,7 @@ def write(path: Path, text: str) -> None:
         compiled.unlink()
 
 
-def run(tree: Path, arguments: list[str]) -> str:
+def run(tree: Path, arguments: tuple[str, ...]) -> str:
     """pytest's exit status in that tree: '0' passed, '1' failed."""
     inherited = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
     environment = {**inherited, "PYTHONPATH": str(tree / "src")}
