@@ -1,5 +1,6 @@
 """What is counted of unknown browsers, when a siege begins and ends, and challenges: on both databases."""
 
+import base64
 import json
 import math
 import random
@@ -268,8 +269,10 @@ def test_a_challenge_is_of_one_action_one_network_and_ten_minutes():
 def test_what_was_typed_can_be_read_by_nobody():
     one = given_now(password="s3cret-word")
     assert "s3cret" not in one.sealed + one.puzzle + repr(one)
+    sealed, bound = base64.urlsafe_b64decode(one.sealed), "challenge|sign-in|192.0.2.0/24"
+    assert b"s3cret-word" in encryption.browser_keys().decrypt(sealed, associated_data=bound)
     with pytest.raises(encryption.DecryptionFailed):
-        encryption.data_keys().decrypt(one.sealed.encode(), associated_data="challenge|sign-in|192.0.2.0/24")
+        encryption.data_keys().decrypt(sealed, associated_data=bound)
 
 
 def test_nothing_is_stored_until_a_challenge_is_met_and_then_for_its_life():

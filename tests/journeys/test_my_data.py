@@ -40,8 +40,10 @@ def test_the_page_says_what_why_and_how_long_in_every_language(cast):
 
 
 def test_a_stranger_is_sent_to_sign_in(db):
-    for answer in (Visitor().client.get(PAGE), Visitor().client.post(PAGE, {"form": "json", "password": "x"})):
-        assert answer.status_code in (303, 403)
+    asks, sends = Visitor().client.get(PAGE), Visitor().get("/sign-in/")
+    typed = {"form": "json", "password": "x", "csrfmiddlewaretoken": sends.token}
+    for answer in (asks, sends.client.post(PAGE, typed)):
+        assert answer.status_code == 303 and answer["Location"] == "/sign-in/"
 
 
 def test_the_copy_holds_all_of_the_owner_and_nothing_of_others(cast, post):
@@ -117,7 +119,7 @@ def test_names_with_lam_alef_and_allah_come_back_letter_by_letter():
     assert "@preview/x" in words and "root:" not in words, "what was typed is text, never markup"
 
 
-def test_a_copy_is_bounded_whatever_strangers_do(cast, clock, monkeypatch):
+def test_a_copy_is_bounded_whatever_strangers_do(cast, clock):
     """The newest refusals alone, and the file says so; all that is the owner's own; of it the pages read what they
     print."""
     visitor, person, few = home(YOUSSEF), people.directory.by_login(YOUSSEF.login), personal_data.MOST_REFUSALS + 5

@@ -72,11 +72,7 @@ def test_atk_057_the_link_of_a_notice_freezes_once_and_opens_nothing(cast, post,
     assert shows(again, "not_me.gone") and f'action="{path}"' not in again.html, "a link is good once"
     again.client.post(path, {"csrfmiddlewaretoken": Visitor().get("/sign-in/").token})
     assert not is_frozen(YOUSSEF)
-    assert home_with(YOUSSEF, NEW).signed_in
-
-
-def home_with(person, password: str) -> Visitor:
-    return Visitor().sign_in(person.login, password)
+    assert Visitor().sign_in(YOUSSEF.login, NEW).signed_in
 
 
 def test_atk_057_a_second_press_beside_the_first_finds_it_done(cast, post):
@@ -129,7 +125,7 @@ def test_atk_034_looking_at_the_link_freezes_nothing(cast, post):
 
 def test_who_reads_the_mail_can_not_shut_the_account_without_end(cast, post, clock):
     for _ in range(limits.rate_limits.FREEZE.burst):
-        home_with(YOUSSEF, YOUSSEF.password)
+        home(YOUSSEF)
         deny(links(post, YOUSSEF_EMAIL)[-1])
         assert is_frozen(YOUSSEF)
         freeze_account.reopen(person=facts(YOUSSEF), reason="called", now=clock())

@@ -99,13 +99,13 @@ def test_it_leads_to_the_page_that_was_wanted(device):
     assert visitor.path == "/sign-in/" and signs_in(visitor, device).path == "/devices/"
 
 
-def test_the_session_of_another_in_the_same_browser_ends(device):
+def test_a_form_of_before_the_sign_in_of_another_ends_no_session(device):
     visitor = Visitor().get("/sign-in/")
     answer, page = device.get(asked(visitor, "/sign-in/passkey/")), visitor.page
     visitor.submit("/sign-in/", user=FATIMA.login, password=FATIMA.password)
     hers = visitor.cookies["massar-session"]
     visitor.page = page
-    assert visitor.submit("/sign-in/passkey/", answer=answer).path == "/", "a form of before the sign-in: led home"
+    assert visitor.submit("/sign-in/passkey/", answer=answer).path == "/", "led home"
     assert visitor.cookies["massar-session"] == hers
 
 

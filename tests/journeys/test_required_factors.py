@@ -11,13 +11,12 @@ from massar.domain.factors import api as factors
 from massar.domain.factors import required
 from massar.domain.sessions.models import Session
 from massar.journeys.account import close_sessions
-from tests.cast import FATIMA, YOUSSEF, YOUSSEF_EMAIL, facts
+from tests.cast import FATIMA, NEW, YOUSSEF, YOUSSEF_EMAIL, facts
 from tests.support.authenticator import App, add_app, backup_codes, second_step
 from tests.support.steps import home, shows
 from tests.support.visitor import Visitor
 
 SET_UP, STEP = "/sign-in/second/app/", "/sign-in/second/"
-NEW = "Couscous-mint-4!"
 
 
 @pytest.fixture

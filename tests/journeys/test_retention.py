@@ -57,7 +57,7 @@ def test_the_operators_setting_counts_but_not_below_what_the_product_needs(setti
     assert "'odd'" in odd and "sessions" in odd and "temporary_passwords=1 is less than 2" in short
 
 
-def test_a_job_that_fails_is_an_alarm_and_stops_no_other(cast, clock, caplog, monkeypatch):
+def test_a_job_that_fails_is_an_alarm_and_stops_no_other(cast, clock, caplog):
     ran, worker, broken = [], retention.Retention(), [True]
 
     def fails(*, now):

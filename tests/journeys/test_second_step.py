@@ -12,13 +12,12 @@ from massar.domain.people import api as people
 from massar.domain.sessions.models import ChangeSession, PendingSignIn, Session
 from massar.journeys.account import change_password, close_sessions
 from massar.journeys.outcomes import Gone
-from tests.cast import FATIMA, JAMAL, YOUSSEF, YOUSSEF_EMAIL, facts
+from tests.cast import FATIMA, JAMAL, NEW, YOUSSEF, YOUSSEF_EMAIL, facts
 from tests.support.authenticator import App, add_app, backup_codes, second_step
 from tests.support.steps import holding, home, recover, shows
 from tests.support.visitor import Visitor
 
 pytestmark = [pytest.mark.django_db, pytest.mark.both_databases]
-NEW = "Couscous-mint-4!"
 STEP = "/sign-in/second/"
 
 
