@@ -74,7 +74,7 @@ def claim(most: int, *, now: datetime) -> list[ClaimedRequest]:
         try:
             opened.append(replace(one, form=_form(one)))
         except encryption.KeyMissing:
-            _keep(one, now + KEY_PAUSE, KEY_MISSING)
+            _keep(one, now + KEY_PAUSE, KEY_MISSING, tries=one.tries - 1)
     return opened
 
 
@@ -104,12 +104,11 @@ def postpone(claimed: ClaimedRequest, *, until: datetime, fault: str = "") -> No
     _keep(claimed, until, f"{FAULT}{fault}"[:80] if fault else "", tries=claimed.tries - (not fault))
 
 
-def _keep(claimed: ClaimedRequest, until: datetime, reason: str, tries: int | None = None) -> None:
-    """tries: as many as it had before this one where nothing is given."""
+def _keep(claimed: ClaimedRequest, until: datetime, reason: str, *, tries: int) -> None:
     sql.execute(
         "UPDATE delivery_recoveryrequest SET lease_until = %s, tries = %s, reason = %s "
         "WHERE id = %s AND state = 'claimed' AND lease_by = %s",
-        (sql.at(until), claimed.tries - 1 if tries is None else tries, reason, claimed.id, claimed.lease),
+        (sql.at(until), tries, reason, claimed.id, claimed.lease),
     )
 
 
