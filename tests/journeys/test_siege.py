@@ -177,19 +177,17 @@ def test_right_after_a_recovery_the_next_one_does_not_wait(cast, clock, post):
     assert waits_for_a_message(new_browser(), clock, post) == timedelta(0)
 
 
-def spend_again(clock, post) -> None:
+def spend_again(clock, post, purpose="recovery") -> None:
     """Strangers have asked as often as anything is sent at once."""
     for number in range(8):
-        ask(somewhere(number), clock)
+        ask(somewhere(number), clock, purpose=purpose)
         post.work()
 
 
 @both_purposes
 def test_what_is_spent_on_one_purpose_is_not_taken_from_the_other(cast, clock, post, purpose):
     other = "recovery" if purpose == "vouching" else "vouching"
-    for number in range(8):
-        ask(somewhere(number), clock, purpose=other)
-        post.work()
+    spend_again(clock, post, other)
     assert "sent_meanwhile" in outcomes(FATIMA, other)
     assert waits_for_a_message(new_browser(), clock, post, purpose=purpose) == timedelta(0)
     assert outcomes(FATIMA, purpose) == ["sent"]
