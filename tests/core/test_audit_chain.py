@@ -424,6 +424,20 @@ def test_what_was_deleted_without_a_word_is_missing(two_months):
     assert "5 rows of segment refused-2026-01 are missing" in two_months.verify().problems[0]
 
 
+def test_sealed_rows_that_go_before_they_are_signed_leave_their_places_empty(trail):
+    """With their seal: the chain goes on from the row before, and no checkpoint knows of them."""
+    write(3)
+    trail.turn(NOW)
+    write(2)
+    assert sealing.seal(now=NOW) == 2
+    tamper(
+        f"DELETE FROM audit_event WHERE id IN ({ids()[3]}, {ids()[4]})", "DELETE FROM audit_seal WHERE first_seq = 4"
+    )
+    write(2)
+    trail.turn(NOW + timedelta(minutes=1))
+    assert trail.verify().problems == ["seq 4 to 5: 2 sealed rows are missing altogether."]
+
+
 def test_a_line_that_nobody_signed_retires_nothing(two_months):
     tamper(
         "DELETE FROM audit_event WHERE segment = 'refused-2026-01'",

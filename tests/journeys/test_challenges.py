@@ -72,6 +72,22 @@ def test_after_five_tries_at_an_account_a_stranger_meets_a_challenge(cast, clock
     assert not challenged(Visitor().sign_in(JAMAL.login, WRONG, solves=False)), "one more every six minutes"
 
 
+def test_tries_that_others_were_faster_than_meet_the_challenge_too(cast, clock, quick, monkeypatch):
+    """All of them read the account's failures before the first was charged."""
+    network, account = NETWORK.bucket("192.0.2.0/24"), limits.rate_limits.SIGN_IN_ACCOUNT.bucket("jamal.jalal")
+    read, seen = limits.posture.read, []
+
+    def stale(*buckets, **tried):
+        seen.extend([] if seen else [read(*buckets, **tried)])
+        return seen[0]
+
+    monkeypatch.setattr(limits.posture, "read", stale)
+    outcome = [type(enter(JAMAL.login, WRONG, clock)) for _ in range(7)]
+    assert outcome == [outcomes.WrongSecret] * 5 + [outcomes.ChallengeRequired] * 2
+    spent = [one.limit.burst - limits.remaining(one, now=clock()) for one in (network, account)]
+    assert spent == [5, 5], "and what was not judged is not charged"
+
+
 def test_a_known_device_is_never_challenged_and_never_charged_to_its_network(cast, clock):
     known = home(JAMAL).submit("/sign-out/")
     spend_network(clock)

@@ -113,7 +113,7 @@ def test_the_link_of_another_loss_or_person_stops_nothing(app, post, clock):
     assert Loss.objects.get().state == "waiting"
 
 
-def test_the_code_has_five_tries_and_runs_out(app, post, clock):
+def test_the_code_has_five_tries(app, post, clock):
     visitor = first_step()
     chosen = re.search(r'name="contact" value="(\d+)"', visitor.get(LOST).html)[1]
     visitor.submit(LOST, contact=chosen)
@@ -123,9 +123,18 @@ def test_the_code_has_five_tries_and_runs_out(app, post, clock):
         assert shows(visitor.submit(f"{LOST}code/", code=wrong), "error.loss_code_wrong")
     assert shows(visitor.submit(f"{LOST}code/", code=right), "error.loss_code_spent")
     assert Loss.objects.get().state == "proving"
+
+
+def test_the_code_runs_out(app, post, clock):
+    visitor = first_step()
+    chosen = re.search(r'name="contact" value="(\d+)"', visitor.get(LOST).html)[1]
+    visitor.submit(LOST, contact=chosen)
+    right = post.code(YOUSSEF_EMAIL)
     clock.advance(minutes=11)
-    late = first_step()
-    assert f"{LOST}code/" not in late.get(LOST).html, "run out: only a new one can be asked for"
+    late = first_step().get(LOST)
+    assert f"{LOST}code/" not in late.html, "only a new one can be asked for"
+    late.client.post(f"{LOST}code/", {"code": right, "csrfmiddlewaretoken": late.token})
+    assert Loss.objects.get().state == "proving", "nor does it serve a page from before"
 
 
 def test_a_temporary_password_opens_no_such_way(app, post):

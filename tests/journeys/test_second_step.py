@@ -348,6 +348,19 @@ def test_who_began_before_a_factor_was_added_elsewhere_adds_none_beside_it(cast,
     assert len(factors.held.of_person(facts(YOUSSEF).id)) == 1
 
 
+def test_a_recovery_that_was_begun_without_it_ends_when_a_factor_is_added(cast, post, clock):
+    """The change form of who had read the mail, and what was sent and not typed yet."""
+    thief = Visitor().ask(YOUSSEF.login, email=YOUSSEF_EMAIL)
+    thief.sign_in(YOUSSEF.login, post.secret(YOUSSEF_EMAIL))
+    assert thief.path == "/password/expired/"
+    clock.advance(minutes=2)
+    other = Visitor().ask(YOUSSEF.login, email=YOUSSEF_EMAIL)
+    unread = post.secret(YOUSSEF_EMAIL)
+    add_app(home(YOUSSEF), YOUSSEF.password, clock)
+    assert thief.get("/password/expired/").path == "/sign-in/"
+    assert other.sign_in(YOUSSEF.login, unread).page.status_code == 422
+
+
 def test_a_person_who_signs_in_again_keeps_the_session(owner):
     """The password was asked again, say for a site: the session that was there is renewed after the second step."""
     visitor, app, _ = owner
