@@ -5,6 +5,7 @@ import logging
 import sys
 
 import pytest
+from django.urls import resolve
 
 from massar.core import browser, ids, log
 from tests.support.written import entries
@@ -79,3 +80,13 @@ def test_jitter_takes_at_most_half_away():
 ])  # fmt: skip
 def test_labels_of_browsers(agent, label):
     assert browser.describe(agent) == label
+
+
+def test_a_path_with_a_secret_in_it_is_told_by_its_route(rf):
+    """ATK-144: Django says the path of what failed, and that of a link from a letter opens something."""
+    request = rf.get("/not-me/2t4jpg6mii7nngdekcara/")
+    record = logging.LogRecord("django.request", logging.ERROR, "x.py", 1, "%s: %s", ("Broken", request.path), None)
+    record.request = request
+    assert log.name_the_route(record) and record.args == ("Broken", request.path), "nothing was found for it"
+    request.resolver_match = resolve(request.path)
+    assert log.name_the_route(record) and record.getMessage() == "Broken: /not-me/<str:token>/"

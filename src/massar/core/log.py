@@ -37,10 +37,21 @@ def lower_what_strangers_cause(record: logging.LogRecord) -> bool:
     return record.name != "django.security.csrf" and logging.root.isEnabledFor(logging.INFO)
 
 
+def name_the_route(record: logging.LogRecord) -> bool:
+    """Say `/not-me/<str:token>/` where Django says what was asked for: the path of a link from a letter is a secret."""
+    request = getattr(record, "request", None)
+    found = getattr(request, "resolver_match", None)
+    if found and isinstance(record.args, tuple):
+        path = getattr(request, "path", None)
+        record.args = tuple(f"/{found.route}" if one == path else one for one in record.args)
+    return True
+
+
 def set_up(level: int = logging.INFO) -> None:
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonLines())
     handler.addFilter(lower_what_strangers_cause)
+    handler.addFilter(name_the_route)
     logging.root.handlers[:] = [handler]
     logging.root.setLevel(level)
     logging.getLogger("django.request").setLevel(logging.ERROR)  # a 404 is no news

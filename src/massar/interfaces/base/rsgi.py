@@ -96,7 +96,8 @@ class RsgiApplication:
             try:
                 self._answer(told, protocol)
             except Exception:  # a thread that ended would be missing for good
-                log.exception("no answer to %s %s", told["REQUEST_METHOD"], told["PATH_INFO"])
+                part = told["PATH_INFO"].split("/")[1:2]  # what stands behind it may be the secret of a link
+                log.exception("no answer to %s below /%s", told["REQUEST_METHOD"], *part or [""])
                 with contextlib.suppress(Exception):  # it may have been the answer that could not be sent
                     protocol.response_bytes(500, [], b"")
             finally:
