@@ -51,3 +51,16 @@ def test_nothing_is_posted_without_the_form_of_this_browser():
         answer = strict.post(path, {"user": "x", "password": "y"})
         refused = (403, 405, POSTED_BY_SITES[name]) if name in POSTED_BY_SITES else (403, 405)
         assert answer.status_code in refused, f"{name} took a form from elsewhere: {answer.status_code}"
+
+
+@pytest.mark.django_db
+def test_a_method_that_an_address_does_not_take_is_named_as_one():
+    """405 with those that it takes (RFC 9110 §15.5.6), before anybody asks for the token of a form."""
+    strict = Client(enforce_csrf_checks=True)
+    for name, path in addresses():
+        for method in ("PUT", "DELETE", "QUERY"):
+            answer = strict.generic(method, path)
+            allowed = set(answer.get("Allow", "").split(", "))
+            refused = answer.status_code == 405 and allowed and allowed <= {"GET", "HEAD", "POST"}
+            odd = answer.status_code == 403 and name.startswith("gate_")  # a proxy asks, and is told nothing else
+            assert refused or odd, f"{method} {path}: {answer}"

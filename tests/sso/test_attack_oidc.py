@@ -298,8 +298,9 @@ def test_atk_106_introspection_is_for_those_who_may(rp, browser, machine):
     about = machine.post("introspection_endpoint", token=tokens.access).json()
     assert (about["active"], about["client_id"], about["username"]) == (True, "strict", YOUSSEF.login)
     assert "sub" not in about and about["exp"] == tokens.claims["iat"] + tokens.answer["expires_in"]
-    for nothing in ("x" * 43, tokens.refresh):
+    for nothing in ("x" * 43, tokens.refresh, ""):
         assert machine.post("introspection_endpoint", token=nothing).json() == {"active": False}
+    assert refused(machine.post("introspection_endpoint"), "invalid_request")  # RFC 7662 §2.1
 
 
 def test_atk_106_revocation_of_anothers_token_does_nothing(rp, browser, clock):

@@ -9,7 +9,7 @@ from django.core.exceptions import RequestDataTooBig
 from django.db import Error
 from django.http import HttpResponse
 from django.template.loader import get_template
-from django.urls import reverse
+from django.urls import resolve, reverse
 from django.utils import translation
 
 from massar.interfaces.base import addresses, outage, page, way_back
@@ -58,6 +58,8 @@ def csrf_failure(request: Request, reason: str = "") -> HttpResponse:
     """Refuse a form that was open too long, or came from another site. What was typed waits on its page. Who has signed
     in in another tab since is led on by the sign-in page, home or to what waits."""
     log.info("form refused: %s", reason)
+    if request.method != "POST":
+        return _say_methods(request)
     if not request.signed_in:
         return render_error(request, 403, "403_csrf")
     if addresses.name_of(request) in FOR_STRANGERS and reason == OLD_TOKEN:
@@ -65,6 +67,15 @@ def csrf_failure(request: Request, reason: str = "") -> HttpResponse:
     owner = request.signed_in.person.id  # the page of the fault knows nobody
     told = render_error(request, 403, "403_csrf", onwards=addresses.own_page(request.path))
     return way_back.keep_typed(request, told, owner)
+
+
+def _say_methods(request: Request) -> HttpResponse:
+    """Answer 405 to what is no form (RFC 9110 §15.5.6). Its view knows what it takes and is asked with OPTIONS, which
+    anybody may ask with, and which none takes."""
+    view, args, kwargs = resolve(request.path_info)
+    request.method = "OPTIONS"
+    response: HttpResponse = view(request, *args, **kwargs)
+    return response
 
 
 def not_found(request: Request, exception: Exception | None = None) -> HttpResponse:

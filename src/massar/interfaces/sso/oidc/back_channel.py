@@ -98,7 +98,9 @@ def introspect(request: Request) -> HttpResponse:
         return _who_are_you()
     if not site.introspects:
         return _error("unauthorized_client", "This site is not registered to introspect.", status=403)
-    return _json(oidc_tokens.introspect(asking=site, token=form.get("token", ""), now=request.now))
+    if "token" not in form:  # RFC 7662 §2.1; an empty one is a token that nobody has
+        return _error("invalid_request", "token is missing.")
+    return _json(oidc_tokens.introspect(asking=site, token=form["token"], now=request.now))
 
 
 @_of_a_server
