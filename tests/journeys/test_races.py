@@ -1,6 +1,8 @@
 """Real threads on the real database: what may happen once happens once, however many try at the same moment."""
 
 import json
+import threading
+import time
 from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -10,7 +12,7 @@ from datetime import timedelta
 import pytest
 from django.db import connection, transaction
 
-from massar.core import ids
+from massar.core import ids, sql
 from massar.core.audit import api as audit_log
 from massar.core.browser import Browser
 from massar.domain.credentials import api as credentials
@@ -392,6 +394,38 @@ def test_change_recovery_and_sign_ins_together_meet_no_fault(people, clock):
     live = TemporaryPassword.objects.filter(state__in=("issued", "claimed")).count()
     changed = [o for n, o in enumerate(outcomes) if n % len(steps) in (0, 1) and isinstance(o, outcome.SessionOpened)]
     assert len(changed) >= 1 and live == 0
+
+
+def test_a_code_that_is_typed_while_secrets_end_meets_no_deadlock(people, clock, monkeypatch, vendor):
+    """A try counts in every row of the account; a saved password ends its own first, and then all others. Whoever has
+    not the person's lock must not hold a row of theirs meanwhile."""
+    if vendor == "sqlite":
+        pytest.skip("SQLite has one writer at a time")
+    other, _ = secret_of(YOUSSEF, "phone", clock)
+    secret, grant = granted(clock)
+    shared = credentials.temporary.LiveSecret(other, "", None, clock())
+    for number in range(8):  # rows before the claimed one and after it, whatever way the database goes through them
+        credentials.temporary.share(shared, recovery_browser=f"browser-{number}", sent_at=clock())
+    end_all = credentials.temporary.end_all
+
+    def end_when_the_other_waits(*person, **how):
+        until = time.monotonic() + 10
+        while not sql.rows("SELECT 1 FROM pg_locks WHERE NOT granted"):
+            assert time.monotonic() < until, "the other does not wait"
+        return end_all(*person, **how)
+
+    monkeypatch.setattr(credentials.temporary, "end_all", end_when_the_other_waits)
+    consumed = threading.Event()
+    consume = credentials.temporary.consume
+    monkeypatch.setattr(credentials.temporary, "consume", lambda *a, **k: consumed.set() or consume(*a, **k))
+
+    def types_a_code():
+        assert consumed.wait(10)
+        return enter("bcdfg-23456", clock)
+
+    saved, typed = at_once(2, lambda n: types_a_code() if n else recovers(clock, secret, grant))
+    assert isinstance(saved, outcome.SessionOpened) and isinstance(typed, outcome.WrongSecret)
+    assert TemporaryPassword.objects.filter(state__in=("issued", "claimed")).count() == 0
 
 
 # --- asking and the workers
