@@ -6,8 +6,9 @@ from datetime import timedelta
 import pytest
 from django.conf import settings
 
-from massar.core import encryption, log
+from massar.core import encryption, log, sql
 from massar.core.keyring import api as keyring
+from massar.domain.credentials import api as credentials
 from massar.domain.credentials.models import Password, TemporaryPassword
 from massar.domain.delivery import api as delivery
 from massar.domain.delivery.models import Message, RecoveryRequest
@@ -15,6 +16,7 @@ from massar.domain.limits import api as limits
 from massar.domain.people import api as people
 from massar.domain.people.models import Contact
 from massar.domain.sites import api as sites
+from massar.interfaces.commands import check
 from massar.journeys.keys import change_data_keys
 from massar.journeys.messages import watch_messages
 from tests.cast import FATIMA, FATIMA_PHONE, JAMAL, KHADIJA, NEW, facts
@@ -190,6 +192,69 @@ def test_a_node_without_the_key_serves_nobody_and_takes_nothing(cast, post, cloc
     with node(*BOTH):
         assert "key-missing" in {one.id for one in watch_messages.Overview(now=clock()).alarms}
         assert inside.get("/healthz").page.status_code == 200 and inside.signed_in
+
+
+@pytest.fixture
+def from_before(cast, clock):
+    """A database that knows no keys yet. Jamal's and Khadija's rows stand under k2; Fatima's password and her request,
+    the smaller part, under the demo's key."""
+    with node(*BOTH):
+        turn_to_k2(clock)
+        assert reseal() == []
+        assert change_data_keys.activate("demo", now=clock()) and look() == ""
+        credentials.passwords.save(facts(FATIMA).id, credentials.passwords.hash_password(NEW), now=clock())
+        Visitor().ask(FATIMA.login, phone=FATIMA.phone)
+        assert 0 < under("demo") < under("k2")
+    sql.execute("DELETE FROM keyring_datakey")
+    sql.execute("DELETE FROM keyring_lastingkey")
+
+
+def test_a_first_node_that_lacks_the_key_of_few_rows_loses_none_and_shuts_nobody_else_out(from_before, post, clock):
+    rows = under("demo")
+    with node(*AFTER):
+        assert change_data_keys.judged() == change_data_keys.trouble() == ""
+        [told] = check._data_keys()
+        assert told.startswith(f"{rows} row(s) stand under the key demo, which is not in MASSAR_DATA_KEYS: ")
+        assert Visitor().sign_in(JAMAL.login, JAMAL.password).signed_in
+        assert Visitor().sign_in(FATIMA.login, NEW).page.status_code == 503, "not: the password is wrong"
+        post.work()
+        assert RecoveryRequest.objects.get().state == "claimed" and change_data_keys.old_keys() == []
+    clock.advance(seconds=30)
+    with node(*BOTH):
+        assert change_data_keys.trouble() == ""
+        assert Visitor().sign_in(FATIMA.login, NEW).signed_in and secrets(post, FATIMA_PHONE)
+    with node(*AFTER):
+        assert change_data_keys.trouble() == "", "that another node has it shuts nobody out here"
+        assert (
+            "is not in MASSAR_DATA_KEYS here" in change_data_keys.reasons_to_keep("demo", stolen=False, now=clock())[0]
+        )
+    with node(*BOTH):
+        assert change_data_keys.reasons_to_keep("demo", stolen=False, now=clock()) != []
+        assert change_data_keys.old_keys() == ["demo"] and reseal() == [] and under("demo") == 0
+        assert change_data_keys.reasons_to_keep("demo", stolen=False, now=clock()) == []
+        assert change_data_keys.retire("demo", now=clock())
+    with node(*AFTER):
+        assert change_data_keys.trouble() == "" and Visitor().sign_in(FATIMA.login, NEW).signed_in
+
+
+def test_rows_whose_key_nobody_has_any_more_are_given_up_by_command(from_before, post, clock):
+    with node(*AFTER):
+        assert change_data_keys.trouble() == "" and change_data_keys.rows_out_of_reach()
+        assert change_data_keys.reasons_to_keep("demo", stolen=False, now=clock()) == []
+        assert change_data_keys.retire("demo", now=clock()) and look() == ""
+        assert (
+            check._data_keys() == [] and change_data_keys.rows_out_of_reach() == {} and change_data_keys.trouble() == ""
+        )
+        assert Visitor().sign_in(FATIMA.login, NEW).page.status_code == 422
+
+
+def test_a_first_node_that_lacks_the_key_of_most_rows_does_not_start(from_before):
+    with node(*OLD):
+        told = "MASSAR_DATA_KEYS lacks the key k2, under which most of the database stands: "
+        assert change_data_keys.judged() == change_data_keys.trouble() and change_data_keys.judged().startswith(told)
+        assert keyring.state.known_keys() == ()
+    with node("k3"):
+        assert change_data_keys.trouble().startswith("MASSAR_DATA_KEYS opens nothing of what the database holds: ")
 
 
 def spoil(model, column: str, pk: object) -> None:

@@ -127,6 +127,13 @@ def head(name: str) -> bytes:
     return VERSION + bytes([len(name)]) + name.encode()
 
 
+def key_of(ciphertext: bytes | memoryview) -> str:
+    """Return the name of the key that a value says it is under; '' where that could be no name."""
+    stored = bytes(ciphertext)
+    name = stored[2 : 2 + stored[1]] if len(stored) > 2 and stored[:1] == VERSION else b""
+    return name.decode() if name.isascii() and name.isalnum() and len(name) <= 16 else ""
+
+
 def check_value(key: bytes) -> str:
     """What tells one key from another without telling anything of it (64 hex digits)."""
     return hmac.new(_derive(key, "check"), b"massar data key", hashlib.sha256).hexdigest()

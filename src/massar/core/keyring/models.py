@@ -5,7 +5,8 @@ from django.db.models import Q
 
 
 class DataKey(models.Model):
-    """A key of MASSAR_DATA_KEYS by its name. `check_value` tells it from any other. Moves: `state.MOVES`.
+    """A key of MASSAR_DATA_KEYS by its name. `check_value` tells it from any other, and is empty where rows stand under
+    a key that no process has had so far. Moves: `state.MOVES`.
     written_until: when another key took its place."""
 
     class State(models.TextChoices):

@@ -45,12 +45,13 @@ class Sealed:
         in_data = [name for _, name, _, _ in string.Formatter().parse(self.associated_data) if name]
         return tuple(dict.fromkeys((*in_data, *(self.index.before if self.index else ()))))
 
-    def under(self, names: Sequence[str]) -> tuple[str, list[object]]:
-        """The condition, with its parameters, for rows under one of these keys: each value begins with its key."""
+    def under(self, names: Sequence[str], *, others: bool = False) -> tuple[str, list[object]]:
+        """The condition, with its parameters, for rows under one of these keys: each value begins with its key.
+        others: for the rows under none of them."""
         heads = [encryption.head(name) for name in names]
         one = f"substr({self.column}, 1, %s) = %s"
         these = " OR ".join([one] * len(heads)) or "1 = 0"
-        return f"{_any(self)} AND ({these})", [v for head in heads for v in (len(head), head)]
+        return f"{_any(self)} AND {'NOT ' if others else ''}({these})", [v for head in heads for v in (len(head), head)]
 
 
 class Ending(NamedTuple):
@@ -79,6 +80,20 @@ def count(sealed: Sealed, names: Sequence[str]) -> int:
     where, heads = sealed.under(names)
     [(found,)] = sql.rows(f"SELECT COUNT(*) FROM {sealed.table} WHERE {where}", heads)
     return int(found)
+
+
+def count_others(sealed: Sealed, names: Sequence[str]) -> dict[str, int]:
+    """Count the rows under each key that is not among these. It reads the whole column."""
+    found: dict[str, int] = {}
+    while name := _another_key(sealed, [*names, *found]):
+        found[name] = count(sealed, [name])
+    return found
+
+
+def _another_key(sealed: Sealed, names: Sequence[str]) -> str:
+    where, heads = sealed.under(names, others=True)
+    rows = sql.rows(f"SELECT {sealed.column} FROM {sealed.table} WHERE {where} LIMIT {BATCH}", heads)
+    return next(filter(None, (encryption.key_of(value) for (value,) in rows)), "")
 
 
 def opens(sealed: Sealed, keyring: Keyring) -> bool | None:

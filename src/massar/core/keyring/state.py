@@ -105,17 +105,18 @@ def known_trouble() -> str:
     return _view[0].trouble if _view else ""
 
 
-def trouble() -> str:
-    """Look now: why the keys of this process are not those of the database, in one sentence; '' when they are."""
+def trouble(*, absent: Iterable[str] = ()) -> str:
+    """Look now: why the keys of this process are not those of the database, in one sentence; '' when they are.
+    absent: names under which rows stand and which this process lacks, of a database that knows no keys yet."""
     follow()
-    return look().trouble
+    return look(absent=absent).trouble
 
 
-def look() -> _View:
+def look(*, absent: Iterable[str] = ()) -> _View:
     """Read the database's word. The first look of a process makes its keys known there."""
     with _lock:
         known = _view[0] if _view else None
-        facts = _known_here(known)
+        facts = _known_here(known, absent)
         lasting: dict[str, bytes] = dict(sql.rows("SELECT purpose, ciphertext FROM keyring_lastingkey"))
         of = (settings.MASSAR.data_keys, facts, tuple(sorted((k, bytes(v)) for k, v in lasting.items())))
         view = known._replace(read_at=time.monotonic()) if known and known.of == of else _made(facts, lasting, of)
@@ -123,13 +124,14 @@ def look() -> _View:
         return view
 
 
-def _known_here(known: _View | None) -> tuple[KeyFacts, ...]:
+def _known_here(known: _View | None, absent: Iterable[str]) -> tuple[KeyFacts, ...]:
     facts = known_keys()
     if known and _writing(facts):
         return facts
     own = settings.MASSAR.data_keys
-    if not judge(own, facts) and (not _writing(facts) or {name for name, _ in own} - {one.name for one in facts}):
-        _make_known(own, first=not facts, now=clock.now())
+    shown = {one.name for one in facts if one.check_value}
+    if not judge(own, facts) and (not _writing(facts) or {name for name, _ in own} - shown):
+        _make_known(own, absent, first=not facts, now=clock.now())
         facts = known_keys()
     if not judge(own, facts):
         _make_lasting(Keyring(own, writes=_writing(facts)))
@@ -164,6 +166,8 @@ def judge(own: tuple[tuple[str, bytes], ...], facts: Iterable[KeyFacts]) -> str:
     renamed, wrong = list[str](), list[str]()
     for one in facts:
         elsewhere = names.get(one.check_value, "")
+        if not one.check_value:
+            continue  # nobody who has it was here yet
         if elsewhere == one.name or (one.state not in NEEDED and one.name not in checks):
             continue
         if elsewhere:
@@ -190,15 +194,23 @@ def known_keys() -> tuple[KeyFacts, ...]:
 
 
 @transaction.atomic
-def _make_known(own: tuple[tuple[str, bytes], ...], *, first: bool, now: datetime) -> None:
+def _make_known(own: tuple[tuple[str, bytes], ...], absent: Iterable[str], *, first: bool, now: datetime) -> None:
     """Add the keys that the database does not know. In a database without any, the first writes, and the others may
-    have written: what it holds is older than this table. Where none writes, the first does that may."""
+    have written: what it holds is older than this table. Where none writes, the first does that may. Of those that are
+    absent only the name is known, until somebody comes who has them."""
     state, until = (State.OLD, now) if first else (State.HELD, None)
     for name, key in sorted(own):  # in one order: of two processes that do so at once, one waits for the other
         sql.execute(
             "INSERT INTO keyring_datakey (name, check_value, state, since, written_until) "
-            "VALUES (%s, %s, %s, %s, %s) ON CONFLICT (name) DO NOTHING",
+            "VALUES (%s, %s, %s, %s, %s) ON CONFLICT (name) DO UPDATE SET check_value = excluded.check_value "
+            "WHERE keyring_datakey.check_value = ''",
             (name, encryption.check_value(key), state, sql.at(now), sql.at(until)),
+        )
+    for name in sorted(absent):
+        sql.execute(
+            "INSERT INTO keyring_datakey (name, check_value, state, since) VALUES (%s, '', 'held', %s) "
+            "ON CONFLICT (name) DO NOTHING",
+            (name, sql.at(now)),
         )
     with suppress(IntegrityError), transaction.atomic():  # another process was first to say which one writes
         sql.execute(

@@ -62,7 +62,17 @@ def _database() -> list[str]:
         return [sentence]
     now = clock.now()
     changed = (f"The row {row} can't be opened: {why}." for row, why in keyring.state.unopened(since=now - SEEN_SINCE))
-    return [*filter(None, [change_data_keys.judged()]), *changed, *sites.own_certificate_judged(now)]
+    return [*_data_keys(), *changed, *sites.own_certificate_judged(now)]
+
+
+def _data_keys() -> list[str]:
+    if sentence := change_data_keys.judged():
+        return [sentence]
+    return [
+        f"{rows} row(s) stand under the key {name}, which is not in MASSAR_DATA_KEYS: add its entry. "
+        f"If nobody has it any more, `massar keys retire {name}` gives them up."
+        for name, rows in change_data_keys.rows_out_of_reach().items()
+    ]
 
 
 def _checkpoints() -> list[str]:

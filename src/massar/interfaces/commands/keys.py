@@ -47,7 +47,9 @@ def _list(_: argparse.Namespace) -> int:
 def _line(status: DataKeyStatus) -> str:
     key, rows = status.key, f"{status.rows} row(s)"
     told = {
-        State.HELD: "has not written yet: `massar keys activate` lets it, once every program holds it",
+        State.HELD: f"wrote before this list was kept; {rows} to reseal"
+        if status.rows
+        else "has not written yet: `massar keys activate` lets it, once every program holds it",
         State.WRITES: f"writes since {local_time.stamp(key.since)}; {rows}",
         State.OLD: f"wrote until {local_time.stamp(key.written_until or key.since)}; {rows} to reseal",
         State.RETIRED: f"ended {local_time.stamp(key.since)}: nothing needs it, take it out of MASSAR_DATA_KEYS",

@@ -4,7 +4,8 @@
 
 Each step refuses until the one before it is done everywhere, and may be repeated."""
 
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import NamedTuple
 
@@ -49,23 +50,45 @@ class DataKeyStatus(NamedTuple):
 
 def trouble() -> str:
     """Why the keys of this process can't be used with this database, in one sentence; '' when they can. A database that
-    knows no keys yet is asked for a few rows instead."""
-    return _opens_nothing() or keyring.state.trouble()
+    knows no keys yet is asked what its rows stand under instead, once."""
+    if keyring.state.known_keys():
+        return keyring.state.trouble()
+    lacking = rows_out_of_reach()
+    return _of_another(lacking) or keyring.state.trouble(absent=lacking)
 
 
 def judged() -> str:
     """The same, and nothing is made known to the database."""
-    return _opens_nothing() or keyring.state.judge(settings.MASSAR.data_keys, keyring.state.known_keys())
+    known = keyring.state.known_keys()
+    return keyring.state.judge(settings.MASSAR.data_keys, known) if known else _of_another(rows_out_of_reach())
 
 
-def _opens_nothing() -> str:
-    if keyring.state.known_keys():
-        return ""
+def rows_out_of_reach() -> dict[str, int]:
+    """How many rows stand under each key that this process lacks and may lack: another node has it, or nobody any more.
+    Such rows are left as they are, and whoever needs one is told to come later. It counts whole tables."""
+    own, known = [name for name, _ in settings.MASSAR.data_keys], keyring.state.known_keys()
+    found: Counter[str] = Counter()
+    for sealed in SEALED:
+        if known:
+            held = [one.name for one in known if one.state == State.HELD and one.name not in own]
+            found.update({name: keyring.rows.count(sealed, [name]) for name in held})
+        else:
+            found.update(keyring.rows.count_others(sealed, own))
+    return {name: rows for name, rows in found.items() if rows}
+
+
+def _of_another(lacking: Mapping[str, int]) -> str:
+    """Whether a database that knows no keys yet is another's, or most of it. A few rows whose key is lost are no reason
+    to shut everybody out."""
     own = Keyring(settings.MASSAR.data_keys)
     opened = [keyring.rows.opens(sealed, own) for sealed in SEALED]
-    if any(opened) or all(one is None for one in opened):
+    if not any(opened) and any(one is not None for one in opened):
+        return "MASSAR_DATA_KEYS opens nothing of what the database holds: give the keys that it was written with."
+    names = [name for name, _ in settings.MASSAR.data_keys]
+    if sum(lacking.values()) <= sum(keyring.rows.count(sealed, names) for sealed in SEALED):
         return ""
-    return "MASSAR_DATA_KEYS opens nothing of what the database holds: give the keys that it was written with."
+    most, wish = max(lacking, key=lambda name: lacking[name]), "add its entry from where you keep the keys"
+    return f"MASSAR_DATA_KEYS lacks the key {most}, under which most of the database stands: {wish}."
 
 
 def statuses(*, now: datetime) -> list[DataKeyStatus]:
@@ -99,8 +122,12 @@ def activate(name: str, *, now: datetime) -> bool:
 
 
 def old_keys() -> list[str]:
-    """The keys that have written and do no more."""
-    return [key.name for key in keyring.state.known_keys() if key.state == State.OLD]
+    """The keys that have written and do no more; those too of which it was learned late."""
+    own = {name for name, _ in settings.MASSAR.data_keys}
+    known = keyring.state.known_keys()
+    late = (key.name for key in known if key.state == State.HELD and key.name in own)
+    written = [name for name in late if any(keyring.rows.count(sealed, [name]) for sealed in SEALED)]
+    return [key.name for key in known if key.state == State.OLD or key.name in written]
 
 
 def reseal(*, say: Callable[[Progress], None]) -> list[str]:
@@ -116,6 +143,10 @@ def reasons_to_keep(name: str, *, stolen: bool, now: datetime) -> list[str]:
     if status is None or status.key.state not in (State.OLD, State.HELD):
         return [f"There is no old key {name}: `massar keys list` names them."]
     reasons = []
+    if status.rows and status.key.check_value and not status.here:
+        reasons.append(
+            f"{status.rows} row(s) stand under {name}, which is not in MASSAR_DATA_KEYS here: add its entry."
+        )
     if readable := status.rows and _readable(name):
         reasons.append(f"{readable} row(s) stand under {name}: run `massar keys reseal` first.")
     writers = [one.name for one in keyring.state.processes(now=now) if one.writes == name]
