@@ -26,6 +26,7 @@ from massar.journeys.sso import save_request
 from tests import cast
 from tests.cast import FATIMA, FATIMA_PHONE, JAMAL
 from tests.support.faults import PostOffice, empty, every_death
+from tests.support.steps import in_session
 from tests.support.visitor import CODE, TEMPORARY
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -117,7 +118,8 @@ def test_letting_a_browser_in(clock):
 
 
 def saving(clock, jamal, **contact: str) -> Callable[[], object]:
-    return lambda: edit_profile.save(person=jamal, **{"email": "", "phone_number": "", **contact}, **OWN, now=clock())
+    typed = {"email": "", "phone_number": "", **contact}
+    return lambda: edit_profile.save(signed_in=in_session(jamal), **typed, **OWN, now=clock())
 
 
 def test_saving_a_contact(clock):

@@ -19,7 +19,7 @@ from massar.journeys.messages import sms_budget, watch_messages
 from massar.journeys.outcomes import Done, TooManyAttempts
 from tests.cast import FATIMA, FATIMA_PHONE, JAMAL, KHADIJA, YOUSSEF, YOUSSEF_EMAIL, facts
 from tests.support.outbox import message
-from tests.support.steps import actions, prove_contact, save_contact, secrets, shown, shows
+from tests.support.steps import actions, in_session, prove_contact, save_contact, secrets, shown, shows
 from tests.support.visitor import Visitor
 
 YOUSSEF_PHONE = "+212662000333"
@@ -55,8 +55,9 @@ def asks(number: int, phone: str, clock, *, network: int | None = None) -> Saved
     """A new account, from a network of its own, wants a code sent there."""
     browser = Browser(network=f"net-{number if network is None else network}")
     return edit_profile.save(
-        person=somebody(number, clock), email="", phone_number=phone, password="", browser=browser, now=clock()
-    )
+        signed_in=in_session(somebody(number, clock)), email="", phone_number=phone, password="", browser=browser,
+        now=clock(),
+    )  # fmt: skip
 
 
 def spend_shared(clock) -> None:

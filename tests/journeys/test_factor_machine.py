@@ -28,7 +28,15 @@ from massar.journeys.account import (
 )
 from massar.journeys.account.close_sessions import SignedIn
 from massar.journeys.account.edit_factors import Added
-from massar.journeys.outcomes import Done, Gone, MustChangePassword, Problems, SecondStepRequired, SessionOpened
+from massar.journeys.outcomes import (
+    Done,
+    FactorNotFresh,
+    Gone,
+    MustChangePassword,
+    Problems,
+    SecondStepRequired,
+    SessionOpened,
+)
 from tests import cast
 from tests.cast import YOUSSEF
 from tests.conftest import AWKWARD_MOMENT
@@ -259,7 +267,7 @@ class Factors(RuleBasedStateMachine):
             assert done == Done()
             self.model.app, self.model.codes, self.model.spared, self.model.lost_until = None, [], None, None
         else:
-            assert isinstance(done, Gone), "a session with the password alone removes nothing"
+            assert done == FactorNotFresh(), "a session with the password alone removes nothing"
 
     @precondition(lambda self: self.model.app)
     @rule(who=WHO)

@@ -40,6 +40,7 @@ from tests import cast
 from tests.cast import FATIMA, FATIMA_PHONE, KHADIJA, KHADIJA_EMAIL, NEW, YOUSSEF, YOUSSEF_EMAIL
 from tests.support.faults import RememberingProvider, at_once, empty
 from tests.support.post_office import worker_with
+from tests.support.steps import in_session
 from tests.support.trail import all_events
 from tests.support.visitor import solve
 
@@ -100,7 +101,7 @@ def changes(clock, signed_in: close_sessions.SignedIn, new: str):
 
 def saves(person, clock, *, email: str = "", phone: str = "", password: str = "", browser: Browser = HERE):
     return edit_profile.save(
-        person=person, email=email, phone_number=phone, password=password, browser=browser, now=clock()
+        signed_in=in_session(person), email=email, phone_number=phone, password=password, browser=browser, now=clock()
     )
 
 

@@ -11,7 +11,7 @@ from massar.domain.limits import api as limits
 from massar.domain.people import api as people
 from massar.domain.sessions.models import ChangeSession, PendingSignIn, Session
 from massar.journeys.account import change_password, close_sessions
-from massar.journeys.outcomes import Gone
+from massar.journeys.outcomes import FactorNotFresh
 from tests.cast import FATIMA, JAMAL, NEW, YOUSSEF, YOUSSEF_EMAIL, facts
 from tests.support.authenticator import App, add_app, backup_codes, second_step
 from tests.support.steps import holding, home, recover, shows
@@ -321,7 +321,7 @@ def test_a_session_from_before_the_first_factor_changes_no_password(cast, clock)
     done = change_password.by_owner(
         signed_in=stale, current=YOUSSEF.password, new=NEW, confirm=NEW, browser=Browser(), now=clock()
     )
-    assert done == Gone()
+    assert done == FactorNotFresh()
     assert first_step().path == STEP, "the password is what it was"
 
 

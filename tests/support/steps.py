@@ -2,8 +2,11 @@
 
 import html
 import re
+from types import SimpleNamespace
 
 from massar.config.environment import load
+from massar.domain.people.api import PersonFacts
+from massar.journeys.account.close_sessions import SignedIn
 from massar.journeys.people.import_people import NewPerson
 from tests.support.visitor import TEMPORARY, Post, Visitor
 from tests.support.words import saying
@@ -54,6 +57,11 @@ def secrets(post: Post, to: str) -> list[str]:
 def home(person: NewPerson) -> Visitor:
     """A new browser in which the person has signed in."""
     return Visitor().sign_in(person.login, person.password)
+
+
+def in_session(person: PersonFacts) -> SignedIn:
+    """A person as a journey is given them, in a session that has no row and in which no factor was proved."""
+    return SignedIn(person, SimpleNamespace(id=None, second_at=None))
 
 
 def holding(**cookies: str) -> Visitor:

@@ -35,6 +35,12 @@ class SecondStepRequired:
 
 
 @dataclass(frozen=True)
+class FactorNotFresh:
+    """A person who is signed in and has a second factor must prove one before something grave (`second_step`). Nothing
+    that was typed has been judged."""
+
+
+@dataclass(frozen=True)
 class WrongSecret:
     """What was typed is not right; nothing more is said."""
 

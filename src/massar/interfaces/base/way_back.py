@@ -47,11 +47,24 @@ def signed_in_only(view: Callable[Concatenate[Request, SignedIn, P], HttpRespons
 
 def remember(request: Request, response: HttpResponse) -> HttpResponse:
     """Remember the way back from the sign-in page: with what was typed, where the page keeps it."""
+    come_back(request, response)
+    left_open = sessions.signed_in.left_open(cookies.SESSION.read(request))
+    return keep_typed(request, response, left_open.person_id) if left_open else response
+
+
+def come_back(request: Request, response: HttpResponse) -> HttpResponse:
+    """Let whoever goes to a proof from here come back to this page."""
     page = addresses.own_page(request.get_full_path() if request.method in ("GET", "HEAD") else request.path)
     if page != reverse("home"):
         cookies.RETURN_TO.write(response, page)
-    left_open = sessions.signed_in.left_open(cookies.SESSION.read(request))
-    return keep_typed(request, response, left_open.person_id) if left_open else response
+    return response
+
+
+def prove_factor_first(request: Request) -> HttpResponse:
+    """Lead to the second step, and after it back to this page, with what was typed where the page keeps it."""
+    response = remember(request, pages.redirect_to("second_step"))
+    cookies.write_flash(response, "info", "flash.prove_factor")
+    return response
 
 
 def keep_typed(request: Request, response: HttpResponse, owner: int) -> HttpResponse:

@@ -15,10 +15,11 @@ from massar.interfaces.base.jinja import n, t
 from massar.interfaces.base.request import Request
 from massar.journeys import personal_data
 from massar.journeys.account import my_data as journey
+from massar.journeys.account import sign_in
 from massar.journeys.account.close_sessions import SignedIn
 from massar.journeys.account.my_data import DataCopy, Section
 from massar.journeys.account.see_history import SHOWN
-from massar.journeys.outcomes import Problems, TooManyAttempts
+from massar.journeys.outcomes import FactorNotFresh, Problems, TooManyAttempts
 from massar.journeys.personal_data import Kept
 
 MOST_ROWS = 40  # of one kind in the pages; the file for programs has all but old refusals
@@ -38,7 +39,8 @@ class ExportForm(forms.Form):
 @way_back.signed_in_only
 def my_data(request: Request, signed_in: SignedIn) -> HttpResponse:
     if request.method != "POST":
-        return _page(request, ExportForm(initial={"form": "pdf"}))
+        locked = sign_in.owes_factor(signed_in, now=request.now)
+        return _page(request, ExportForm(initial={"form": "pdf"}), locked=locked)
     form = ExportForm(request.POST)
     if not form.is_valid():
         return _page(request, form, status=422)
@@ -56,12 +58,18 @@ def my_data(request: Request, signed_in: SignedIn) -> HttpResponse:
         case TooManyAttempts(until=until):
             form_fields.show_wait(form, until, request)
             return page.add_retry_after(_page(request, form, status=429), until, request.now)
+        case FactorNotFresh():
+            return way_back.prove_factor_first(request)
     return errors.render_error(request, 503)
 
 
-def _page(request: Request, form: ExportForm, *, status: int = 200) -> HttpResponse:
+def _page(request: Request, form: ExportForm, *, status: int = 200, locked: bool = False) -> HttpResponse:
+    """locked: a factor is to be proved before the form, and then the person comes back here."""
     kinds = personal_data.TABLE
-    return page.render(request, "profile/my_data.html", status=status, form=form, kinds=kinds, lasts=_lasts)
+    response = page.render(
+        request, "profile/my_data.html", status=status, form=form, kinds=kinds, lasts=_lasts, locked=locked
+    )
+    return way_back.come_back(request, response) if locked else response
 
 
 def _lasts(kept: Kept) -> str:

@@ -16,11 +16,12 @@ from massar.interfaces.web import second_step
 from massar.interfaces.web.devices import logout_statuses
 from massar.interfaces.web.home import cards
 from massar.journeys.account import change_password as journey
-from massar.journeys.account import close_sessions, edit_factors, edit_profile
-from massar.journeys.outcomes import Gone, Overloaded, Problems, SessionOpened, TooManyAttempts
+from massar.journeys.account import close_sessions, edit_profile, sign_in
+from massar.journeys.outcomes import FactorNotFresh, Gone, Overloaded, Problems, SessionOpened, TooManyAttempts
 from massar.journeys.sso.log_out_of_sites import RecentLogout
 
 Granted = tuple[PersonFacts, sessions.ChangeFacts]
+Changed = SessionOpened | Problems | TooManyAttempts | FactorNotFresh | Gone | Overloaded
 
 
 class PasswordForm(forms.Form):
@@ -68,10 +69,11 @@ def change(request: Request) -> HttpResponse:
     if not granted and not signed_in:
         response = way_back.remember(request, page.redirect_to("sign_in"))
         return _ask_to_sign_in(response) if cookies.CHANGE.read(request) else response
-    if signed_in and not granted and not edit_factors.may_edit(signed_in=signed_in, now=now):
-        return way_back.remember(request, page.redirect_to("second_step"))
+    if signed_in and not granted and not posted and sign_in.owes_factor(signed_in, now=now):
+        return way_back.prove_factor_first(request)
     if not form.is_valid():
         return _page(request, form, granted, status=422 if posted else 200)
+    outcome: Changed
     if granted:
         outcome = journey.by_temporary(grant=granted[1], browser=browser, now=now, **form.cleaned_data)
     elif signed_in:
@@ -79,10 +81,7 @@ def change(request: Request) -> HttpResponse:
     return _answer(request, form, granted, outcome)
 
 
-def _answer(
-    request: Request, form: PasswordForm, granted: Granted | None,
-    outcome: SessionOpened | Problems | TooManyAttempts | Gone | Overloaded,
-) -> HttpResponse:  # fmt: skip
+def _answer(request: Request, form: PasswordForm, granted: Granted | None, outcome: Changed) -> HttpResponse:
     match outcome:
         case SessionOpened(person=person):
             response = page.start_session(request, page.redirect_to("password_changed"), outcome)
@@ -94,6 +93,8 @@ def _answer(
         case Problems():
             form_fields.show_problems(form, outcome)
             return _page(request, form, _granted(request) or granted, status=422)
+        case FactorNotFresh():
+            return way_back.prove_factor_first(request)
         case Gone():
             return _ask_to_sign_in(page.redirect_to("sign_in"))
         case TooManyAttempts(until=until):

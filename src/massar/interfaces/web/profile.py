@@ -14,10 +14,18 @@ from massar.domain.people import api as people
 from massar.interfaces.base import cookies, errors, form_fields, page, way_back
 from massar.interfaces.base.jinja import t
 from massar.interfaces.base.request import Request
-from massar.journeys.account import edit_profile
+from massar.journeys.account import edit_profile, sign_in
 from massar.journeys.account.close_sessions import SignedIn
 from massar.journeys.account.edit_profile import Saved
-from massar.journeys.outcomes import ContactsFrozen, Done, Gone, Overloaded, Problems, TooManyAttempts
+from massar.journeys.outcomes import (
+    ContactsFrozen,
+    Done,
+    FactorNotFresh,
+    Gone,
+    Overloaded,
+    Problems,
+    TooManyAttempts,
+)
 
 
 class ContactsForm(forms.Form):
@@ -45,6 +53,8 @@ class RemoveForm(forms.Form):
 @way_back.signed_in_only
 def profile(request: Request, signed_in: SignedIn) -> HttpResponse:
     if request.method != "POST":
+        if sign_in.owes_factor(signed_in, now=request.now):  # what was typed waits on
+            return way_back.come_back(request, _page(request, signed_in, locked=True))
         typed = way_back.typed_before(request, signed_in.person.id)
         response = _page(request, signed_in, ContactsForm(initial=typed), taken_up=bool(typed))
         cookies.DRAFT.drop(response)
@@ -52,10 +62,10 @@ def profile(request: Request, signed_in: SignedIn) -> HttpResponse:
     form = ContactsForm(request.POST)
     if not form.is_valid():
         return _page(request, signed_in, form, status=422)
-    typed, session_id = form.cleaned_data, signed_in.session.id
+    typed = form.cleaned_data
     outcome = edit_profile.save(
-        person=signed_in.person, email=typed["email"], phone_number=typed["phone"], password=typed["password"],
-        browser=request.browser, now=request.now, session_id=session_id,
+        signed_in=signed_in, email=typed["email"], phone_number=typed["phone"], password=typed["password"],
+        browser=request.browser, now=request.now,
     )  # fmt: skip
     match outcome:
         case Saved(sent_to=()):
@@ -121,7 +131,7 @@ def remove(request: Request, signed_in: SignedIn, contact_id: int) -> HttpRespon
     if not form.is_valid():
         return _page(request, signed_in, status=422, remove_problem=(contact_id, t("error.required")))
     outcome = edit_profile.remove(
-        person=signed_in.person, contact_id=contact_id, password=form.cleaned_data["password"], browser=request.browser,
+        signed_in=signed_in, contact_id=contact_id, password=form.cleaned_data["password"], browser=request.browser,
         now=request.now, cancel_url=_cancel_url,
     )  # fmt: skip
     match outcome:
@@ -155,6 +165,8 @@ def _refuse(request: Request, outcome: object) -> HttpResponse:
     match outcome:
         case ContactsFrozen():
             return page.redirect_to("profile")  # the page says until when
+        case FactorNotFresh():
+            return way_back.prove_factor_first(request)
         case Gone():
             return _back("info", "flash.saved_nothing")
         case TooManyAttempts(until=until):
@@ -173,7 +185,8 @@ def _back(kind: str, message_id: str, **args: str) -> HttpResponse:
 def _page(
     request: Request, signed_in: SignedIn, form: ContactsForm | None = None, *, status: int = 200, **more: object
 ) -> HttpResponse:
-    """more: `code_problem`, `remove_problem`: a contact's id, and what is wrong there; `taken_up`: typed before."""
+    """more: `code_problem`, `remove_problem`: a contact's id, and what is wrong there; `taken_up`: typed before;
+    `locked`: a factor is to be proved before anything is changed."""
     person, now = signed_in.person, request.now
     contacts = edit_profile.by_kind(person=person, now=now)
 
@@ -181,7 +194,7 @@ def _page(
         at = edit_profile.resend_at(contact, now=now)
         return {"at": at, "seconds": max(0, int((at - now).total_seconds() + 0.999))}
 
-    shown = {"code_problem": None, "remove_problem": None, "taken_up": False, **more}
+    shown = {"code_problem": None, "remove_problem": None, "taken_up": False, "locked": False, **more}
     return page.render(
         request, "profile/profile.html", status=status, form=form or ContactsForm(), contacts=contacts,
         frozen_until=person.frozen_until if person.frozen_until and person.frozen_until > now else None,

@@ -13,7 +13,7 @@ from massar.interfaces.web import factor_pages, second_step
 from massar.journeys.account import add_passkey, sign_in
 from massar.journeys.account import edit_factors as journey
 from massar.journeys.account.close_sessions import SignedIn
-from massar.journeys.outcomes import Done, Gone, Overloaded, Problems, TooManyAttempts
+from massar.journeys.outcomes import Done, FactorNotFresh, Gone, Overloaded, Problems, TooManyAttempts
 
 
 @require_safe
@@ -90,7 +90,7 @@ def remove(request: Request, signed_in: SignedIn, factor_id: int) -> HttpRespons
 
 def refuse(
     request: Request, signed_in: SignedIn, place: str | int,
-    outcome: Problems | TooManyAttempts | Overloaded | Gone,
+    outcome: Problems | TooManyAttempts | Overloaded | FactorNotFresh | Gone,
 ) -> HttpResponse:  # fmt: skip
     """place: which form of the page was refused."""
     match outcome:
@@ -100,8 +100,10 @@ def refuse(
             return errors.render_error(request, 429, wait_until=until)
         case Overloaded():
             return errors.render_error(request, 503)
+        case FactorNotFresh():
+            return way_back.prove_factor_first(request)
         case Gone():
-            return page.redirect_to("security")  # a factor is to be proved before: the page says so
+            return page.redirect_to("security")  # the page shows what there is
 
 
 def back(kind: str, message_id: str) -> HttpResponse:
@@ -116,7 +118,7 @@ def show(
     person, now = signed_in.person, request.now
     response = page.render(
         request, "factors/security.html", status=status, overview=journey.overview(person=person), problem=problem,
-        locked=not journey.may_edit(signed_in=signed_in, now=now), must=sign_in.must_have_factor(person, now=now),
+        locked=sign_in.owes_factor(signed_in, now=now), must=sign_in.must_have_factor(person, now=now),
         codes_of_a_set=factors.backup.COUNT, passkeys_possible=add_passkey.possible(person=person),
         passkeys_host=settings.MASSAR.host,
         device=request.browser.label,

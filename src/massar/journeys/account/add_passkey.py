@@ -12,10 +12,10 @@ from massar.core.browser import Browser
 from massar.domain.factors import api as factors
 from massar.domain.people import api as people
 from massar.domain.sessions import api as sessions
-from massar.journeys.account import edit_factors, use_passkey
+from massar.journeys.account import edit_factors, sign_in, use_passkey
 from massar.journeys.account.close_sessions import SignedIn
 from massar.journeys.account.second_step import HalfDone
-from massar.journeys.outcomes import Gone, Overloaded, PasskeyRefused, Problems, TooManyAttempts
+from massar.journeys.outcomes import FactorNotFresh, Gone, Overloaded, PasskeyRefused, Problems, TooManyAttempts
 
 ADD = "add-passkey"  # what a challenge is for
 LONGEST_NAME = 60
@@ -35,11 +35,11 @@ def possible(*, person: people.PersonFacts) -> bool:
 
 def begin(
     *, signed_in: SignedIn, password: str, name: str, language: str, browser: Browser, now: datetime
-) -> Begun | Problems | TooManyAttempts | Overloaded | Gone:
-    """Judge the password, then ask for a passkey. Gone: a factor has to be proved before, or there are enough."""
+) -> Begun | Problems | TooManyAttempts | Overloaded | FactorNotFresh | Gone:
+    """Ask for a passkey, after the proof. Gone: there are enough."""
     if not possible(person=signed_in.person):
         return Gone()
-    refused = edit_factors.prove_both(signed_in, password, browser, now)
+    refused = sign_in.prove_again(signed_in=signed_in, password=password, browser=browser, now=now)
     return refused or _ask(signed_in, name, language, browser, now)
 
 

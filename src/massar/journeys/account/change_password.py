@@ -15,9 +15,9 @@ from massar.domain.limits import api as limits
 from massar.domain.people import api as people
 from massar.domain.policy import api as policy
 from massar.domain.sessions import api as sessions
-from massar.journeys.account import close_sessions, edit_factors, edit_profile, notices, recover_password, sign_in
+from massar.journeys.account import close_sessions, edit_profile, notices, recover_password, sign_in
 from massar.journeys.account.close_sessions import SignedIn
-from massar.journeys.outcomes import Gone, Overloaded, Problem, Problems, SessionOpened, TooManyAttempts
+from massar.journeys.outcomes import FactorNotFresh, Gone, Overloaded, Problem, Problems, SessionOpened, TooManyAttempts
 
 
 def by_temporary(
@@ -75,12 +75,12 @@ def _prove_temporary(grant: sessions.ChangeFacts, current: str, now: datetime) -
 
 def by_owner(
     *, signed_in: SignedIn, current: str, new: str, confirm: str, browser: Browser, now: datetime
-) -> SessionOpened | Problems | TooManyAttempts | Gone | Overloaded:
-    """Change by choice: the current password is proved first. Other sessions end; this one is renewed, and what was
-    proved in it stays what it was. Gone: the session ended while the password was being proved (a recovery or another
-    change came first), or a factor has to be proved before (`edit_factors.may_edit`)."""
+) -> SessionOpened | Problems | TooManyAttempts | FactorNotFresh | Gone | Overloaded:
+    """Change by choice, after the proof with the current password. Other sessions end; this one is renewed, and what
+    was proved in it stays what it was. Gone: the session ended while the password was being proved (a recovery or
+    another change came first)."""
     person, session = signed_in
-    refused = sign_in.prove_again(person=person, password=current, field="current", browser=browser, now=now)
+    refused = sign_in.prove_again(signed_in=signed_in, password=current, field="current", browser=browser, now=now)
     hashed = refused or _judge_and_hash(person, new, confirm, now)
     if not isinstance(hashed, str):
         return hashed
@@ -88,8 +88,8 @@ def by_owner(
         people.contacts.lock(person.id)
         if not sessions.signed_in.hold(session.id, person.id):
             return Gone()
-        if not edit_factors.may_edit(signed_in=signed_in, now=now):  # one may have been added meanwhile, elsewhere
-            return Gone()
+        if sign_in.owes_factor(signed_in, now=now):  # one may have been added meanwhile, elsewhere
+            return FactorNotFresh()
         credentials.passwords.save(person.id, hashed, now=now)
         credentials.temporary.end_all(person.id, now=now, why="changed")
         ended, told = close_sessions.end_everything(person, now=now, why="password_changed")

@@ -1,10 +1,10 @@
 """A person's second factors: an app is added and proved by a code, codes are printed, a factor is removed.
 
-Whoever touches them has typed the password just now and, having a factor, has proved one within STILL_FRESH: a session
-left open on a shared computer changes nothing. Every change is told to all contacts, and takes from every device the
+Whoever touches them has proved again who they are (`sign_in.prove_again`): a session left open on a shared computer
+changes nothing. Every change is told to all contacts, and takes from every device the
 wish not to be asked. Adding ends what was half done without the factor: sign-ins, changes, temporary passwords."""
 
-from datetime import date, datetime, timedelta
+from datetime import date, datetime
 from typing import NamedTuple
 
 from django.conf import settings
@@ -22,6 +22,7 @@ from massar.journeys.account.close_sessions import SignedIn
 from massar.journeys.account.second_step import HalfDone
 from massar.journeys.outcomes import (
     Done,
+    FactorNotFresh,
     Gone,
     MustChangePassword,
     Overloaded,
@@ -30,8 +31,6 @@ from massar.journeys.outcomes import (
     SessionOpened,
     TooManyAttempts,
 )
-
-STILL_FRESH = timedelta(minutes=10)
 
 
 class Added(NamedTuple):
@@ -64,27 +63,11 @@ def asked_from(*, person: people.PersonFacts, now: datetime) -> date | None:
     return day if day and not factors.held.of_person(person.id) else None
 
 
-def may_edit(*, signed_in: SignedIn, now: datetime) -> bool:
-    """Whether no factor has to be proved before: there is none, or one was proved just now."""
-    proved = signed_in.session.second_at
-    return (proved is not None and now - proved < STILL_FRESH) or not factors.held.of_person(signed_in.person.id)
-
-
-def prove_both(
-    signed_in: SignedIn, password: str, browser: Browser, now: datetime
-) -> Problems | TooManyAttempts | Overloaded | Gone | None:
-    """What every change asks for: a factor that was proved just now, where there is one, and the password. None: both
-    were right."""
-    if not may_edit(signed_in=signed_in, now=now):
-        return Gone()
-    return sign_in.prove_again(person=signed_in.person, password=password, browser=browser, now=now)
-
-
 def begin_app(
     *, signed_in: SignedIn, password: str, browser: Browser, now: datetime
-) -> Done | Problems | TooManyAttempts | Overloaded | Gone:
-    """Make a key for an app, after the password. Gone: a factor has to be proved before."""
-    refused = prove_both(signed_in, password, browser, now)
+) -> Done | Problems | TooManyAttempts | Overloaded | FactorNotFresh:
+    """Make a key for an app, after the proof."""
+    refused = sign_in.prove_again(signed_in=signed_in, password=password, browser=browser, now=now)
     if refused:
         return refused
     factors.totp.enroll(signed_in.person.id, place=place_of(signed_in), now=now)
@@ -118,9 +101,9 @@ def prove_app(
 def overtaken(of: SignedIn | HalfDone, now: datetime) -> bool:
     """Whether a factor was added elsewhere since this began: then that one has to be proved before (a thief with the
     password must not add his own beside it)."""
-    return (
-        bool(factors.held.of_person(of.person.id)) if isinstance(of, HalfDone) else not may_edit(signed_in=of, now=now)
-    )
+    if isinstance(of, SignedIn):
+        return sign_in.owes_factor(of, now=now)
+    return bool(factors.held.of_person(of.person.id))
 
 
 def take_in(
@@ -149,11 +132,10 @@ def _end_half_done(person: people.PersonFacts, now: datetime) -> None:
 
 def renew_codes(
     *, signed_in: SignedIn, password: str, browser: Browser, now: datetime
-) -> tuple[str, ...] | Problems | TooManyAttempts | Overloaded | Gone:
-    """Make a new set of backup codes, which ends the old one. Gone: a factor has to be proved before, or there is
-    none."""
+) -> tuple[str, ...] | Problems | TooManyAttempts | Overloaded | FactorNotFresh | Gone:
+    """Make a new set of backup codes, which ends the old one. Gone: there is no factor."""
     person = signed_in.person
-    refused = prove_both(signed_in, password, browser, now)
+    refused = sign_in.prove_again(signed_in=signed_in, password=password, browser=browser, now=now)
     if refused:
         return refused
     with transaction.atomic():
@@ -168,11 +150,10 @@ def renew_codes(
 
 def remove(
     *, signed_in: SignedIn, factor_id: int, password: str, browser: Browser, now: datetime
-) -> Done | Problems | TooManyAttempts | Overloaded | Gone:
-    """Remove one factor; with the last one its backup codes go too. Gone: it is not there, or a factor has to be proved
-    before."""
+) -> Done | Problems | TooManyAttempts | Overloaded | FactorNotFresh | Gone:
+    """Remove one factor; with the last one its backup codes go too. Gone: it is not there."""
     person = signed_in.person
-    refused = prove_both(signed_in, password, browser, now)
+    refused = sign_in.prove_again(signed_in=signed_in, password=password, browser=browser, now=now)
     if refused:
         return refused
     with transaction.atomic():

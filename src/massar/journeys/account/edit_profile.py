@@ -17,8 +17,18 @@ from massar.domain.delivery import api as delivery
 from massar.domain.limits import api as limits
 from massar.domain.people import api as people
 from massar.journeys.account import notices, sign_in
+from massar.journeys.account.close_sessions import SignedIn
 from massar.journeys.messages import sms_budget
-from massar.journeys.outcomes import ContactsFrozen, Done, Gone, Overloaded, Problem, Problems, TooManyAttempts
+from massar.journeys.outcomes import (
+    ContactsFrozen,
+    Done,
+    FactorNotFresh,
+    Gone,
+    Overloaded,
+    Problem,
+    Problems,
+    TooManyAttempts,
+)
 
 RESEND_AFTER = timedelta(minutes=1)
 
@@ -30,11 +40,10 @@ class Saved(NamedTuple):
 
 
 def save(
-    *, person: people.PersonFacts, email: str, phone_number: str, password: str, browser: Browser, now: datetime,
-    session_id: int | None = None,
-) -> Saved | Problems | ContactsFrozen | TooManyAttempts | Overloaded:  # fmt: skip
-    """Propose what is new and send each its code. An empty field leaves that contact as it is. session_id: the session
-    in which it is typed."""
+    *, signed_in: SignedIn, email: str, phone_number: str, password: str, browser: Browser, now: datetime
+) -> Saved | Problems | ContactsFrozen | TooManyAttempts | Overloaded | FactorNotFresh:
+    """Propose what is new and send each its code, after the proof. An empty field leaves that contact as it is."""
+    person = signed_in.person
     if person.frozen_until and person.frozen_until > now:
         return ContactsFrozen(person.frozen_until)
     typed: dict[str, str] = {}
@@ -49,7 +58,7 @@ def save(
             typed[kind] = read
     if problems:
         return Problems(problems)
-    refused = sign_in.prove_again(person=person, password=password, browser=browser, now=now)
+    refused = sign_in.prove_again(signed_in=signed_in, password=password, browser=browser, now=now)
     if refused:
         return refused
     with transaction.atomic():
@@ -58,7 +67,7 @@ def save(
         if wait:
             return wait
         for kind, value in new.items():
-            contact = people.contacts.propose(person.id, kind, value, now=now, session_id=session_id)
+            contact = people.contacts.propose(person.id, kind, value, now=now, session_id=signed_in.session.id)
             _send_code(person, contact, browser, now)
             sent.append(contact.masked)
         return Saved(tuple(sent))
@@ -212,13 +221,14 @@ def cancel(*, person: people.PersonFacts, contact_id: int, browser: Browser, now
 
 
 def remove(
-    *, person: people.PersonFacts, contact_id: int, password: str, browser: Browser, now: datetime,
+    *, signed_in: SignedIn, contact_id: int, password: str, browser: Browser, now: datetime,
     cancel_url: Callable[[str], str],
-) -> Done | Problems | ContactsFrozen | TooManyAttempts | Overloaded | Gone:  # fmt: skip
-    """End a counting contact after the wait; the password is asked again. cancel_url: see `notices.tell`."""
+) -> Done | Problems | ContactsFrozen | TooManyAttempts | Overloaded | FactorNotFresh | Gone:  # fmt: skip
+    """End a counting contact after the proof and the wait. cancel_url: see `notices.tell`."""
+    person = signed_in.person
     if person.frozen_until and person.frozen_until > now:
         return ContactsFrozen(person.frozen_until)
-    refused = sign_in.prove_again(person=person, password=password, browser=browser, now=now)
+    refused = sign_in.prove_again(signed_in=signed_in, password=password, browser=browser, now=now)
     if refused:
         return refused
     with transaction.atomic():
@@ -302,8 +312,10 @@ class Undone(NamedTuple):
 
 def undone(*, person: people.PersonFacts, now: datetime) -> Undone:
     """Return what the last recovery did; nothing, once contacts are open again."""
+    if not person.frozen_until or person.frozen_until <= now:
+        return Undone()
     recovered_at = credentials.passwords.recovered_at(person.id)
-    if recovered_at is None or not person.frozen_until or person.frozen_until <= now:
+    if recovered_at is None:
         return Undone()
     return as_undone(people.contacts.undone(person.id, since=recovered_at), recovered_at)
 

@@ -12,7 +12,7 @@ from massar.domain.people import api as people
 from massar.journeys import personal_data
 from massar.journeys.account import sign_in
 from massar.journeys.account.close_sessions import SignedIn
-from massar.journeys.outcomes import Overloaded, Problems, TooManyAttempts
+from massar.journeys.outcomes import FactorNotFresh, Overloaded, Problems, TooManyAttempts
 from massar.journeys.personal_data import Kept
 
 
@@ -33,11 +33,11 @@ class DataCopy(NamedTuple):
 
 def export(
     *, signed_in: SignedIn, password: str, form: str, browser: Browser, now: datetime, most: int = 0
-) -> DataCopy | Problems | TooManyAttempts | Overloaded:
+) -> DataCopy | Problems | TooManyAttempts | Overloaded | FactorNotFresh:
     """Give the person all that is kept of them, after a fresh proof. form: `pdf` or `json`, for the audit log. most:
     how many rows of each kind, 0 for all."""
     person = signed_in.person
-    refused = sign_in.prove_again(person=person, password=password, browser=browser, now=now)
+    refused = sign_in.prove_again(signed_in=signed_in, password=password, browser=browser, now=now)
     if refused:
         return refused
     with transaction.atomic():

@@ -6,12 +6,15 @@ typed login and password
 Before either, a browser that is unknown to the account may have to meet a challenge (journeys/account/defend.py).
 
 Who has a second factor, or must have one, is not in yet: a half-done sign-in opens the second step alone
-(`second_step`). A remembered device spares that step, but never somebody who must have a factor."""
+(`second_step`). A remembered device spares that step, but never somebody who must have a factor.
+
+Before something grave a person who is signed in proves it anew (`prove_again`): the password, and a factor where there
+is one. Every journey that asks for it asks here."""
 
 import contextlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from django.conf import settings
@@ -29,7 +32,9 @@ from massar.domain.policy import api as policy
 from massar.domain.sessions import api as sessions
 from massar.journeys import outcomes
 from massar.journeys.account import defend, notices
+from massar.journeys.account.close_sessions import SignedIn
 from massar.journeys.outcomes import (
+    FactorNotFresh,
     MustChangePassword,
     Overloaded,
     SecondStepRequired,
@@ -41,6 +46,7 @@ from massar.journeys.sso import log_out_of_sites
 
 PASSWORD_ALONE = "pwd"  # RFC 8176
 ACTION = "sign-in"  # what a challenge that is met here opens
+STILL_FRESH = timedelta(minutes=10)  # that a second factor was proved, before something grave
 Entered = SessionOpened | SecondStepRequired | MustChangePassword
 Unjudged = TooManyAttempts | outcomes.ChallengeRequired | outcomes.PasswordSprayed | Overloaded
 Refused = outcomes.WrongSecret | SecretExpired | outcomes.AccountFrozen | Unjudged
@@ -350,12 +356,53 @@ def _enter_with_temporary(
         return MustChangePassword(person, cookie)
 
 
+def owes_factor(signed_in: SignedIn, *, now: datetime) -> bool:
+    """Whether a factor has to be proved before something grave: there is one, and none was proved just now."""
+    return not _is_fresh(signed_in.session, now) and bool(factors.held.of_person(signed_in.person.id))
+
+
+def _is_fresh(session: sessions.SessionFacts, now: datetime) -> bool:
+    return session.second_at is not None and now - session.second_at < STILL_FRESH
+
+
 def prove_again(
-    *, person: people.PersonFacts, password: str, field: str = "password", browser: Browser, now: datetime
-) -> outcomes.Problems | TooManyAttempts | Overloaded | None:
-    """Judge the password that a signed-in person types again before something sensitive. None: it was right. field:
-    where it was typed, for the problem."""
-    attempt = _Attempt(person.login, person, credentials.passwords.stored(person.id), browser, now)
+    *, signed_in: SignedIn, password: str, field: str = "password", browser: Browser, now: datetime
+) -> outcomes.Problems | TooManyAttempts | Overloaded | FactorNotFresh | None:
+    """Judge the password that a signed-in person types again before something grave, once a factor was proved within
+    STILL_FRESH where there is one: a password alone does nothing that its owner needs two things for. Whether there is
+    one stands in the statement that reads the password. None: all is right. field: where the password was typed, for
+    the problem."""
+    stored = credentials.passwords.stored(signed_in.person.id, factors=factors.held.SINCE)
+    if stored.factors_since is not None and not _is_fresh(signed_in.session, now):
+        return FactorNotFresh()
+    return _judge_again(signed_in.person, stored, password, field, browser, now)
+
+
+def begin_again(
+    *, signed_in: SignedIn, password: str, browser: Browser, now: datetime
+) -> SecondStepRequired | outcomes.Problems | TooManyAttempts | Overloaded | outcomes.Gone:
+    """Open a half-done sign-in beside the session, for somebody who can prove no factor any more: from there the loss
+    is told (`lose_factors`), although this device is one that is not asked. It takes the password. Gone: there is no
+    factor, or the session has ended."""
+    person, stored = signed_in.person, credentials.passwords.stored(signed_in.person.id, factors=factors.held.SINCE)
+    if stored.factors_since is None:
+        return outcomes.Gone()
+    attempt = _Attempt(person.login, person, stored, browser, now)
+    refused = _judge_again(person, stored, password, "password", browser, now)
+    if refused:
+        return refused
+    with transaction.atomic():
+        people.contacts.lock(person.id)
+        if not sessions.signed_in.hold(signed_in.session.id, person.id):  # another password may have been saved
+            return outcomes.Gone()
+        return _ask_for_second_step(attempt, person, stored)
+
+
+def _judge_again(
+    person: people.PersonFacts, stored: credentials.StoredPassword, password: str, field: str, browser: Browser,
+    now: datetime,
+) -> outcomes.Problems | TooManyAttempts | Overloaded | None:  # fmt: skip
+    attempt = _Attempt(person.login, person, stored, browser, now)
     device = attempt.known_device()
     charged = _charge_device(device, now) if device else []
     if not charged:
