@@ -1,6 +1,7 @@
 """`massar backup` beside a busy server, and the copy brought back by the steps of docs/operate/run.md."""
 
 import contextlib
+import json
 import os
 import sqlite3
 import stat
@@ -113,3 +114,29 @@ def test_of_postgresql_it_says_how_and_never_the_password(tmp_path):
     for word in (*told, "host=db.example.ma", "port=6432", "user=massar", "dbname=account", "sslmode=verify-full"):
         assert word in command
     assert "tcp_user_timeout" not in done.stdout and "pg_restore" in done.stdout and os.listdir(tmp_path) == []
+
+
+def test_atk_150_what_had_ended_since_the_copy_stays_ended(tmp_path):
+    """ATK-150: the copy of before is put back; whose account was frozen since is frozen again."""
+    installation, login = Installation(tmp_path), "jamal.jalal@taalim.ma"
+    person = ("createperson", login, "--email", "jamal@example.org", "--no-password")
+    freeze = ("people", "freeze", login, "--reason", "stolen")
+    done = installation.each(
+        ("migrate",), person, ("audit", "export"), ("backup", str(tmp_path / "copy")), freeze, ("people", "show", login)
+    )
+    assert [one.returncode for one in done] == [0] * 6 and "frozen since" in done[-1].stdout, done
+    database, lost = tmp_path / "massar.sqlite3", tmp_path / "lost.jsonl"
+    with contextlib.closing(sqlite3.connect(database)) as line:
+        [(event, person_id)] = line.execute("SELECT event, person_id FROM audit_event WHERE event = 'account_frozen'")
+        [(name,)] = line.execute("SELECT database FROM audit_cursor")  # this is the log that the copy has begun
+    lost.write_text(json.dumps({"database": name, "seq": 1, "event": event, "person_id": person_id}) + "\n")
+    for end in ("", "-wal", "-shm"):
+        Path(f"{database}{end}").unlink(missing_ok=True)
+    (tmp_path / "copy").rename(database)
+    before, restored, after, wrong = installation.each(
+        ("people", "show", login), ("restored", "--lost", str(lost)), ("people", "show", login),
+        ("restored", "--lost", str(database)),
+    )  # fmt: skip
+    assert "is active" in before.stdout and "frozen since" in after.stdout
+    assert "1 lost rows" in restored.stdout and f"{login} is frozen" in restored.stdout and restored.returncode == 0
+    assert wrong.returncode == 2 and "no account was frozen" in wrong.stderr and "Traceback" not in wrong.stderr

@@ -19,6 +19,7 @@ from massar.core import sql
 from massar.core.audit import api as audit_log
 from massar.core.audit.api import sealing, verifier
 from massar.core.browser import Browser
+from massar.interfaces.commands import check
 from tests.support.trail import all_events, guards_off, tamper
 
 pytestmark = pytest.mark.django_db
@@ -240,6 +241,17 @@ def test_rows_that_wait_for_their_seal_are_counted(sealed):
 
 def lines(trail) -> list[str]:
     return [line for path in sorted(trail.folder.iterdir()) for line in path.read_text().splitlines()]
+
+
+def test_atk_150_a_database_that_is_older_than_its_checkpoints_is_seen(sealed):
+    """ATK-150: `massar check` compares these two. A torn line and another database's are none of ours."""
+    assert audit_log.checkpoints.newest() == audit_log.sealing.cursor().last_seq == 15
+    with (sealed.folder / "checkpoints-2026-02.jsonl").open("a") as file:
+        file.write('{"database": "another", "segments": {"kept-2026-02": [99, 99, ""]}}\n{"database": \n[]\n')
+    assert audit_log.checkpoints.newest() == 15 and check._older() == []
+    sql.execute("UPDATE audit_cursor SET last_seq = 10")
+    [told] = check._older()
+    assert "row 10" in told and "row 15" in told
 
 
 def test_checkpoints_are_private_signed_and_linked(sealed):

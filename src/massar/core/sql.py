@@ -171,6 +171,16 @@ def lock_in_order(column: str) -> str:
     return f"ORDER BY {column} FOR UPDATE" if connection.vendor == "postgresql" else ""
 
 
+def leap(table: str) -> None:
+    """Have no id given again that was given after a backup: the next one is far behind the greatest."""
+    far = 10_000_000
+    if connection.vendor == "postgresql":
+        sequence = f"pg_get_serial_sequence('{table}', 'id')"
+        rows(f"SELECT setval({sequence}, nextval({sequence}) + {far})")
+    else:
+        execute(f"UPDATE sqlite_sequence SET seq = seq + {far} WHERE name = %s", (table,))
+
+
 def skip_locked() -> str:
     """The end of a SELECT by which workers don't wait for each other. SQLite has one writer and needs nothing."""
     return "FOR UPDATE SKIP LOCKED" if connection.vendor == "postgresql" else ""

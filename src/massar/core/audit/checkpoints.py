@@ -72,6 +72,20 @@ def append(segments: Mapping[str, Head], retired: Mapping[str, Head], *, now: da
     return line
 
 
+def newest() -> int:
+    """The greatest place that was signed for this database, as far as the files here tell; 0 where they tell none. It
+    is read, not verified: for a hint, not for a proof."""
+    files = sorted(folder().glob("checkpoints-*.jsonl"))[-1:]
+    found, database = 0, sealing.cursor().database
+    for path in files:
+        for line in path.read_bytes().splitlines():
+            with contextlib.suppress(ValueError, KeyError, TypeError, AttributeError):
+                told = json.loads(line)
+                if told["database"] == database:
+                    found = max([found, *(seq for _, seq, _ in told["segments"].values())])
+    return found
+
+
 def _marks(heads: Mapping[str, Head]) -> dict[str, tuple[int, int, str]]:
     return {segment: (head.count, head.seq, head.hash.hex()) for segment, head in heads.items()}
 

@@ -176,6 +176,11 @@ def distrust_devices(person_id: int, *, now: datetime) -> None:
     Password.objects.filter(person_id=person_id).update(devices_since=now)
 
 
+def distrust_all_devices(*, now: datetime) -> None:
+    """The same for everybody."""
+    Password.objects.update(devices_since=now)
+
+
 def rehash(person_id: int, phc: str, seen: StoredPassword) -> None:
     """Store the same password under today's parameters: no history, no change date. Not over a newer one."""
     if seen.changed_at:

@@ -223,6 +223,10 @@ def end_all(person_id: int, *, now: datetime, why: str) -> int:
     return _end(_live(person_id=person_id), now, why)
 
 
+def end_everybodys(*, now: datetime, why: str) -> int:
+    return _end(_live(), now, why)
+
+
 def end_those_of_browser(person_id: int, recovery_browser: str, *, now: datetime) -> int:
     """End what the browser asked for that signed in with the password in use: it is not needed (decision 6)."""
     if not recovery_browser:

@@ -329,6 +329,15 @@ def _end_lease(message_id: int, lease: str, reason: str, changes: str, *values: 
     return touched == 1
 
 
+def cancel_all(*, now: datetime, reason: str) -> int:
+    """End all that has not left, when nobody sends: body and destination go."""
+    return sql.execute(
+        "UPDATE delivery_message SET state = 'cancelled', ciphertext = NULL, final_at = %s, reason = %s, "
+        f"lease_until = NULL WHERE {OPEN}",
+        (sql.at(now), reason),
+    )
+
+
 def wake(reason: str, *, channel: str, about: str = "", at: datetime) -> None:
     """What was put back for that reason need not wait longer than until then. about: only what is about it."""
     sql.execute(

@@ -117,6 +117,11 @@ def pause(claimed: ClaimedRequest) -> timedelta:
     return timedelta(seconds=_PAUSES[min(claimed.tries, len(_PAUSES)) - 1])
 
 
+def drop_all() -> int:
+    """Forget every form that nobody has answered."""
+    return sql.execute("DELETE FROM delivery_recoveryrequest WHERE state NOT IN ('done', 'failed')")
+
+
 def sweep(*, now: datetime, keep: timedelta) -> int:
     return sql.execute(
         "DELETE FROM delivery_recoveryrequest WHERE state IN ('done', 'failed') AND done_at < %s", (sql.at(now - keep),)

@@ -82,6 +82,15 @@ def cancel(person_id: int, *, now: datetime, loss_id: int | None = None) -> bool
     return any(ends_at is not None for (ends_at,) in stopped)
 
 
+def cancel_everybodys(*, now: datetime) -> int:
+    """Stop every wait of everybody."""
+    return sql.execute(
+        "UPDATE factors_loss SET state = 'cancelled', closed_at = %s, code_hmac = '' "
+        "WHERE state IN ('proving', 'waiting')",
+        (sql.at(now),),
+    )
+
+
 def finish(person_id: int, *, now: datetime) -> bool:
     """End a wait that is over; whether there was one."""
     over = Loss.objects.filter(person_id=person_id, state=State.WAITING, ends_at__lte=now)

@@ -65,6 +65,12 @@ def prove(person_id: int, code: str, *, place: str, now: datetime) -> int | None
     return factor.pk if step and held.activate(factor.pk, person_id, now=now, last_step=step) else None
 
 
+def use_up_steps(*, now: datetime) -> None:
+    """No code of anybody's app that shows by now serves any more."""
+    newest = int(now.timestamp()) // STEP + 1
+    sql.execute("UPDATE factors_factor SET last_step = %s WHERE kind = 'app' AND last_step < %s", (newest, newest))
+
+
 def accept(person_id: int, code: str, *, now: datetime) -> int | None:
     """Use up a code of one of the person's apps: its factor's id, or None. One statement decides whether this step was
     still to be had; two requests with the same code get one yes."""

@@ -117,6 +117,11 @@ def _prove_again(contact_id: int, person_id: int, now: datetime) -> int | None:
     return held.pk
 
 
+def end_codes(*, now: datetime) -> int:
+    """No code of anybody's serves any more; another can be sent."""
+    return Contact.objects.filter(state=State.PROPOSED).exclude(code_hmac="").update(code_hmac="", code_expires_at=now)
+
+
 def came_back(contact_id: int, *, sent_at: datetime, now: datetime) -> bool:
     """Note that this address does not exist, unless it was proved after the message was sent; whether that is new."""
     open_rows = Contact.objects.filter(pk=contact_id, bounced_at=None).exclude(state=State.CANCELLED)

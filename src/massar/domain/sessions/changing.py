@@ -56,5 +56,9 @@ def end_all(person_id: int, *, now: datetime) -> int:
     return ChangeSession.objects.filter(person_id=person_id, ended_at=None).update(ended_at=now)
 
 
+def end_everybodys(*, now: datetime) -> int:
+    return ChangeSession.objects.filter(ended_at=None).update(ended_at=now)
+
+
 def end(session_id: int, *, now: datetime) -> bool:
     return bool(ChangeSession.objects.filter(pk=session_id, ended_at=None).update(ended_at=now))

@@ -67,5 +67,9 @@ def end_all(person_id: int, *, now: datetime) -> int:
     return PendingSignIn.objects.filter(person_id=person_id, ended_at=None).update(ended_at=now)
 
 
+def end_everybodys(*, now: datetime) -> int:
+    return PendingSignIn.objects.filter(ended_at=None).update(ended_at=now)
+
+
 def sweep(*, now: datetime, keep: timedelta) -> int:
     return PendingSignIn.objects.filter(expires_at__lt=now - keep).delete()[0]

@@ -190,5 +190,11 @@ def end_all(person_id: int, *, now: datetime, why: str, besides: int | None = No
     return [session_id for (session_id,) in ended]
 
 
+def end_everybodys(*, now: datetime, why: str) -> int:
+    """End every session of everybody, and give no id again that one had after a backup: sites know sessions by it."""
+    sql.leap("sessions_session")
+    return Session.objects.filter(ended_at=None).update(ended_at=now, ended_why=why)
+
+
 def sweep(*, now: datetime, keep: timedelta) -> int:
     return Session.objects.filter(expires_at__lt=now - keep).delete()[0]

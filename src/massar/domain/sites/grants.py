@@ -144,6 +144,11 @@ def end(grant_id: int, *, now: int) -> bool:
     return sql.execute("UPDATE sites_grant SET ended_at = %s WHERE id = %s AND ended_at = 0", (now, grant_id)) == 1
 
 
+def end_everybodys(*, now: int) -> int:
+    """End all grants with their tokens, of people and of servers."""
+    return sql.execute("UPDATE sites_grant SET ended_at = %s WHERE ended_at = 0", (now,))
+
+
 def end_of_sessions(session_ids: Sequence[int], *, now: int) -> list[GrantFacts]:
     """End what these sessions granted, but what outlives them (OpenID Connect Back-Channel Logout 1.0 §2.7). Returns
     all grants that they ever had: a site that gave its token back still shows the person as signed in."""

@@ -43,6 +43,10 @@ def delete(ref: str) -> None:
         SavedRequest.objects.filter(ref=_index(ref)).delete()
 
 
+def delete_all() -> int:
+    return SavedRequest.objects.all().delete()[0]
+
+
 def sweep(*, now: datetime) -> int:
     return SavedRequest.objects.filter(expires_at__lte=now).delete()[0]
 

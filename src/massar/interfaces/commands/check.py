@@ -62,7 +62,7 @@ def _database() -> list[str]:
         return [sentence]
     now = clock.now()
     changed = (f"The row {row} can't be opened: {why}." for row, why in keyring.state.unopened(since=now - SEEN_SINCE))
-    return [*_data_keys(), *changed, *sites.own_certificate_judged(now)]
+    return [*_data_keys(), *_older(), *changed, *sites.own_certificate_judged(now)]
 
 
 def _data_keys() -> list[str]:
@@ -73,6 +73,14 @@ def _data_keys() -> list[str]:
         f"If nobody has it any more, `massar keys retire {name}` gives them up."
         for name, rows in change_data_keys.rows_out_of_reach().items()
     ]
+
+
+def _older() -> list[str]:
+    """Whether it lacks rows that were signed: a copy of before was put back."""
+    signed, here = audit_log.checkpoints.newest(), audit_log.sealing.cursor().last_seq
+    mend = "if a copy was put back, stop every program, run `massar restored`, and move the checkpoints away"
+    told = f"The database ends at row {here} of the audit log, and row {signed} was signed: {mend}."
+    return [told] if signed > here else []
 
 
 def _checkpoints() -> list[str]:

@@ -144,6 +144,12 @@ def _programs(command: Command) -> None:
         it prints the command of pg_dump and ends with code 2. Keep the keys somewhere else.
         """)  # fmt: skip
     backup.add_argument("path", metavar="PATH", help="file that is made")
+    restored = command("restored", "after a copy of the database was put back: end what must not live again", more="""
+        Run it before any program starts. Every session, code, token and message that waits ends, and no device is
+        known. With an export of the audit log from before the loss, accounts whose password, factors or contacts
+        changed since the copy are frozen until a recovery, and those that were disabled are disabled again.
+        """)  # fmt: skip
+    restored.add_argument("--lost", type=Path, metavar="FILE", help="JSON lines of `massar audit export`")
 
 
 def _listens(one: argparse.ArgumentParser, port: int) -> None:

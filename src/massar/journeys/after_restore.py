@@ -1,0 +1,95 @@
+"""A copy of the database was put back: what had ended since it was made must not live again (ATK-150).
+
+Every session, code, token and secret of everybody ends, and no device is known any more. Passwords are those of the
+copy. Whose password or factors changed since is told by an export of the audit log from before the loss, where there
+is one: these accounts are frozen until a recovery, since the old password may be the reason of the change. All
+programs are stopped meanwhile. It may be done again, or be killed between two commits and done once more."""
+
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from typing import Any, NamedTuple
+
+from django.db import transaction
+
+from massar.core.audit import api as audit_log
+from massar.domain.credentials import api as credentials
+from massar.domain.delivery import api as delivery
+from massar.domain.factors import api as factors
+from massar.domain.people import api as people
+from massar.domain.sessions import api as sessions
+from massar.domain.sites import api as sites
+from massar.journeys.account import close_account, freeze_account
+from massar.journeys.outcomes import Done
+
+WHY = "restored"
+REASON = "the database was restored from a copy of before"
+# After one of these the copy lets in whom its person has locked out.
+GUARDS = frozenset({
+    "password_changed", "password_recovered", "account_frozen", "factors_dropped", "factors_removed", "factor_removed",
+    "factor_added", "backup_codes_made", "contact_removed", "contact_cancelled",
+})  # fmt: skip
+SHUT, OPENED = "account_disabled", "account_enabled"
+
+
+class Lost(NamedTuple):
+    """Rows of the audit log that this database does not have: how many, and of whom. strange: ids of people who are
+    newer than the copy."""
+
+    rows: int
+    frozen: list[str]
+    disabled: list[str]
+    strange: int
+
+
+@transaction.atomic
+def end_everything(*, now: datetime) -> dict[str, int]:
+    """End what lives; returns how many of each kind. No site is told: which ones are open the copy does not know."""
+    credentials.passwords.distrust_all_devices(now=now)
+    factors.totp.use_up_steps(now=now)
+    ended = {
+        "sessions": sessions.signed_in.end_everybodys(now=now, why=WHY),
+        "half-done sign-ins": sessions.pending.end_everybodys(now=now),
+        "half-done changes": sessions.changing.end_everybodys(now=now),
+        "temporary passwords": credentials.temporary.end_everybodys(now=now, why=WHY),
+        "codes of contacts": people.contacts.end_codes(now=now),
+        "waits of lost factors": factors.losses.cancel_everybodys(now=now),
+        "grants of sites": sites.grants.end_everybodys(now=int(now.timestamp())),
+        "requests of sites": sites.saved_requests.delete_all(),
+        "requests of people": delivery.requests.drop_all(),
+        "messages": delivery.outbox.cancel_all(now=now, reason=WHY),
+    }
+    told = {what.replace(" ", "_").replace("-", "_"): number for what, number in ended.items() if number}
+    told |= {"last_seq": audit_log.sealing.cursor().last_seq, "signed_seq": audit_log.checkpoints.newest()}
+    audit_log.record_events([audit_log.AuditEvent("database_restored", now, detail=told)])
+    return ended
+
+
+def guard(lines: Iterable[Mapping[str, Any]], *, now: datetime) -> Lost:
+    """Freeze or disable the accounts that lines of an export tell of, as far as this database lacks them. Raises
+    KeyError, ValueError or TypeError for a line of anything else."""
+    here = audit_log.sealing.cursor()
+    found: dict[int, str] = {}
+    rows = 0
+    for line in lines:
+        if line["database"] != here.database or line["seq"] <= here.last_seq:
+            continue
+        rows += 1
+        event, person_id = str(line["event"]), line["person_id"]
+        if person_id is None or event not in GUARDS | {SHUT, OPENED}:
+            continue
+        found[person_id] = event if event in (SHUT, OPENED) or found.get(person_id) != SHUT else SHUT
+    return _act(found, rows, now)
+
+
+def _act(found: Mapping[int, str], rows: int, now: datetime) -> Lost:
+    frozen, disabled, strange = [], [], 0
+    for person_id, event in sorted(found.items()):
+        person = people.directory.by_id(person_id)
+        if person is None:
+            strange += 1
+        elif event == SHUT:
+            close_account.disable(person=person, reason=REASON, now=now)
+            disabled.append(person.login)
+        elif event in GUARDS and freeze_account.by_operator(person=person, reason=REASON, now=now) == Done():
+            frozen.append(person.login)
+    return Lost(rows, frozen, disabled, strange)

@@ -1,0 +1,93 @@
+"""Yesterday's copy of the database was put back: nothing that had ended since lives again (ATK-150)."""
+
+import pytest
+
+from massar.core.audit import api as audit_log
+from massar.domain.delivery.models import Message, RecoveryRequest
+from massar.domain.people import api as people
+from massar.domain.sessions.models import Session
+from massar.domain.sites import api as sites
+from massar.journeys import after_restore
+from tests.cast import FATIMA, FATIMA_PHONE, JAMAL, KHADIJA, KHADIJA_EMAIL, SALMA, YOUSSEF, YOUSSEF_EMAIL, facts
+from tests.support.authenticator import add_app, second_step
+from tests.support.visitor import Visitor
+
+pytestmark = [pytest.mark.django_db, pytest.mark.both_databases]
+
+
+def test_atk_150_nothing_of_the_copy_lives(cast, post, clock):
+    """ATK-150: sessions, half-done changes, temporary passwords, codes, tokens, waiting messages and known devices."""
+    owner = Visitor().sign_in(YOUSSEF.login, YOUSSEF.password)
+    owner.get("/profile/").submit("/profile/", email="new@example.org", password=YOUSSEF.password)
+    code = post.code("new@example.org")
+    prove = next(a for a in owner.html.split('"') if a.endswith("/prove/"))
+    asked = Visitor().ask(KHADIJA.login, email=KHADIJA_EMAIL)
+    secret = post.secret(KHADIJA_EMAIL)
+    halfway = Visitor().ask(FATIMA.login, phone=FATIMA_PHONE).sign_in(FATIMA.login, post.secret(FATIMA_PHONE))
+    assert "current" in halfway.get("/password/change/").html
+    token = sites.grants.open_service_grant(
+        site="massar", scope="openid", subject="s", life=3600, now=int(clock().timestamp())
+    )
+    assert sites.grants.grant_of(token).ended_at == 0
+    Visitor().ask(JAMAL.login, email="nobody@example.org")  # nobody has answered it yet
+    newest = Session.objects.latest("id").id
+
+    clock.advance(minutes=1)
+    ended = after_restore.end_everything(now=clock())
+
+    assert (
+        ended["sessions"]
+        and ended["temporary passwords"]
+        and ended["codes of contacts"]
+        and ended["requests of people"]
+    )
+    assert not owner.signed_in and sites.grants.grant_of(token).ended_at
+    assert asked.sign_in(KHADIJA.login, secret).page.status_code == 422 and not asked.signed_in
+    assert halfway.get("/password/change/").path != "/password/change/"
+    assert not RecoveryRequest.objects.exclude(state__in=("done", "failed")).exists()
+    assert not Message.objects.filter(state__in=("queued", "sending")).exists()
+    assert owner.sign_in(YOUSSEF.login, YOUSSEF.password).signed_in, "the password is the copy's"
+    assert Session.objects.latest("id").id > newest + 1_000_000, "no site takes the new session for a lost one"
+    owner.get("/profile/").submit(prove, code=code)
+    assert not [
+        one
+        for one in people.contacts.of_person(facts(YOUSSEF).id, clock())
+        if one.value == "new@example.org" and one.proved
+    ]
+    told = audit_log.of_person(facts(YOUSSEF).id, limit=50)
+    assert told and not after_restore.end_everything(now=clock())["temporary passwords"], "it may be done again"
+
+
+def test_atk_150_a_code_of_an_app_serves_once_though_the_copy_forgot(cast, clock):
+    """ATK-150: the step that was used after the copy was made."""
+    visitor = Visitor().sign_in(YOUSSEF.login, YOUSSEF.password)
+    app, _ = add_app(visitor, YOUSSEF.password, clock)
+    code = app.code
+    after_restore.end_everything(now=clock())
+    assert not second_step(Visitor().sign_in(YOUSSEF.login, YOUSSEF.password), code).signed_in
+    clock.advance(minutes=2)
+    assert second_step(Visitor().sign_in(YOUSSEF.login, YOUSSEF.password), app.code).signed_in
+
+
+def test_atk_150_what_the_copy_forgot_is_guarded(cast, post, clock):
+    """ATK-150: an old password may be why it was changed. Its owner recovers; who left stays away."""
+    here = audit_log.sealing.cursor()
+    ids = {person: facts(person).id for person in (YOUSSEF, FATIMA, KHADIJA, SALMA)}
+
+    def line(seq: int, event: str, person_id: int | None, database: str = here.database) -> dict:
+        return {"database": database, "seq": here.last_seq + seq, "event": event, "person_id": person_id}
+
+    lines = [
+        line(0, "password_changed", ids[SALMA]), line(1, "password_changed", ids[YOUSSEF]),
+        line(2, "account_disabled", ids[FATIMA]), line(3, "password_changed", ids[FATIMA]),
+        line(4, "account_disabled", ids[KHADIJA]), line(5, "account_enabled", ids[KHADIJA]),
+        line(6, "sign_in", ids[KHADIJA]), line(7, "password_changed", 10**6), line(8, "siege_ordered", None),
+        line(9, "password_changed", ids[SALMA], "another"),
+    ]  # fmt: skip
+    lost = after_restore.guard(lines, now=clock())
+
+    assert lost == after_restore.Lost(8, [YOUSSEF.login], [FATIMA.login], 1)
+    assert not Visitor().sign_in(YOUSSEF.login, YOUSSEF.password).signed_in
+    assert Visitor().sign_in(SALMA.login, SALMA.password).signed_in
+    assert Visitor().sign_in(KHADIJA.login, KHADIJA.password).signed_in
+    assert len(post.messages(YOUSSEF_EMAIL)) == 1, "its owner is told"
