@@ -314,3 +314,23 @@ def test_check_says_when_the_keys_are_not_those_of_the_database(installed):
         checked, served = installed.each(("check",), ("serve", "--port", "0"), MASSAR_DATA_KEYS=named)
         assert told in checked.stdout
         refused_in_one_sentence(served, told)
+
+
+def test_check_names_roles_that_nobody_has(empty):
+    """A role of a setting that is a slip of typing asks nobody for a second factor, and lets nobody in."""
+    sites = empty.folder / "sites.toml"
+    sites.write_text('[sites.massar]\nroles = ["principal", "directeur"]\n')
+    settings = {
+        "MASSAR_SECOND_FACTOR_ROLES": "oprator,operator,staff:2027-01-01..,*:2030-01-01..",
+        "MASSAR_CONFIG": f"{sites}",
+    }
+    empty.environ |= settings
+    person = ("createperson", "a.b@taalim.ma", "--no-password", "--email", "a@example.org")
+    _, before, _, after = empty.each(("migrate",), ("check",), person, ("check",))
+    assert "which nobody has" not in before.stdout, "before people come nobody has any"
+    told = [line for line in after.stdout.splitlines() if "which nobody has" in line]
+    assert told == [
+        "Warning: MASSAR_SECOND_FACTOR_ROLES names the role 'oprator', which nobody has.",
+        "Warning: [sites.massar] roles names 'principal', which nobody has.",
+        "Warning: [sites.massar] roles names 'directeur', which nobody has.",
+    ]

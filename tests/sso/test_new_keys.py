@@ -6,6 +6,7 @@ import pytest
 from lxml import etree
 
 from massar.domain.delivery import api as delivery
+from massar.domain.sites import api as sites
 from tests.sso import saml_site as saml
 from tests.sso.jws import verified
 from tests.sso.relying_party import SITES, SUITE, party, register
@@ -86,3 +87,10 @@ def test_the_audience_is_the_name_that_the_site_has_in_its_protocol(youssef, clo
     leave(youssef)
     claims = verified(told()[0].text, party(clock, SUITE).keys(), {"ES256"})[1]
     assert claims["aud"] == CONVERTED.entity_id
+
+
+def test_new_keys_have_128_bits_of_strength(cast, clock):
+    """ASVS 11.2.3: each kind that is made now (NIST SP 800-57 part 1, table 2)."""
+    signers = {use: sites.keys.active(use, now=clock()) for use in sites.keys.USES}
+    assert signers["RS256"].rsa.key_size == signers["SAML"].rsa.key_size == 3072
+    assert signers["ES256"].key.private_key.curve.key_size == 256

@@ -35,7 +35,7 @@ from tests.support.postgres import free_port
 from tests.support.product import CONTACT_CODE, TEMPORARY_PASSWORD
 from tests.support.serving import serving
 
-WITHIN = 60  # seconds
+WITHIN = 120  # seconds
 SITE = "http://127.0.0.1:9"  # where nobody listens: the browser stops before it
 LINK = re.compile(r"/(not-me|factors/keep|contacts/cancel)/([\w.~=:-]+)/")
 SITES = """

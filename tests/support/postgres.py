@@ -41,7 +41,7 @@ class Server:
     """A server that a test may stop and start again; its data stay."""
 
     def __init__(self, programs: Path, folder: Path, options: tuple[str, ...]):
-        self._programs, self._folder, self._port = programs, folder, free_port()
+        self._programs, self.folder, self._port = programs, folder, free_port()
         self._options = [part for setting in options for part in ("-c", setting)]
         # Without a person's own PG… settings, and with messages that the log reader below understands.
         kept = {name: value for name, value in os.environ.items() if not name.startswith("PG")}
@@ -52,13 +52,13 @@ class Server:
         self.address = f"postgres://{USER}:{password}@127.0.0.1:{self._port}/postgres"
 
     def _make_cluster(self, password: str) -> None:
-        secret = self._folder / "password"
+        secret = self.folder / "password"
         secret.touch(mode=0o600)
         secret.write_text(password)
         if "user" in self._how:
             os.chown(secret, self._how["user"], self._how["group"])
         command = [
-            self._programs / "initdb", "--pgdata", self._folder / "data", "--username", USER, "--pwfile", secret,
+            self._programs / "initdb", "--pgdata", self.folder / "data", "--username", USER, "--pwfile", secret,
             "--auth", "scram-sha-256", "--encoding", "UTF8", "--locale", "C", "--no-sync",
         ]  # fmt: skip
         done = subprocess.run(command, capture_output=True, text=True, **self._how)
@@ -71,10 +71,10 @@ class Server:
         if self._process is not None and self._process.poll() is None:
             return
         command = [
-            self._programs / "postgres", "-D", self._folder / "data", "-p", str(self._port),
-            "-c", "listen_addresses=127.0.0.1", "-c", f"unix_socket_directories={self._folder}", *self._options,
+            self._programs / "postgres", "-D", self.folder / "data", "-p", str(self._port),
+            "-c", "listen_addresses=127.0.0.1", "-c", f"unix_socket_directories={self.folder}", *self._options,
         ]  # fmt: skip
-        told = self._folder / "log"
+        told = self.folder / "log"
         with told.open("wb") as log:
             # A session of its own: Ctrl-C reaches the tests first, and the server is ended after them.
             own = {"stdin": subprocess.DEVNULL, "stdout": log, "stderr": log, "start_new_session": True}
@@ -112,7 +112,7 @@ class Server:
 
     def serve_tls(self, certificate: trustme.LeafCert) -> None:
         """Start it again with this certificate. Whoever asks for no TLS is answered without."""
-        pem = self._folder / "server.pem"
+        pem = self.folder / "server.pem"
         certificate.private_key_and_cert_chain_pem.write_to_path(pem)
         pem.chmod(0o600)
         if "user" in self._how:

@@ -29,12 +29,19 @@ def by_id(contact_id: int, person_id: int) -> Contact | None:
     return next(iter(_decrypted(Contact.objects.filter(pk=contact_id, person_id=person_id))), None)
 
 
+def usable(person_id: int, now: datetime) -> list[Contact]:
+    """Return the counting contacts, to which something that opens may be sent. A phone that was not proved for so long
+    that it may be another's by now is none of them, unless it is all that the person has (ATK-056)."""
+    counting = [contact for contact in of_person(person_id, now) if contact.counts(now)]
+    return [contact for contact in counting if not contact.lapsed(now)] or counting
+
+
 def matching(person_id: int, kind: str, typed: str, now: datetime) -> Contact | None:
-    """Return the counting contact of that kind whose value is `typed`; every comparison is constant-time."""
+    """Return the usable contact of that kind whose value is `typed`; every comparison is constant-time."""
     found = None
-    for contact in of_person(person_id, now):
+    for contact in usable(person_id, now):
         same = hmac.compare_digest(contact.value.encode(), typed.encode())
-        if same and contact.kind == kind and contact.counts(now):
+        if same and contact.kind == kind:
             found = contact
     return found
 
@@ -81,7 +88,7 @@ def prove(
 ) -> Contact | None:
     """Move a proposed contact to proved. It counts at once if the person had no contact within `wait`, or joins a
     newcomer's first. session_id: the session in which the code was typed. A value that counts already is not doubled:
-    the proposal goes, and the contact that has it no longer bounces."""
+    the proposal goes, and the contact that has it no longer bounces, nor is old."""
     lock(person_id)
     if held := _prove_again(contact_id, person_id, now):
         return by_id(held, person_id)
@@ -103,13 +110,14 @@ def would_wait(person_id: int, kind: str, *, session_id: int, now: datetime, wai
 
 
 def _prove_again(contact_id: int, person_id: int, now: datetime) -> int | None:
-    """Take back a proposal whose value a bounced contact has, and return that contact's id."""
+    """Take back a proposal whose value a contact has that bounced or is old, and return that contact's id."""
     mine = Contact.objects.filter(person_id=person_id)
     proposed = next(iter(_decrypted(mine.filter(pk=contact_id, state=State.PROPOSED))), None)
     if proposed is None:
         return None
     same = mine.filter(kind=proposed.kind, value_hmac__in=_indexes(proposed.kind, proposed.value))
-    held = same.filter(state=State.PROVED, bounced_at__isnull=False, ends_at=None).first()
+    ours = same.filter(state=State.PROVED, ends_at=None)
+    held = next((one for one in ours if one.bounced_at or one.old(now)), None)
     if held is None:
         return None
     _cancel(mine.filter(pk=contact_id), now)

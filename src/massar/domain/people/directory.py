@@ -106,6 +106,11 @@ def create(
     ).pk  # fmt: skip
 
 
+def roles() -> set[str]:
+    """Return the roles that somebody has. It reads the whole table: for commands."""
+    return {role for (role,) in sql.rows("SELECT DISTINCT role FROM people_person")}
+
+
 def disable(person_id: int) -> bool:
     """Disable a person; whether one was active until now. `journeys.close_account` ends what is open."""
     return Person.objects.filter(pk=person_id, state=Person.State.ACTIVE).update(state=Person.State.DISABLED) == 1

@@ -1,10 +1,14 @@
 """People, the establishment they belong to, and the contacts that may receive a temporary password."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from django.db import models
 
 from massar.core import text
+
+# Numbers that nobody uses are given to others: no operator of the country says after how long (docs/adr/0071).
+PHONE_SERVES = timedelta(days=365)  # then its person is asked to prove it again
+PHONE_ASKED = timedelta(days=30)  # and after these it is the last to be used
 
 
 class Establishment(models.Model):
@@ -92,6 +96,15 @@ class Contact(models.Model):
     def receives(self, now: datetime) -> bool:
         """Notices go to every proved contact that has not ended, the waiting ones included."""
         return self.proved and (self.ends_at is None or self.ends_at > now)
+
+    def old(self, now: datetime) -> bool:
+        """Whether its person is asked to prove it again: a phone that was not proved for a year."""
+        shown = self.kind == self.Kind.PHONE and self.receives(now) and self.ends_at is None
+        return shown and self.proved_at is not None and now - self.proved_at >= PHONE_SERVES
+
+    def lapsed(self, now: datetime) -> bool:
+        """Whether recovery leaves it alone where there is another contact: it was asked for in vain."""
+        return self.old(now) and self.proved_at is not None and now - self.proved_at >= PHONE_SERVES + PHONE_ASKED
 
     @property
     def masked(self) -> str:

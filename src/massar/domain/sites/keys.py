@@ -27,6 +27,7 @@ USES = ES256, RS256, SAML = SigningKey.Use.ES256, SigningKey.Use.RS256, SigningK
 FOR_TOKENS = (ES256, RS256)
 PUBLISHED_BEFORE = {ES256: timedelta(days=1), RS256: timedelta(days=1), SAML: timedelta(days=14)}
 KEPT_AFTER = timedelta(days=1)
+RSA_BITS = 3072  # 128 bits of strength (NIST SP 800-57 part 1, table 2); 0.9 ms a signature, 0.3 with 2048
 SAML_CERTIFICATE_LIFE = timedelta(days=365 * 3)
 LOOKED_UP_EVERY = timedelta(seconds=30)
 
@@ -168,7 +169,7 @@ def _make(use: str, now: datetime, active_from: datetime) -> SigningKey:
     if use == ES256:
         private = ec.generate_private_key(ec.SECP256R1())
     else:
-        private = rsa.generate_private_key(public_exponent=65537, key_size=3072 if use == SAML else 2048)
+        private = rsa.generate_private_key(public_exponent=65537, key_size=RSA_BITS)
     unencrypted = serialization.NoEncryption()
     der = private.private_bytes(serialization.Encoding.DER, serialization.PrivateFormat.PKCS8, unencrypted)
     public = _certificate(private, now) if use == SAML else json.dumps(_imported(private).as_dict(private=False))

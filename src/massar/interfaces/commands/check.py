@@ -13,6 +13,8 @@ from massar.core import clock, local_time, private_files
 from massar.core.audit import api as audit_log
 from massar.core.keyring import api as keyring
 from massar.domain.delivery import api as delivery
+from massar.domain.factors import api as factors
+from massar.domain.people import api as people
 from massar.interfaces.commands import deploy, sites, tables
 from massar.interfaces.commands.providers import from_settings
 from massar.journeys import personal_data
@@ -20,6 +22,7 @@ from massar.journeys.keys import change_data_keys
 
 _KEY_FILE = re.compile(r"(?:^|[,=])\s*file:([^,&;]+)")  # an entry, or what a token's PIN stands in
 SEEN_SINCE = timedelta(hours=1)  # as the alarm has it
+OWN_ROLES = ("staff", "operator")  # those that `massar createperson` gives
 
 
 def run(options: argparse.Namespace) -> int:
@@ -27,6 +30,8 @@ def run(options: argparse.Namespace) -> int:
     table = local_time.newest(zone)  # which hours people read
     print(f"Times are those of {zone} by {table.name}, version {table.version or 'unknown'}.")
     for doubt in table.warnings(clock.now()):  # of a table that is old the hours may still be right
+        print(f"Warning: {doubt}")
+    for doubt in _roles_of_nobody():  # a role may come with the next import
         print(f"Warning: {doubt}")
     unknown = [f"MASSAR_ALARMS names {name!r}, which is no alarm." for name in delivery.alarms.unknown_limits()]
     unknown += personal_data.unknown_periods()
@@ -81,6 +86,20 @@ def _older() -> list[str]:
     mend = "if a copy was put back, stop every program, run `massar restored`, and move the checkpoints away"
     told = f"The database ends at row {here} of the audit log, and row {signed} was signed: {mend}."
     return [told] if signed > here else []
+
+
+def _roles_of_nobody() -> list[str]:
+    """Roles that a setting names and nobody has: a slip of typing asks nobody for a factor, or lets nobody in."""
+    if tables.trouble() or not (known := people.directory.roles()):
+        return []
+    known |= {factors.required.EVERY_ROLE, *OWN_ROLES}
+    rules = {rule.role for rule in settings.MASSAR.second_factor_roles} - known
+    doubts = [f"MASSAR_SECOND_FACTOR_ROLES names the role {one!r}, which nobody has." for one in sorted(rules)]
+    for site in settings.MASSAR.sites.sites:
+        doubts += [
+            f"[sites.{site.slug}] roles names {one!r}, which nobody has." for one in site.roles if one not in known
+        ]
+    return doubts
 
 
 def _checkpoints() -> list[str]:

@@ -95,11 +95,12 @@ def _serves_too_many(kind: str, value: str, person_id: int, now: datetime) -> bo
 
 
 def _only_new(person: people.PersonFacts, typed: dict[str, str], now: datetime) -> dict[str, str]:
-    """Leave out what is held already. What is too old to be shown any more, or came back, may be proved again."""
+    """Leave out what is held already. What is too old to be shown any more, came back, or was not proved
+    for a year may be proved again."""
     held = {
         (c.kind, c.value)
         for c in people.contacts.of_person(person.id, now)
-        if c.ends_at is None and ((c.proved and not c.bounced_at) or (not c.proved and _fresh(c, now)))
+        if c.ends_at is None and ((c.proved and not (c.bounced_at or c.old(now))) or (not c.proved and _fresh(c, now)))
     }
     return {kind: value for kind, value in typed.items() if (kind, value) not in held}
 
@@ -271,15 +272,18 @@ def resend_at(contact: people.Contact, *, now: datetime) -> datetime:
 
 
 class ToPutRight(NamedTuple):
-    """What home asks for: a first contact, or (masked) those whose messages come back."""
+    """What home asks for: a first contact, or (masked) those whose messages come back, and phones that were not proved
+    for a year."""
 
     no_contact: bool
     came_back: tuple[str, ...]
+    old: tuple[str, ...]
 
 
 def to_put_right(*, person: people.PersonFacts, now: datetime) -> ToPutRight:
     held = [c for c in people.contacts.of_person(person.id, now) if c.receives(now)]
-    return ToPutRight(not held, tuple(c.masked for c in held if c.bounced_at))
+    old = tuple(c.masked for c in held if c.old(now) and not c.bounced_at)
+    return ToPutRight(not held, tuple(c.masked for c in held if c.bounced_at), old)
 
 
 class KindOfContact(NamedTuple):

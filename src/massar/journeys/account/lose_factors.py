@@ -27,7 +27,7 @@ _PURPOSE = "cancel-loss"
 
 def contacts_of(person: people.PersonFacts, *, now: datetime) -> list[people.Contact]:
     """Where a code may be sent: what recovery may use as well."""
-    return [contact for contact in people.contacts.of_person(person.id, now) if contact.counts(now)]
+    return people.contacts.usable(person.id, now)
 
 
 @transaction.atomic
