@@ -5,6 +5,7 @@ is lost. What it took from a budget and what it stored stand or fall together (A
 """
 
 import itertools
+import json
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import timedelta
@@ -13,21 +14,40 @@ from types import SimpleNamespace
 import pytest
 
 from massar.core import ids
+from massar.core.audit import api as audit_log
 from massar.core.browser import Browser
 from massar.domain.delivery.models import Message
 from massar.domain.limits import api as limits
 from massar.domain.people.models import Contact
 from massar.domain.sessions import api as sessions
+from massar.domain.sessions.models import Session
 from massar.domain.sites.models import SavedRequest
-from massar.journeys.account import change_password, edit_profile, recover_password, sign_in, vouch
+from massar.journeys.account import (
+    change_password,
+    defend,
+    edit_profile,
+    freeze_account,
+    notices,
+    recover_password,
+    sign_in,
+    vouch,
+)
 from massar.journeys.account.edit_profile import Saved
-from massar.journeys.outcomes import Done, Gone, MustChangePassword, SessionOpened, TooManyAttempts
+from massar.journeys.outcomes import (
+    AccountFrozen,
+    ChallengeRequired,
+    Done,
+    Gone,
+    MustChangePassword,
+    SessionOpened,
+    TooManyAttempts,
+)
 from massar.journeys.sso import save_request
 from tests import cast
 from tests.cast import FATIMA, FATIMA_PHONE, JAMAL
 from tests.support.faults import PostOffice, empty, every_death
 from tests.support.steps import in_session
-from tests.support.visitor import CODE, TEMPORARY
+from tests.support.visitor import CODE, TEMPORARY, solve
 
 pytestmark = pytest.mark.django_db(transaction=True)
 HERE = Browser(network="192.0.2.0/24", label="Firefox · Linux", recovery_browser="the-asking-browser")
@@ -53,20 +73,23 @@ def letters(post: PostOffice, pattern) -> list[str]:
 # --- recovery
 
 
-def asking(clock, form: Callable[[], str] = ids.token) -> Callable[[], object]:
-    return lambda: recover_password.ask(**FORM, typed_contact=FATIMA_PHONE, ask_id=form(), now=clock())
+def asking(clock, form: Callable[[], str] = ids.token, purpose: str = "recovery") -> Callable[[], object]:
+    typed = {**FORM, "typed_contact": FATIMA_PHONE, "purpose": purpose}
+    return lambda: recover_password.ask(**typed, ask_id=form(), now=clock())
 
 
-@pytest.mark.parametrize("again", ["the same form", "a new form"])
-def test_asking_for_a_recovery(clock, again):
+@pytest.mark.parametrize(
+    ("again", "purpose"), [("the same form", "recovery"), ("a new form", "recovery"), ("the same form", vouch.PURPOSE)]
+)
+def test_asking_for_a_recovery_or_to_be_let_in(clock, again, purpose):
     """Within the minute, as people do who read an error page."""
     post, number = PostOffice(clock), 0
 
     def prepare():
         one = ids.token()
-        return asking(clock, (lambda: one) if again == "the same form" else ids.token)
+        return asking(clock, (lambda: one) if again == "the same form" else ids.token, purpose)
 
-    for step, ask in every_death(clock, prepare):
+    for step, ask in every_death(clock, prepare, commits_alone=purpose != "recovery"):
         assert ask() == Done()
         number += 1
         assert len(letters(post, TEMPORARY)) == number, f"died at step {step}"
@@ -82,15 +105,16 @@ def test_a_form_that_was_put_right_is_another_one(clock):
     assert len(letters(post, TEMPORARY)) == 1
 
 
-def test_answering_it(clock):
+@pytest.mark.parametrize("purpose", ["recovery", vouch.PURPOSE])
+def test_answering_it(clock, purpose):
     """In the worker; the next one takes over when the lease has lapsed."""
     post, number = PostOffice(clock), 0
 
     def prepare():
-        asking(clock)()
+        asking(clock, purpose=purpose)()
         return post.workers[0].answer
 
-    for step, _ in every_death(clock, prepare):
+    for step, _ in every_death(clock, prepare, commits_alone=purpose != "recovery"):
         clock.advance(minutes=1)
         number += 1
         assert len(letters(post, TEMPORARY)) == number, f"died at step {step}"
@@ -214,6 +238,60 @@ def test_signing_in_with_the_password_in_use(clock):
     for step, enter in every_death(clock, prepare):
         assert isinstance(enter(), SessionOpened), f"died at step {step}"
         assert limits.remaining(account, now=clock()) >= account.limit.burst - 1
+
+
+def test_signing_in_with_a_challenge_that_was_met(clock):
+    """It opens once and is taken before the password is judged, so a death may cost the work of one more: never the way
+    in, nor a try."""
+    account = limits.rate_limits.SIGN_IN_ACCOUNT.bucket("jamal.jalal")
+    browsers = (replace(HERE, recovery_browser=ids.token()) for _ in itertools.count())
+
+    def signs_in(browser, answer=None):
+        typed = {"typed_login": JAMAL.login, "password": JAMAL.password, "browser": browser, "answer": answer}
+        return sign_in.enter(**typed, now=clock())
+
+    def solved(given) -> defend.ChallengeAnswer:
+        return defend.ChallengeAnswer(given.challenge, solve(json.loads(given.challenge.puzzle)))
+
+    def prepare():
+        browser = next(browsers)
+        limits.siege.order("on", until=clock() + timedelta(hours=1))
+        answer = solved(signs_in(browser))
+        return lambda again=answer: signs_in(browser, again)
+
+    ways = set()
+    for step, enter in every_death(clock, prepare, commits_alone=True):
+        entered = enter()
+        ways.add(type(entered))
+        if isinstance(entered, ChallengeRequired):
+            entered = enter(solved(entered))
+        assert isinstance(entered, SessionOpened), f"died at step {step}"
+        assert limits.remaining(account, now=clock()) >= account.limit.burst - 1
+    assert ways == {SessionOpened, ChallengeRequired}
+
+
+def test_this_was_not_me(clock):
+    """The account is shut with all that was open, or nothing has changed and the same link shuts it."""
+    jamal, ways = cast.facts(JAMAL), set()
+
+    def prepare():
+        if cast.facts(JAMAL).frozen_at:
+            freeze_account.reopen(person=jamal, reason="", now=clock())
+            clock.advance(seconds=1)
+        assert isinstance(saving(clock, jamal, email=f"{ids.short_token()}@example.org".lower())(), Saved)
+        entered = sign_in.enter(typed_login=JAMAL.login, password=JAMAL.password, browser=HERE, now=clock())
+        assert isinstance(entered, SessionOpened)
+        token = notices.not_me_token(jamal.id, audit_log.of_person(jamal.id)[0].uid)
+        return lambda: freeze_account.by_link(token=token, browser=HERE, now=clock())
+
+    for step, deny in every_death(clock, prepare, commits_alone=True):
+        frozen = cast.facts(JAMAL).frozen_at is not None
+        live = Session.objects.filter(person_id=jamal.id, ended_at=None).exists()
+        assert live is not frozen is not Contact.objects.filter(person_id=jamal.id, state="proposed").exists()
+        assert isinstance(deny(), AccountFrozen if frozen else freeze_account.Denied), f"died at step {step}"
+        assert cast.facts(JAMAL).frozen_at
+        ways.add(frozen)
+    assert ways == {True, False}
 
 
 # --- what sites ask

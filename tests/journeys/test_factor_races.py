@@ -4,6 +4,7 @@ the same moment."""
 import base64
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor, wait
+from datetime import timedelta
 
 import pyotp
 import pytest
@@ -15,9 +16,18 @@ from massar.domain.factors import api as factors
 from massar.domain.factors.models import Factor, Loss
 from massar.domain.sessions import api as sessions
 from massar.domain.sessions.models import PendingSignIn, Session
-from massar.journeys.account import lose_factors, second_step, sign_in, use_passkey
+from massar.journeys.account import freeze_account, lose_factors, second_step, sign_in, use_passkey
 from massar.journeys.account.second_step import HalfDone
-from massar.journeys.outcomes import Gone, PasskeyRefused, Problems, SessionOpened
+from massar.journeys.outcomes import (
+    AccountFrozen,
+    Done,
+    Gone,
+    PasskeyRefused,
+    Problems,
+    SecondStepRequired,
+    SessionOpened,
+    WrongSecret,
+)
 from tests import cast
 from tests.cast import YOUSSEF
 from tests.support.canary import everything_stored, readable_forms
@@ -170,6 +180,48 @@ def test_of_losses_side_by_side_one_waits(owner, clock, monkeypatch):
     others.shutdown()
     proves(two)
     assert Loss.objects.filter(state="waiting").count() == 1
+
+
+def test_a_loss_that_is_due_is_stopped_or_comes_about(owner, clock):
+    """Right passwords and presses of "stop" at the same moment: the factors go with the wait, or stay without it."""
+    with_app(owner, clock)
+    contact = lose_factors.contacts_of(owner, now=clock())[0].id
+    hour = timedelta(hours=1)
+    factors.losses.begin(owner.id, contact_id=contact, code="123456", now=clock(), valid_for=hour)
+    assert not isinstance(factors.losses.prove(owner.id, "123456", now=clock(), wait=hour), str)
+    clock.advance(hours=2)
+
+    def enters_or_stops(number: int):
+        if number % 2:
+            return lose_factors.cancel(person=owner, browser=HERE, now=clock())
+        return sign_in.enter(typed_login=YOUSSEF.login, password=YOUSSEF.password, browser=HERE, now=clock())
+
+    done = at_once(8, enters_or_stops)
+    stopped = [one for one in done[1::2] if one == Done()]
+    left = bool(factors.held.of_person(owner.id))
+    assert len(stopped) == left and (Loss.objects.get().state == "cancelled") is left
+    came = {type(one) for one in done[::2]}
+    assert came == {SecondStepRequired} if left else SessionOpened in came
+
+
+def test_atk_057_what_comes_in_beside_a_freeze_is_shut_out_by_it(owner, clock):
+    """Right passwords and right codes of half-done sign-ins, while the account freezes: no session is left."""
+    code = with_app(owner, clock)
+    waiting = first_steps(4, clock)
+
+    def freezes_or_enters(number: int):
+        if number == 4:
+            return freeze_account.by_operator(person=owner, reason="called", now=clock())
+        if number > 4:
+            return sign_in.enter(typed_login=YOUSSEF.login, password=YOUSSEF.password, browser=HERE, now=clock())
+        return types(waiting[number], code, clock)
+
+    done = at_once(8, freezes_or_enters)
+    assert done[4] == Done() and cast.facts(YOUSSEF).frozen_at
+    assert not Session.objects.filter(ended_at=None).exists()
+    assert not PendingSignIn.objects.filter(ended_at=None).exists()
+    allowed = (SessionOpened, SecondStepRequired, AccountFrozen, WrongSecret, Gone, Problems)
+    assert all(isinstance(one, allowed) for number, one in enumerate(done) if number != 4), kinds(done)
 
 
 def test_keys_and_codes_are_nowhere_readable(owner, clock):

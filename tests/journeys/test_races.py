@@ -15,6 +15,7 @@ from django.db import connection, transaction
 from massar.core import ids, sql
 from massar.core.audit import api as audit_log
 from massar.core.browser import Browser
+from massar.core.keyring import api as keyring
 from massar.domain.credentials import api as credentials
 from massar.domain.credentials.models import TemporaryPassword
 from massar.domain.delivery import api as delivery
@@ -34,11 +35,13 @@ from massar.journeys.account import (
     sign_in,
     vouch,
 )
+from massar.journeys.keys import change_data_keys
 from massar.journeys.messages import sms_budget
 from massar.journeys.people.import_people import NewPerson
 from tests import cast
 from tests.cast import FATIMA, FATIMA_PHONE, KHADIJA, KHADIJA_EMAIL, NEW, YOUSSEF, YOUSSEF_EMAIL
 from tests.support.faults import RememberingProvider, at_once, empty
+from tests.support.nodes import look, node
 from tests.support.post_office import worker_with
 from tests.support.steps import in_session
 from tests.support.trail import all_events
@@ -427,6 +430,30 @@ def test_a_code_that_is_typed_while_secrets_end_meets_no_deadlock(people, clock,
     saved, typed = at_once(2, lambda n: types_a_code() if n else recovers(clock, secret, grant))
     assert isinstance(saved, outcome.SessionOpened) and isinstance(typed, outcome.WrongSecret)
     assert TemporaryPassword.objects.filter(state__in=("issued", "claimed")).count() == 0
+
+
+# --- data keys
+
+
+def test_two_nodes_reseal_while_people_sign_in_and_change(people, clock, monkeypatch):
+    """Both go through every row, in batches of two; nobody is refused, and nothing is left under the old key."""
+    monkeypatch.setattr(keyring.rows, "BATCH", 2)
+    with node("demo", "k2"):
+        assert look() == "" and change_data_keys.activate("k2", now=clock()) and look() == ""
+        fatima = behind(enter(FATIMA.password, clock, login=FATIMA.login), clock).person
+
+        def work(number: int):
+            if number < 2:
+                return change_data_keys.reseal(say=lambda _: None)
+            if number == 2:
+                return saves(fatima, clock, email="fatima@example.org", password=FATIMA.password)
+            return enter(YOUSSEF.password, clock)
+
+        done = at_once(8, work)
+        assert done[:2] == [[], []] and isinstance(done[2], edit_profile.Saved)
+        assert all(isinstance(one, outcome.SessionOpened) for one in done[3:]), Counter(type(one) for one in done)
+        assert sum(keyring.rows.count(sealed, ["demo"]) for sealed in change_data_keys.SEALED) == 0
+        assert isinstance(enter(FATIMA.password, clock, login=FATIMA.login), outcome.SessionOpened)
 
 
 # --- asking and the workers

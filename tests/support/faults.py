@@ -40,11 +40,11 @@ class Death:
 
     Steps are counted from 0: before each statement, and before and after each commit, whether a statement is one by
     itself or a transaction ends. Nothing of the product sees what comes; the connection is cut, so what was not
-    committed is gone.
+    committed is gone. commits_alone: only before and after each commit; nothing that is stored differs in between.
     """
 
-    def __init__(self, step: int):
-        self.left, self.came = step, False
+    def __init__(self, step: int, *, commits_alone: bool = False):
+        self.left, self.came, self.commits_alone = step, False, commits_alone
 
     def __enter__(self) -> Death:
         self.commit = connection._commit
@@ -61,9 +61,12 @@ class Death:
         return self.came  # what else was raised on the way out came of the death
 
     def _executing(self, execute, statement, params, many, context):
+        alone = not connection.in_atomic_block
+        if self.commits_alone and (not alone or statement.startswith("SELECT")):
+            return execute(statement, params, many, context)
         self._passed()
         done = execute(statement, params, many, context)
-        if not connection.in_atomic_block:
+        if alone:
             self._passed()
         return done
 
@@ -189,20 +192,26 @@ class PostOffice:
 
 
 def every_death(
-    clock, prepare: Callable[[], Any], begin: Callable[[Any], object] = operator.call, *, apart: int = 1
+    clock,
+    prepare: Callable[[], Any],
+    begin: Callable[[Any], object] = operator.call,
+    *,
+    apart: int = 1,
+    commits_alone: bool = False,
 ) -> Iterator[tuple[int, Any]]:
     """(step, what was prepared), after `begin` of it has died there; until it has no further step. Each time budgets
     are full again.
 
-    begin: without it what was prepared is called. apart: how many steps lie between two deaths.
+    begin: without it what was prepared is called. apart: how many steps lie between two deaths. commits_alone: as in
+    `Death`.
     """
     for step in itertools.count(0, apart):
         clock.advance(days=7)
         prepared = prepare()
-        with Death(step) as death:
+        with Death(step, commits_alone=commits_alone) as death:
             begin(prepared)
         if not death.came:
-            assert step > 3, "it has steps"
+            assert step > (1 if commits_alone else 3), "it has steps"
             return
         clock.advance(seconds=5)
         yield step, prepared
