@@ -142,8 +142,8 @@ def test_who_must_is_asked_everywhere_every_time(demand, clock):
 
 @pytest.mark.django_db
 @pytest.mark.both_databases
-def test_a_rule_that_begins_ends_what_is_open_without_a_factor(demand, clock, django_assert_num_queries):
-    """A role becomes obligatory at midnight: whoever was signed in with a password alone signs in again."""
+def test_a_rule_that_begins_ends_what_is_open_where_there_is_no_factor(demand, clock, django_assert_num_queries):
+    """A role becomes obligatory at midnight: whoever was signed in and has no factor signs in again, and reads why."""
     without, owner = home(FATIMA), home(YOUSSEF)
     add_app(owner, YOUSSEF.password, clock)
     with django_assert_num_queries(2):
@@ -155,9 +155,65 @@ def test_a_rule_that_begins_ends_what_is_open_without_a_factor(demand, clock, dj
     assert owner.get("/profile/").path == "/profile/"
     with django_assert_num_queries(2):  # nothing is asked for it
         assert close_sessions.authenticate(cookie=owner.cookies["massar-session"], now=clock())
-    assert without.get("/profile/").path == "/sign-in/" and shows(without, "flash.sign_in_again")
+    assert without.get("/profile/").path == "/sign-in/" and shows(without, "flash.factor_required")
     assert Session.objects.get(person_id=facts(FATIMA).id).ended_why == "factor_required"
     assert without.sign_in(FATIMA.login, FATIMA.password).path == SET_UP
+
+
+@pytest.mark.django_db
+@pytest.mark.both_databases
+@pytest.mark.parametrize("language", ["ar", "fr", "en"])
+def test_a_rule_that_begins_asks_a_session_of_somebody_with_a_factor_for_the_step_alone(demand, clock, language):
+    """Opened on a remembered device, with the password alone: nothing opens before the step, the session is the same
+    one after it, and the page that was wanted comes."""
+    visitor, app = spared_home(clock)
+    visitor.client.cookies["massar-language"] = language
+    session = Session.objects.get(person_id=facts(YOUSSEF).id, ended_at=None)
+    demand("*")
+    for path in ("/", "/profile/security/", "/password/change/", "/devices/"):
+        assert visitor.get(path).path == STEP, path
+    assert shows(visitor, "flash.factor_owed", language) and "/sign-out/" in visitor.html
+    assert visitor.get("/sign-in/").path == STEP, "the sign-in page leads there too"
+    assert visitor.get("/devices/").path == STEP
+    wrong = "000000" if app.code != "000000" else "111111"
+    assert not second_step(visitor, wrong).signed_in
+    assert second_step(visitor, app.code).path == "/devices/"
+    after = Session.objects.get(person_id=facts(YOUSSEF).id, ended_at=None)
+    assert (after.id, after.signed_in_at, after.amr) == (session.id, session.signed_in_at, "pwd otp mfa")
+
+
+@pytest.mark.django_db
+@pytest.mark.both_databases
+def test_who_owes_the_step_may_leave_tell_a_loss_and_sign_in_anew_and_nothing_else(demand, clock):
+    visitor, _ = spared_home(clock)
+    demand("*")
+    visitor.get(STEP)
+    for path, typed in (
+        ("/devices/end-all/", {}), ("/profile/", {"email": "x@example.org", "password": YOUSSEF.password}),
+        ("/password/change/", {"current": YOUSSEF.password, "new": NEW, "confirm": NEW}),
+        ("/profile/security/codes/", {"password": YOUSSEF.password}),
+    ):  # fmt: skip
+        answer = visitor.client.post(path, {**typed, "csrfmiddlewaretoken": visitor.token})
+        assert answer["Location"] in (STEP, "/sign-in/"), path
+    lost = f"{STEP}lost/"
+    visitor.get(lost).submit(lost, password=YOUSSEF.password)
+    assert visitor.path == lost and 'name="contact"' in visitor.html
+    visitor.client.post("/sign-out/", {"csrfmiddlewaretoken": visitor.token})
+    assert visitor.get("/devices/").path == "/sign-in/"
+    assert not Session.objects.filter(person_id=facts(YOUSSEF).id, ended_at=None).exists()
+
+
+def spared_home(clock) -> tuple[Visitor, App]:
+    """Youssef on a device on which he is not asked for his app: signed in with the password alone."""
+    setting = home(YOUSSEF)
+    app, _ = add_app(setting, YOUSSEF.password, clock)
+    setting.get("/").submit("/sign-out/")
+    visitor = second_step(Visitor().sign_in(YOUSSEF.login, YOUSSEF.password), app.code, spare="on")
+    visitor.get("/profile/").submit("/sign-out/")
+    clock.advance(minutes=1)
+    visitor.sign_in(YOUSSEF.login, YOUSSEF.password)
+    assert visitor.signed_in
+    return visitor, app
 
 
 @pytest.mark.django_db

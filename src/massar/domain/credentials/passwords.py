@@ -135,8 +135,13 @@ def unchanged(person_id: int, seen: StoredPassword, *, factors: str = NO_FACTORS
 
 def recovered_at(person_id: int) -> datetime | None:
     """When the account was last recovered or frozen (its devices are strangers since then)."""
-    row = _row(person_id)
-    return row.devices_since if row else None
+    return recovery_and_factors(person_id)[0]
+
+
+def recovery_and_factors(person_id: int, *, factors: str = NO_FACTORS) -> tuple[datetime | None, datetime | None]:
+    """As `recovered_at`, and `factors_since` of `stored` beside it."""
+    row = _row(person_id, factors)
+    return (row.devices_since, row.factors_since) if row else (None, None)
 
 
 def _row(person_id: int | None, factors: str = NO_FACTORS) -> _Row | None:

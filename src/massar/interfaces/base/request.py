@@ -13,14 +13,14 @@ from massar.core.browser import Browser, describe
 from massar.domain.sites import api as sites
 from massar.interfaces.base import cookies
 from massar.journeys.account import close_sessions
-from massar.journeys.account.close_sessions import SignedIn
+from massar.journeys.account.close_sessions import FactorOwed, SignedIn
 
 LANGUAGES = ("ar", "fr", "en")
 
 
 class Request(WSGIRequest):
     """A request with its moment, its id (which stands in the log), its language, its browser and who is signed in. The
-    database is asked only when `signed_in` or `saved_request` is read, and then once."""
+    database is asked only when one of these, or `saved_request`, is read, and then once."""
 
     def __init__(self, environ: WSGIEnvironment):
         super().__init__(environ)
@@ -41,6 +41,21 @@ class Request(WSGIRequest):
     @cached_property
     def signed_in(self) -> SignedIn | None:
         """The person and the session behind the cookie, at full strength."""
+        return self._found if isinstance(self._found, SignedIn) else None
+
+    @property
+    def factor_owed(self) -> FactorOwed | None:
+        """Who would be signed in, if a rule did not want a second factor since."""
+        return self._found if isinstance(self._found, FactorOwed) else None
+
+    @property
+    def recognised(self) -> SignedIn | None:
+        """Who is signed in, or owes the second step to be so again: what may prove a factor, and what may be ended."""
+        owed = self.factor_owed
+        return owed.of if owed and not owed.must_set_up else self.signed_in
+
+    @cached_property
+    def _found(self) -> SignedIn | FactorOwed | None:
         return close_sessions.authenticate(cookie=cookies.SESSION.read(self), now=self.now)
 
     @cached_property

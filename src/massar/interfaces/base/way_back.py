@@ -35,14 +35,21 @@ def signed_in_only(view: Callable[Concatenate[Request, SignedIn, P], HttpRespons
     @wraps(view)
     def guarded(request: Request, *args: P.args, **kwargs: P.kwargs) -> HttpResponse:
         if not request.signed_in:
-            response = remember(request, pages.redirect_to("sign_in"))
-            if cookies.SESSION.read(request):
+            response = remember(request, pages.redirect_to("second_step" if request.recognised else "sign_in"))
+            if cookies.SESSION.read(request) and not request.recognised:
                 cookies.SESSION.drop(response)
                 cookies.write_flash(response, "info", "flash.sign_in_again")
-            return response
+            return _say_what_is_owed(request, response)
         return view(request, request.signed_in, *args, **kwargs)
 
     return guarded
+
+
+def _say_what_is_owed(request: Request, response: HttpResponse) -> HttpResponse:
+    """A rule that has begun is told to whom it meets in the middle of a session: nobody is thrown out in silence."""
+    if owed := request.factor_owed:
+        cookies.write_flash(response, "info", "flash.factor_required" if owed.must_set_up else "flash.factor_owed")
+    return response
 
 
 def remember(request: Request, response: HttpResponse) -> HttpResponse:
@@ -101,13 +108,13 @@ def redirect_to_page(request: Request) -> HttpResponse:
 def save_and_sign_in(request: Request, asked: dict[str, str]) -> HttpResponse:
     """Keep the request and lead to the sign-in page. What waited before is given up."""
     sites.saved_requests.delete(cookies.SAVED_REQUEST.read(request))
-    return save(request, pages.see_other(reverse("sign_in")), asked)
+    return save(request, _say_what_is_owed(request, pages.see_other(reverse("sign_in"))), asked)
 
 
 def save_and_step_up(request: Request, asked: dict[str, str]) -> HttpResponse:
     """Keep the request and lead to the second step, by a person who is signed in."""
     sites.saved_requests.delete(cookies.SAVED_REQUEST.read(request))
-    return save(request, pages.see_other(reverse("second_step")), asked)
+    return save(request, _say_what_is_owed(request, pages.see_other(reverse("second_step"))), asked)
 
 
 def waits_on(response: HttpResponse) -> bool:

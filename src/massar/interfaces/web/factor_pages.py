@@ -14,7 +14,7 @@ from massar.domain.factors import api as factors
 from massar.domain.people.api import PersonFacts
 from massar.interfaces.base import form_fields, page
 from massar.interfaces.base.request import Request
-from massar.journeys.account import sign_in
+from massar.journeys.account import close_sessions
 
 
 class FactorCodeForm(forms.Form):
@@ -44,7 +44,7 @@ def codes_page(request: Request, codes: Sequence[str], following: str, person: P
 
 def spared_days(person: PersonFacts, now: datetime) -> int:
     """For how many days this device may be spared; 0 where it may not."""
-    must = sign_in.must_have_factor(person, now=now)
+    must = close_sessions.must_have_factor(person, now=now)
     return 0 if must else settings.MASSAR.second_factor_remember.days
 
 

@@ -25,7 +25,7 @@ class ContactForm(forms.Form):
 def lost(request: Request) -> HttpResponse:
     waits = second_step.waiting(request)
     if waits is None:
-        signed_in = request.signed_in
+        signed_in = request.recognised
         has_some = signed_in and factors.held.of_person(signed_in.person.id)
         return _begin(request, signed_in) if signed_in and has_some else second_step.ask_to_sign_in(request)
     if not waits.factors:

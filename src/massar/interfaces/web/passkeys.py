@@ -37,7 +37,7 @@ def _posted(request: Request) -> AnswerForm:
 
 @require_POST
 def sign_in(request: Request) -> HttpResponse:
-    form, earlier = _posted(request), request.signed_in
+    form, earlier = _posted(request), request.recognised
     outcome = use_passkey.enter(
         answer=form.cleaned_data.get("answer", ""), form_secret=page.form_secret(request), browser=request.browser,
         now=request.now, earlier=earlier.session if earlier else None,
@@ -52,7 +52,7 @@ def sign_in(request: Request) -> HttpResponse:
 @require_POST
 def second(request: Request) -> HttpResponse:
     """The second step, or a person who is signed in and is asked for it."""
-    waits, signed_in, form = second_step.waiting(request), request.signed_in, _posted(request)
+    waits, signed_in, form = second_step.waiting(request), request.recognised, _posted(request)
     of = waits or signed_in
     if of is None:
         return second_step.ask_to_sign_in(request)

@@ -34,7 +34,7 @@ def give_up(request: Request) -> None:
 
 @require_http_methods(["GET", "HEAD", "POST"])
 def step(request: Request) -> HttpResponse:
-    waits, signed_in = waiting(request), request.signed_in
+    waits, signed_in = waiting(request), request.recognised
     if waits and not waits.factors:
         return page.redirect_to("second_step_app")
     of = waits or signed_in
@@ -67,7 +67,7 @@ def enter(request: Request, entered: SessionOpened | MustChangePassword) -> Http
 
 def start(request: Request, response: HttpResponse, entered: SessionOpened | MustChangePassword) -> HttpResponse:
     """Set the cookies of what was opened. An earlier session that was not renewed ends, on the server too (ATK-081)."""
-    earlier = request.signed_in
+    earlier = request.recognised
     kept = isinstance(entered, SessionOpened) and earlier is not None and earlier.session.id == entered.session_id
     if earlier and not kept:
         close_sessions.sign_out(signed_in=earlier, browser=request.browser, now=request.now)
@@ -126,7 +126,7 @@ def show_first_codes(request: Request, waits: HalfDone, added: edit_factors.Adde
 def show(
     request: Request, waits: HalfDone | None, form: StepForm | None = None, *, status: int, problem: str = ""
 ) -> HttpResponse:
-    of = waits or request.signed_in
+    of = waits or request.recognised
     if of is None:
         return errors.render_error(request, 404)
     person, passkey = of.person, use_passkey.second_question(of=of, now=request.now)
@@ -138,7 +138,8 @@ def show(
     return page.render(
         request, "factors/step.html", status=status, form=form or StepForm(), login=person.login,
         passkey=passkey, problem=problem, kinds=sorted({factor.kind for factor in factors}),
-        person=None if waits else person, half_done=bool(waits),
+        person=person if request.signed_in and not waits else None, half_done=bool(waits),
+        owed=bool(request.factor_owed and not waits),
         recovers=bool(waits and waits.pending.claim), must_wait=status == 429,
         days=factor_pages.spared_days(person, request.now),
     )  # fmt: skip

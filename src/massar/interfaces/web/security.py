@@ -10,7 +10,7 @@ from massar.interfaces.base import cookies, errors, form_fields, page, way_back
 from massar.interfaces.base.jinja import t
 from massar.interfaces.base.request import Request
 from massar.interfaces.web import factor_pages, second_step
-from massar.journeys.account import add_passkey, sign_in
+from massar.journeys.account import add_passkey, close_sessions, sign_in
 from massar.journeys.account import edit_factors as journey
 from massar.journeys.account.close_sessions import SignedIn
 from massar.journeys.outcomes import Done, FactorNotFresh, Gone, Overloaded, Problems, TooManyAttempts
@@ -118,7 +118,7 @@ def show(
     person, now = signed_in.person, request.now
     response = page.render(
         request, "factors/security.html", status=status, overview=journey.overview(person=person), problem=problem,
-        locked=sign_in.owes_factor(signed_in, now=now), must=sign_in.must_have_factor(person, now=now),
+        locked=sign_in.owes_factor(signed_in, now=now), must=close_sessions.must_have_factor(person, now=now),
         codes_of_a_set=factors.backup.COUNT, passkeys_possible=add_passkey.possible(person=person),
         passkeys_host=settings.MASSAR.host,
         device=request.browser.label,

@@ -32,6 +32,8 @@ def sign_in(request: Request) -> HttpResponse:
     if request.method != "POST":
         if signed_in and not waits.get("again"):
             return way_back.redirect_after_sign_in(request)
+        if request.recognised and not signed_in:
+            return page.redirect_to("second_step")
         _, said, about = cookies.read_flash(request) or ("", "", {})  # a browser that was just let in knows its name
         user = about["to"] if said == "flash.let_in" else waits.get("login_hint", "")
         return show(request, SignInForm(initial={"user": user}))
@@ -43,7 +45,8 @@ def sign_in(request: Request) -> HttpResponse:
         return show(request, form, status=422)
     outcome = journey.enter(
         typed_login=form.cleaned_data["user"], password=form.cleaned_data["password"], browser=request.browser,
-        now=request.now, earlier=signed_in.session if signed_in else None, answer=answer,
+        now=request.now, earlier=request.recognised.session if request.recognised else None, answer=answer,
+        anew=bool(waits.get("again")),
     )  # fmt: skip
     match outcome:
         case outcomes.SessionOpened() | outcomes.MustChangePassword():
@@ -105,7 +108,7 @@ def show(
 def sign_out(request: Request) -> HttpResponse:
     """End the session on the server; the cookies go too. Sites that only this browser can tell are listed."""
     response = page.redirect_to("sign_in")
-    signed_in = request.signed_in
+    signed_in = request.recognised
     if signed_in:
         close_sessions.sign_out(signed_in=signed_in, browser=request.browser, now=request.now)
         if log_out_of_sites.has_left_open(signed_in.person.id, [signed_in.session.id], since=request.now):

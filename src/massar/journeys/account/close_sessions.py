@@ -21,29 +21,45 @@ class SignedIn(NamedTuple):
     session: sessions.SessionFacts
 
 
-def authenticate(*, cookie: str, now: datetime) -> SignedIn | None:
+class FactorOwed(NamedTuple):
+    """Who stands behind a session that has one factor since before its person had to have two, by a rule that began or
+    a role that was gained. It opens the second step alone. must_set_up: there is no factor to prove, so the session has
+    ended, and the next sign-in sets one up."""
+
+    of: SignedIn
+    must_set_up: bool
+
+
+def authenticate(*, cookie: str, now: datetime) -> SignedIn | FactorOwed | None:
     """Return who stands behind a session cookie; None when there is none, it ended, or the account is shut."""
     session = sessions.signed_in.resume(cookie, now=now)
     person = people.directory.by_id(session.person_id) if session else None
     if session is None or person is None or not person.active:
         return None
-    why = _why_not(person, session, now)
-    if why:
-        with transaction.atomic():
-            if sessions.signed_in.end(session.id, person.id, now=now, why=why):
-                log_out_of_sites.end_grants_and_notify(person, [session.id], now=now)
-        return None
-    return SignedIn(person, session)
-
-
-def _why_not(person: people.PersonFacts, session: sessions.SessionFacts, now: datetime) -> str:
-    """Why a session that lives is not enough for this person; '' where it is. No statement."""
+    found = SignedIn(person, session)
     if person.operates and not sessions.signed_in.fits_privileged(session, now=now):
         # An operator's session is shorter on every page: no other page may keep it alive for the operators' own.
-        return "privileged"
-    if not session.two_factors and factors.required.applies(settings.MASSAR.second_factor_roles, person.role, now=now):
-        return "factor_required"  # it was opened before the rule began, or before the person had that role
-    return ""
+        _outgrown(found, "privileged", now)
+        return None
+    if session.two_factors or not must_have_factor(person, now=now):
+        return found
+    owed = FactorOwed(found, must_set_up=not factors.held.of_person(person.id))
+    if owed.must_set_up:
+        _outgrown(found, "factor_required", now)
+    return owed
+
+
+def must_have_factor(person: people.PersonFacts, *, now: datetime) -> bool:
+    """Whether the operator's rules want a second factor of that person today. No statement."""
+    return factors.required.applies(settings.MASSAR.second_factor_roles, person.role, now=now)
+
+
+@transaction.atomic
+def _outgrown(signed_in: SignedIn, why: str, now: datetime) -> None:
+    """End a session that lives and is not enough for its person any more."""
+    person, session = signed_in
+    if sessions.signed_in.end(session.id, person.id, now=now, why=why):
+        log_out_of_sites.end_grants_and_notify(person, [session.id], now=now)
 
 
 def may_change(*, cookie: str, now: datetime) -> tuple[people.PersonFacts, sessions.ChangeFacts] | None:

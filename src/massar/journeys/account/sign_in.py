@@ -32,7 +32,7 @@ from massar.domain.policy import api as policy
 from massar.domain.sessions import api as sessions
 from massar.journeys import outcomes
 from massar.journeys.account import defend, notices
-from massar.journeys.account.close_sessions import SignedIn
+from massar.journeys.account.close_sessions import SignedIn, must_have_factor
 from massar.journeys.outcomes import (
     FactorNotFresh,
     MustChangePassword,
@@ -56,7 +56,7 @@ _REFUSED = ((TooManyAttempts, "wait"), (outcomes.ChallengeRequired, "challenge")
 @dataclass(frozen=True)
 class _Attempt:
     """What name was typed, who may be meant, and which browser tries it when. `typed`: all that was typed, as it was;
-    `answer`: the challenge that came back with it."""
+    `answer`: the challenge that came back with it. `anew`: see `enter`."""
 
     login: str
     person: people.PersonFacts | None
@@ -65,6 +65,7 @@ class _Attempt:
     now: datetime
     typed: Mapping[str, str] = field(default_factory=dict, repr=False)
     answer: defend.ChallengeAnswer | None = None
+    anew: bool = False
 
     def known_device(self) -> sessions.devices.TrustedDevice | None:
         cookie, stored = self.browser.trusted_devices, self.stored
@@ -100,16 +101,16 @@ def known_device(
 
 def enter(
     *, typed_login: str, password: str, browser: Browser, now: datetime, earlier: sessions.SessionFacts | None = None,
-    answer: defend.ChallengeAnswer | None = None,
+    answer: defend.ChallengeAnswer | None = None, anew: bool = False,
 ) -> Entered | Refused:  # fmt: skip
     """Judge what was typed on the sign-in page. Nothing tells an unknown account from a wrong password. earlier: the
     session this browser has; its own person's sign-in renews it, another's leaves it to the caller. answer: the
-    challenge that kept what was typed."""
+    challenge that kept what was typed. anew: a site wants a fresh proof, for which no device is spared."""
     login = text.login(typed_login) or ""
     person = people.directory.by_login(login)
     stored = credentials.passwords.stored(person.id if person else None, factors=factors.held.SINCE)
     typed = {"login": typed_login, "password": password}
-    attempt = _Attempt(login or typed_login, person, stored, browser, now, typed, answer)
+    attempt = _Attempt(login or typed_login, person, stored, browser, now, typed, answer, anew)
     secret = policy.canonical_temporary(password)
     return (
         _enter_with_password(attempt, password, earlier) if secret is None else _enter_with_temporary(attempt, secret)
@@ -140,7 +141,7 @@ def _enter_with_password(
         _refund(verified, person, attempt.now)
         lost = attempt.stored.factors_since is not None and _take_lost_factors_away(attempt, person)
         stored = replace(attempt.stored, factors_since=None) if lost else attempt.stored
-        if owes_second_step(person, stored, attempt.browser, now=attempt.now):
+        if owes_second_step(attempt, person, stored):
             return _ask_for_second_step(attempt, person, stored)
         credentials.temporary.end_those_of_browser(person.id, attempt.browser.recovery_browser, now=attempt.now)
         known = attempt.known_device() is not None
@@ -160,17 +161,12 @@ def _take_lost_factors_away(attempt: _Attempt, person: people.PersonFacts) -> bo
     return True
 
 
-def must_have_factor(person: people.PersonFacts, *, now: datetime) -> bool:
-    return factors.required.applies(settings.MASSAR.second_factor_roles, person.role, now=now)
-
-
-def owes_second_step(
-    person: people.PersonFacts, stored: credentials.StoredPassword, browser: Browser, *, now: datetime
-) -> bool:
+def owes_second_step(attempt: _Attempt, person: people.PersonFacts, stored: credentials.StoredPassword) -> bool:
     """Whether a right password is not enough: a second factor is asked for, or has to be set up."""
-    if must_have_factor(person, now=now):
+    if must_have_factor(person, now=attempt.now):
         return True
-    return stored.factors_since is not None and not _spared(person, stored, browser, now)
+    has_factor, anew = stored.factors_since is not None, attempt.anew
+    return has_factor and (anew or not _spared(person, stored, attempt.browser, attempt.now))
 
 
 def _spared(person: people.PersonFacts, stored: credentials.StoredPassword, browser: Browser, now: datetime) -> bool:

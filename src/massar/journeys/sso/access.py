@@ -14,6 +14,7 @@ from django.conf import settings
 from massar.core.audit import api as audit_log
 from massar.core.browser import Browser
 from massar.domain.credentials import api as credentials
+from massar.domain.factors import api as factors
 from massar.domain.people import api as people
 from massar.domain.sessions import api as sessions
 from massar.domain.sites import api as sites
@@ -35,6 +36,10 @@ class Visitor(Protocol):
 
     @property
     def signed_in(self) -> SignedIn | None: ...
+
+    @property
+    def recognised(self) -> SignedIn | None:
+        """Who is signed in, or would be if the session had the second factor that a rule wants since."""
 
     @property
     def browser(self) -> Browser: ...
@@ -65,8 +70,8 @@ class SignInRequired:
 
 @dataclass(frozen=True)
 class SecondFactorRequired:
-    """The person is signed in, with the password alone, and the site wants more: the second step is asked, and the
-    request goes on. It is no new sign-in."""
+    """The person is signed in, with the password alone, and the site, or a rule for the person, wants more: the second
+    step is asked, and the request goes on. It is no new sign-in."""
 
 
 @dataclass(frozen=True)
@@ -88,16 +93,19 @@ def decide(
     """Decide whether the visitor may enter the site, and record a denial. The registry may ask for as much by itself.
 
     max_age: seconds that the sign-in may be old (OIDC Core §3.1.2.1). fresh_since: it must be newer than that
-    (ForceAuthn, the gate's `again`). one_of: ACRS of which one must be true; empty: as they are.
+    (prompt=login, ForceAuthn, the gate's `again`). Either asks who has a second factor for it: a password alone is no
+    fresh proof of theirs (`sign_in.prove_again`), on a remembered device neither. one_of: ACRS of which one must be
+    true; empty: as they are.
     """
     if visitor.signed_in is None:
-        return SignInRequired(again=False)
+        return SecondFactorRequired() if visitor.recognised else SignInRequired(again=False)
     person, session, now = visitor.signed_in.person, visitor.signed_in.session, visitor.now
     too_old = max_age is not None and now - session.signed_in_at > timedelta(seconds=max_age)
     not_anew = fresh_since is not None and session.signed_in_at < fresh_since
     if too_old or not_anew or is_stale(site, session.signed_in_at, now=now):
         return SignInRequired(again=True)
-    denied, recovered_at = None, credentials.passwords.recovered_at(person.id)
+    denied, since = None, credentials.passwords.recovery_and_factors(person.id, factors=factors.held.SINCE)
+    recovered_at, factors_since = since
     settled_now = recovered_at is None or now >= recovered_at + RECENT_RECOVERY
     opens_at = _opens_at(site, recovered_at, set(one_of) == {ACR_NO_RECENT_RECOVERY})
     if not has_role(site, person):
@@ -112,7 +120,9 @@ def decide(
         return denied
     holds = {ACR_TWO_FACTORS: session.two_factors, ACR_NO_RECENT_RECOVERY: settled_now, ACR_PASSWORD: True}
     acrs = tuple(acr for acr in ACRS if holds[acr])
-    if (one_of and not set(one_of) & set(acrs)) or (site.second_factor and not session.two_factors):
+    anew = max_age is not None or fresh_since is not None or site.longest_age is not None
+    wants_two = site.second_factor or (anew and factors_since is not None)
+    if (one_of and not set(one_of) & set(acrs)) or (wants_two and not session.two_factors):
         return SecondFactorRequired()
     return AccessGranted(site, person, session, acrs)
 

@@ -15,6 +15,7 @@ from django.db import transaction
 
 from massar.domain.sessions import api as sessions
 from massar.domain.sites import api as sites
+from massar.journeys.account.close_sessions import must_have_factor
 from massar.journeys.sso import access, token_status
 from massar.journeys.sso.access import AccessDenied, AccessGranted, SecondFactorRequired, SignInRequired, Visitor
 
@@ -74,8 +75,8 @@ def check(*, site: sites.Site, token: str, now: datetime) -> tuple[str, str, dic
     alive = state.is_valid_for(COOKIE, now=now) and sessions.signed_in.alive(grant.session_id, grant.person_id, now=now)
     if not alive or not access.has_role(site, state.person) or access.is_stale(site, signed_in_at, now=now):
         return None
-    if site.second_factor and not alive.two_factors:
-        return None
+    if not alive.two_factors and (site.second_factor or must_have_factor(state.person, now=now)):
+        return None  # the account asks for the second step alone
     acr = access.ACR_TWO_FACTORS if alive.two_factors else access.ACR_PASSWORD
     claims, moment = access.claims_of(state.person, names=set(site.released)), int(now.timestamp())
     said: dict[str, object] = {

@@ -83,7 +83,7 @@ def _to_save(request: Request, asked: AuthorizationRequest, again: bool) -> dict
         "language": next((tag for tag in spoken if tag in LANGUAGES), ""),
         "again": "yes" if again else "",
         "since": str(int(request.now.timestamp())),
-        "besides": request.signed_in.session.proof if request.signed_in else "",
+        "besides": request.recognised.session.proof if request.recognised else "",
     }
 
 

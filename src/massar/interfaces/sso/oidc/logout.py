@@ -50,11 +50,11 @@ def _answer(request: Request) -> HttpResponse:
     asked = journey.read(given, now=request.now)
     if asked is None:
         return _problem(request)
-    if not request.signed_in:
+    if not request.recognised:
         journey.end_left_open(asked, request)
         return _send_back(request, asked)
-    if asked.is_about(request.signed_in):
-        return _sign_out(request, request.signed_in, asked)
+    if asked.is_about(request.recognised):
+        return _sign_out(request, request.recognised, asked)
     fields = {name: given[name] for name in journey.FIELDS if given.get(name)}
     return page.render(request, "sso/logout.html", site=asked.site, action=reverse("oidc_logout"), fields=fields)
 
@@ -64,8 +64,8 @@ def _confirmed(request: Request) -> HttpResponse:
     asked = journey.read(request.POST, now=request.now)
     if asked is None:
         return _problem(request)
-    if request.signed_in:
-        return _sign_out(request, request.signed_in, asked)
+    if request.recognised:
+        return _sign_out(request, request.recognised, asked)
     close_sessions.sign_out_left_open(cookie=cookies.SESSION.read(request), browser=request.browser, now=request.now)
     return _send_back(request, asked)
 

@@ -57,7 +57,7 @@ def slo(request: Request, entity: str = "") -> HttpResponse:
 
 def _ask_person(request: Request, requested: RequestedLogout) -> HttpResponse:
     """Sign out? By POST our cookies do not come along, so who is signed in shows only when the answer is sent."""
-    if request.method == "GET" and not request.signed_in:
+    if request.method == "GET" and not request.recognised:
         return _leave(request, requested, LogoutOutcome())
     ref = save_request.save(requested.saved(), request)
     if ref is None:
@@ -94,7 +94,7 @@ def resume(request: Request) -> HttpResponse:
 
 def _leave(request: Request, requested: RequestedLogout, outcome: LogoutOutcome | None) -> HttpResponse:
     """Back to the site; if only this browser can tell another one, by the list of the sites."""
-    site, signed_in, relay_state = requested.site, request.signed_in, requested.relay_state
+    site, signed_in, relay_state = requested.site, request.recognised, requested.relay_state
     if not site.slo_answers and not outcome:
         return problem(request, MessageRefused("logout", "The NameID and SessionIndex are not the site's own."))
     ended_here = outcome is not None and outcome.ended_here

@@ -58,7 +58,10 @@ def _decide(
     max_age = None if asked.fresh else asked.max_age
     if max_age is not None and proved_anew:
         max_age = max(max_age, GRACE)  # the sign-in that was too old stays so for its request (ATK-111)
-    return access.decide(site=asked.site, visitor=visitor, max_age=max_age, one_of=asked.one_of)
+    fresh_since = since if asked.fresh else None
+    return access.decide(
+        site=asked.site, visitor=visitor, max_age=max_age, fresh_since=fresh_since, one_of=asked.one_of
+    )
 
 
 @transaction.atomic

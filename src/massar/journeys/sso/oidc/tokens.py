@@ -15,6 +15,7 @@ from django.conf import settings
 
 from massar.domain.people import api as people
 from massar.domain.sites import api as sites
+from massar.journeys.account.close_sessions import must_have_factor
 from massar.journeys.sso import access, token_status
 from massar.journeys.sso.oidc import claims as oidc_claims
 from massar.journeys.sso.token_status import TokenState
@@ -66,8 +67,9 @@ def for_refresh(*, site: sites.Site, token: str, scope: str, now: datetime) -> A
         mistake = "The registry lets no program stay signed in for so long."
     if state.person and not access.has_role(site, state.person):
         mistake = "The person may no longer enter this site."
-    if site.second_factor and "mfa" not in _amr(state).split():
-        mistake = "The registry lets nobody in with one factor."
+    must = site.second_factor or (state.person and must_have_factor(state.person, now=now))
+    if must and "mfa" not in _amr(state).split():
+        mistake = "This sign-in had one factor, and two are needed by now."
     # Single claims of the first request belong to no scope and stay behind where a narrower one is asked for.
     narrowed = " ".join(mark for mark in state.grant.scope.split() if mark in scope.split())
     return _exchange(state, token, site, mistake, now, scope=narrowed)

@@ -88,7 +88,7 @@ def requested(encoded: EncodedMessage, idp: IdentityProvider, visitor: Visitor) 
 @transaction.atomic
 def end_here(requested: RequestedLogout, visitor: Visitor, *, cookie: str) -> LogoutOutcome:
     """The person in front of the browser signs out. cookie: of a session that may have been idle for too long."""
-    signed_in, browser, now = visitor.signed_in, visitor.browser, visitor.now
+    signed_in, browser, now = visitor.recognised, visitor.browser, visitor.now
     if signed_in is None:
         close_sessions.sign_out_left_open(cookie=cookie, browser=browser, now=now)
         return LogoutOutcome()
@@ -99,7 +99,7 @@ def end_here(requested: RequestedLogout, visitor: Visitor, *, cookie: str) -> Lo
 @transaction.atomic
 def end(requested: RequestedLogout, visitor: Visitor) -> LogoutOutcome | None:
     """End the sessions that were meant, if they have not ended, and tell the other sites. None: none is the site's."""
-    site, present = requested.site, visitor.signed_in.person if visitor.signed_in else None
+    site, present = requested.site, visitor.recognised.person if visitor.recognised else None
     person = _person(requested, present)
     if person is None or (present and present.id != person.id):
         return None
@@ -120,7 +120,7 @@ def end(requested: RequestedLogout, visitor: Visitor) -> LogoutOutcome | None:
 def _outcome(requested: RequestedLogout, visitor: Visitor, person_id: int, ended: list[int]) -> LogoutOutcome:
     knows = (requested.site.slug,)
     left_open = log_out_of_sites.has_left_open(person_id, ended, since=visitor.now, confirmed=knows)
-    return LogoutOutcome(bool(visitor.signed_in and visitor.signed_in.session.id in ended), left_open)
+    return LogoutOutcome(bool(visitor.recognised and visitor.recognised.session.id in ended), left_open)
 
 
 def _person(requested: RequestedLogout, present: people.PersonFacts | None) -> people.PersonFacts | None:
