@@ -2,6 +2,7 @@
 
 import re
 from argparse import Namespace
+from dataclasses import replace
 
 import pytest
 
@@ -22,6 +23,7 @@ from tests.cast import FATIMA, FATIMA_PHONE, JAMAL, KHADIJA, KHADIJA_EMAIL, NEW,
 from tests.support.authenticator import add_app
 from tests.support.steps import home, plain, prove_contact, recover, save_contact, secrets, shown, shows
 from tests.support.visitor import Visitor
+from tests.support.words import said
 
 pytestmark = pytest.mark.both_databases
 LINK = re.compile(r"http://localhost:8000(/not-me/[^\s\"<]+)")
@@ -73,6 +75,20 @@ def test_atk_057_the_link_of_a_notice_freezes_once_and_opens_nothing(cast, post,
     again.client.post(path, {"csrfmiddlewaretoken": Visitor().get("/sign-in/").token})
     assert not is_frozen(YOUSSEF)
     assert Visitor().sign_in(YOUSSEF.login, NEW).signed_in
+
+
+@pytest.mark.parametrize("help_contact", ["0537 11 22 33", ""])
+def test_the_pages_of_the_link_name_the_help_where_there_is_one(cast, post, settings, help_contact):
+    """Decision 13: whoever knows no contact any more meets no wall, before the button and after it."""
+    settings.MASSAR = replace(settings.MASSAR, help_contact=help_contact)
+    home(YOUSSEF)
+    [path] = links(post, YOUSSEF_EMAIL)
+    owner = Visitor().get(path)
+    for step in ("not_me.effect_contacts", "not_me.then"):
+        main = owner.html.partition("<main")[2].partition("</main>")[0]
+        assert shows(owner, step) and (f"<bdi>{help_contact}</bdi>" in main) == bool(help_contact)
+        assert (said("ar", "recovery.know_nothing") in main) == bool(help_contact), step
+        owner.submit(path) if step == "not_me.effect_contacts" else None
 
 
 def test_atk_057_a_second_press_beside_the_first_finds_it_done(cast, post):

@@ -1,11 +1,15 @@
 """Programs that stay signed in (offline_access where the registry gives days): mail on a phone, for instance."""
 
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import timedelta
 
 import pytest
+from django.db import connections
 
 from massar.core.audit import api as audit_log
+from massar.domain.people import api as people
 from massar.domain.people.models import Person
 from massar.domain.sessions import api as sessions
 from massar.domain.sites import api as sites
@@ -175,3 +179,52 @@ def test_what_the_operator_closes_is_closed_at_once(mail, browser, clock, settin
         register(settings, *sites_left, *OTHERS)
         assert mail.userinfo(tokens.access).status_code == 401
         assert mail.refresh(tokens.refresh).status_code == 401
+
+
+def apart(work, together: threading.Barrier | None = None):
+    """`work` as a thread of its own does it: at the moment of the others, its connection closed behind it."""
+
+    def begun(*_):
+        try:
+            if together:
+                together.wait(30)
+            return work()
+        finally:
+            connections.close_all()
+
+    return begun
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("freezes", ["before", "between", "beside"])
+def test_atk_057_no_token_of_a_program_outlives_a_freeze(many_at_once, mail, browser, clock, monkeypatch, freezes):
+    """ATK-057: the account is frozen before the program asks, between our reading of its token and our using it up,
+    and beside eight of its threads. Frozen, nothing opens; and when the owner is back, still nothing does."""
+    tokens, owner, redeem = mail.enter(browser), facts(YOUSSEF), sites.grants.redeem
+    mail.metadata, mail.keys()
+    together = threading.Barrier(9) if freezes == "beside" else None
+    freeze = apart(lambda: freeze_account.by_operator(person=owner, reason="a test", now=clock()), together)
+    ask = apart(lambda: mail.refresh(tokens.refresh), together)
+
+    def late(*args, **more):
+        with ThreadPoolExecutor(1) as other:
+            other.submit(freeze).result()
+        return redeem(*args, **more)
+
+    with monkeypatch.context() as meanwhile, ThreadPoolExecutor(9) as pool:
+        if freezes == "between":
+            meanwhile.setattr(sites.grants, "redeem", late)
+        else:
+            frozen = pool.submit(freeze)
+            assert together or frozen.result()
+        answers = list(pool.map(ask, range(8 if together else 1)))
+    assert facts(YOUSSEF).frozen_at and (together or answers[0].status_code == 400)
+    issued = [answer.json() for answer in answers if answer.status_code == 200]
+    access = [tokens.access, *(one["access_token"] for one in issued)]
+    refresh = [tokens.refresh, *(one["refresh_token"] for one in issued)]
+    for state in ("frozen", "open again"):
+        assert {mail.userinfo(one).status_code for one in access} == {401}, state
+        assert all(refused(mail.refresh(one)) for one in refresh), state
+        clock.advance(seconds=1)
+        people.directory.reopen(owner.id, now=clock())
+    assert facts(YOUSSEF).active
