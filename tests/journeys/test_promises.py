@@ -14,18 +14,23 @@ from datetime import timedelta
 
 import pytest
 from django.db import connection, transaction
+from django.db.models import F
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
+from massar.core import encryption
 from massar.core.browser import Browser
 from massar.domain.credentials import api as credentials
 from massar.domain.credentials.models import FormerPassword, Password, TemporaryPassword
 from massar.domain.delivery import api as delivery
 from massar.domain.delivery.models import Message
+from massar.domain.factors import api as factors
 from massar.domain.limits import api as limits
 from massar.domain.people import api as people
 from massar.domain.people.models import Contact, Person
+from massar.domain.sessions import api as sessions
 from massar.domain.sessions.models import Session
+from massar.domain.sites import api as sites
 from massar.journeys.account import defend, recover_password, sign_in
 from massar.journeys.outcomes import Done, TooManyAttempts, WrongSecret
 from massar.journeys.people import import_people
@@ -153,14 +158,21 @@ def test_atk_048_a_full_session_and_a_change_session_are_not_exchanged(cast, pos
 NO_PASSWORD = NewPerson(login="amal.tazi@taalim.ma", first_latin="Amal", last_latin="Tazi", email="amal@example.org")
 DISABLED = NewPerson(login="omar.saidi@taalim.ma", first_latin="Omar", last_latin="Saidi", password="Warda!5173-jaune",
                      email="omar@example.org", phone="0664000111")  # fmt: skip
+FROZEN = NewPerson(login="nadia.fassi@taalim.ma", first_latin="Nadia", last_latin="Fassi", password="Warda!5173-jaune",
+                   email="nadia@example.org")  # fmt: skip
+WITH_FACTOR = NewPerson(login="rachid.naji@taalim.ma", first_latin="Rachid", last_latin="Naji", email="rn@example.org",
+                        password="Warda!5173-jaune")  # fmt: skip
 
 
 @pytest.fixture
 def many(cast, clock):
-    """The cast, and those whose accounts can't be entered."""
-    import_people.add(NO_PASSWORD, now=clock())
-    import_people.add(DISABLED, now=clock())
+    """The cast, those whose accounts can't be entered, and one who has a second factor."""
+    for one in (NO_PASSWORD, DISABLED, FROZEN, WITH_FACTOR):
+        import_people.add(one, now=clock())
     people.directory.disable(facts(DISABLED).id)
+    people.directory.freeze(facts(FROZEN).id, now=clock())
+    factor = factors.held.enroll(facts(WITH_FACTOR).id, "app", name="", now=clock())
+    assert factors.held.activate(factor.pk, factor.person_id, now=clock())
     return cast
 
 
@@ -217,7 +229,8 @@ def assert_alike(seen: dict[str, Seen]) -> None:
 def test_atk_017_sign_in_tells_nobody_who_has_an_account(many, monkeypatch):
     wrong = {"unknown": STRANGER, "wrong": YOUSSEF.login, "no contact": JAMAL.login, "disabled": DISABLED.login,
              "no password": NO_PASSWORD.login, "no such domain": "youssef.benali@example.org", "short": "nobody.atall",
-             "short and known": "youssef.benali"}  # fmt: skip
+             "short and known": "youssef.benali", "frozen": FROZEN.login,
+             "with a factor": WITH_FACTOR.login}  # fmt: skip
     seen = {n: Seen(monkeypatch, "/sign-in/", {"user": u, "password": "Nothing?like-it-19"}) for n, u in wrong.items()}
     right = {"user": DISABLED.login, "password": DISABLED.password}
     seen["disabled, the right one"] = Seen(monkeypatch, "/sign-in/", right)
@@ -330,6 +343,43 @@ def test_atk_021_vouching_codes_tell_nobody_who_asked(many, monkeypatch, clock, 
     assert seen["unknown"].status == 422 and seen["unknown"].hashes == 0
 
 
+@pytest.mark.django_db
+@pytest.mark.parametrize("purpose", ["recovery", "vouching"])
+def test_atk_021_who_asked_with_the_right_contact_makes_no_try_dearer(cast, clock, post, monkeypatch, purpose):
+    """Forty browsers asked for the secret of one account, one browser for another's; who tries is one of them, or none.
+    As many HMACs for all of them as for nobody, and no try touches the row of each that asked."""
+    person, checked = facts(YOUSSEF).id, []
+    recover_password.ask(typed_login=KHADIJA.login, channel="email", typed_contact=KHADIJA_EMAIL, ask_id="ask",
+                         browser=Browser(recovery_browser="asker-1"), purpose=purpose, now=clock())  # fmt: skip
+    for number in range(40):
+        browser = Browser(recovery_browser=f"asker-{number}", network=f"10.0.{number}.0/24")
+        recover_password.ask(typed_login=YOUSSEF.login, channel="email", typed_contact=YOUSSEF_EMAIL,
+                             ask_id=f"ask-{number}", browser=browser, purpose=purpose, now=clock())  # fmt: skip
+        post.work()
+        clock.advance(seconds=30)
+    mine = TemporaryPassword.objects.filter(person_id=person, purpose=purpose)
+    assert mine.count() >= 30 and mine.values("secret_hmac").distinct().count() <= 4
+    fits = encryption.Keyring.verify
+    monkeypatch.setattr(encryption.Keyring, "verify", lambda *a: checked.append(1) or fits(*a))
+    costs = {}
+    for asker in ("asker-1", "asker-39", "a stranger"):
+        for name, whom in {
+            "nobody": None,
+            "no secret": facts(FATIMA).id,
+            "one": facts(KHADIJA).id,
+            "many": person,
+        }.items():
+            checked.clear()
+            before = dict(mine.values_list("pk", F("tries") + F("asker_tries")))
+            with transaction.atomic():
+                now = clock()
+                credentials.temporary.match(whom, "zzzzz99999", recovery_browser=asker, purpose=purpose, now=now)
+            after = dict(mine.values_list("pk", F("tries") + F("asker_tries")))
+            assert sum(after[pk] != count for pk, count in before.items()) <= 5
+            costs[asker, name] = len(checked)
+    assert len(set(costs.values())) == 1, costs
+
+
 def asking(user: str, channel: str, contact: str) -> dict[str, str]:
     return {"user": user, "channel": channel, channel: contact}
 
@@ -360,7 +410,9 @@ def test_what_is_waited_for_on_the_disk_tells_nobody_who_has_an_account(committe
     Visitor().ask(YOUSSEF.login, phone=PHONE)
     post.work()
     people_of = {"unknown": STRANGER, "two codes live": YOUSSEF.login, "one that ran out": KHADIJA.login,
-                 "no contact": JAMAL.login, "disabled": DISABLED.login, "no password": NO_PASSWORD.login}  # fmt: skip
+                 "no contact": JAMAL.login, "disabled": DISABLED.login, "no password": NO_PASSWORD.login,
+                 "frozen": FROZEN.login, "with a factor": WITH_FACTOR.login,
+                 "an invented domain": FATIMA.login.replace("@", "@nowhere.")}  # fmt: skip
     by_code = {n: _costs("/sign-in/", {"user": u, "password": "zzzzz-99999"}) for n, u in people_of.items()}
     by_code["right and late"] = _costs("/sign-in/", {"user": KHADIJA.login, "password": late})
     by_password = {n: _costs("/sign-in/", {"user": u, "password": "Nothing?like-it-19"}) for n, u in people_of.items()}
@@ -371,6 +423,58 @@ def test_what_is_waited_for_on_the_disk_tells_nobody_who_has_an_account(committe
     vouched = {n: _costs("/let-in/code/", {"user": u, "code": "zzzzz-99999"}) for n, u in people_of.items()}
     for costs, commits in ((by_code, 2), (by_password, 2), (asked, 1), (vouched, 1)):
         assert len(set(map(str, costs.values()))) == 1 and costs["unknown"][1] == commits, costs
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("path", ["/sign-in/second/", "/sign-in/second/lost/", "/sign-in/second/app/"])
+def test_atk_017_a_made_up_second_step_tells_nothing_of_whom_it_names(many, clock, path):
+    """The cookie of a half-done sign-in names a person; its secret is the stranger's own."""
+    sessions.pending.open_for(facts(WITH_FACTOR).id, now=clock())
+    named = {"half done": facts(WITH_FACTOR).id, "no factor": facts(YOUSSEF).id, "frozen": facts(FROZEN).id,
+             "nobody": 987_654}  # fmt: skip
+    seen = {name: _looked(path, {"massar-second": f"{id}.{'x' * 43}"}) for name, id in named.items()}
+    assert len(set(map(str, seen.values()))) == 1, seen
+    assert seen["nobody"][0] == 303 and len(seen["nobody"][-1]) == 1
+
+
+@pytest.mark.django_db
+def test_atk_017_a_made_up_link_tells_nothing_of_whom_it_names(many, clock):
+    """Of a loss that waits, of one that is not this person's, of nobody's: the signature is judged before anything."""
+    factors.losses.begin(
+        facts(WITH_FACTOR).id, contact_id=1, code="123456", now=clock(), valid_for=timedelta(minutes=9)
+    )
+    loss = factors.losses.prove(facts(WITH_FACTOR).id, "123456", now=clock(), wait=timedelta(hours=72))
+    named = {"waits": (loss.id, facts(WITH_FACTOR).id), "another's": (loss.id, facts(YOUSSEF).id), "nobody's": (9, 9)}
+    seen = {name: _looked(f"/factors/keep/{id:09}-{whose:09}-{'0' * 64}/", {}) for name, (id, whose) in named.items()}
+    assert len(set(map(str, seen.values()))) == 1, seen
+    assert seen["waits"][0] == 200 and seen["waits"][-1] == []
+
+
+@pytest.mark.django_db
+def test_atk_017_a_site_that_names_an_account_learns_nothing_on_the_sign_in_page(many, clock):
+    """The page on which passkeys are asked for reads what the site has said, and nothing of whom it has named."""
+    seen = {}
+    for user in (STRANGER, YOUSSEF.login, WITH_FACTOR.login, FROZEN.login):
+        asked = sites.saved_requests.save({"protocol": "oidc", "login_hint": user}, now=clock())
+        seen[user] = _looked("/sign-in/", {"massar-pending": asked}, user)
+    assert len(set(map(str, seen.values()))) == 1, seen
+    assert seen[STRANGER][0] == 200 and len(seen[STRANGER][-1]) == 1
+
+
+def _looked(path: str, cookies: dict[str, str], user: str = "") -> tuple:
+    """(status, page, headers, cookies, statements) of a look at that page, without what was typed and what is drawn."""
+    client = Client()
+    client.cookies.load(cookies)
+    with CaptureQueriesContext(connection) as statements:
+        answer = client.get(path)
+    body = re.sub(r'(name="csrfmiddlewaretoken" value|data-options)="[^"]+', "", answer.content.decode())
+    if user:
+        assert user in body
+        body = body.replace(user, "USER")
+    headers = {name: value for name, value in answer.headers.items() if name != "Content-Length"}
+    given = {name: _cookie(morsel, user or path) for name, morsel in answer.cookies.items()}
+    shapes = [_shape(one["sql"]) for one in statements.captured_queries]
+    return answer.status_code, body.replace(path, "PATH"), headers, given, shapes
 
 
 @pytest.mark.django_db

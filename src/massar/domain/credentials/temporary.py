@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
-from django.db.models import Q, QuerySet
+from django.db.models import Max, Q, QuerySet
 
 from massar.core import encryption, ids, sql
 from massar.domain.credentials.models import TemporaryPassword
@@ -32,10 +32,27 @@ _SIGNED_AS = {RECOVERY: "temporary", VOUCHING: "vouching"}
 MOST_LIVE = 2
 TRIES_OF_OTHERS = 100  # NIST SP 800-63B-4 §3.2.2
 TRIES_OF_ASKER = 20
-MOST_ASKERS = 200  # browsers that share one secret: a try is counted in the row of each
+MOST_ASKERS = 200  # browsers that share one secret, each with a row
 REMEMBERED = timedelta(hours=24)  # how long a late secret is still told from a wrong one
 WORTH_TYPING = timedelta(minutes=3)  # what must be left of its life: an SMS has to arrive, and be typed
 UNDER_WAY = timedelta(minutes=10)  # how long a message that has not left yet is waited for
+USUAL_ROWS = 4  # compared at each try, whoever it is; more only where somebody asked again and again within a day
+_TRYABLE = (
+    "person_id = %s AND purpose = %s AND issued_at > %s "
+    "AND (state IN ('issued', 'claimed') OR (state = 'dead' AND ended_why = 'superseded'))"
+)
+# Of the browsers that share a secret the newest one's row counts the tries of all others: were each row touched, the
+# time of a try would tell how often the right contact was asked for (ATK-021).
+_TRY = f"""
+UPDATE credentials_temporarypassword SET
+    asker_tries = asker_tries + CASE WHEN recovery_browser_hmac = %s THEN 1 ELSE 0 END,
+    tries = tries + CASE WHEN recovery_browser_hmac = %s THEN 0 ELSE 1 END
+WHERE {_TRYABLE} AND (recovery_browser_hmac = %s OR id IN (
+    SELECT MAX(id) FROM credentials_temporarypassword
+    WHERE {_TRYABLE} AND recovery_browser_hmac <> %s AND purpose = 'recovery' GROUP BY secret_hmac
+))
+RETURNING id, channel, contact_id, secret_hmac, expires_at, recovery_browser_hmac, tries, asker_tries, state
+"""
 _SECRETS_OF = "SELECT person_id, secret_hmac FROM credentials_temporarypassword WHERE id IN ({})"
 
 
@@ -112,6 +129,9 @@ def share(found: LiveSecret, *, recovery_browser: str, sent_at: datetime) -> int
         return own
     row.pk, row.state, row.claim = None, State.ISSUED, ""
     row.recovery_browser_hmac, row.issued_at, row.asker_tries = mine, sent_at, 0
+    # From here on the new row counts them for all.
+    shared = TemporaryPassword.objects.filter(person_id=row.person_id, secret_hmac=row.secret_hmac)
+    row.tries = shared.aggregate(most=Max("tries"))["most"]
     row.save(force_insert=True)
     waiting = _live(person_id=row.person_id, secret_hmac=row.secret_hmac).exclude(state=State.CLAIMED)
     crowd = sorted(waiting.order_by("-issued_at", "-id").values_list("pk", flat=True)[MOST_ASKERS:])
@@ -150,21 +170,13 @@ def wanted(temporary_ids: list[int], now: datetime) -> set[int]:
 def match(
     person_id: int | None, secret: str, *, recovery_browser: str, now: datetime, purpose: str = RECOVERY
 ) -> Match | None:
-    """Compare a code-shaped input with what was issued; the try is counted first, in one statement, whoever it is. The
-    browser that asked has tries of its own; all others share theirs. A code that one side has used up stays open to the
+    """Compare a code-shaped input with what was issued; the try is counted first, in one statement, whoever it is. It
+    touches one row of each secret, and this browser's own; as many HMACs are computed for who has none. The browser
+    that asked has tries of its own; all others share theirs. A code that one side has used up stays open to the
     other. A vouching code is looked for in what this browser asked for, and nowhere else."""
-    mine = _browser_hmac(recovery_browser)
-    tried = sql.select(
-        _Tried,
-        "UPDATE credentials_temporarypassword SET "
-        "asker_tries = asker_tries + CASE WHEN recovery_browser_hmac = %s THEN 1 ELSE 0 END, "
-        "tries = tries + CASE WHEN recovery_browser_hmac = %s THEN 0 ELSE 1 END "
-        "WHERE person_id = %s AND purpose = %s AND issued_at > %s AND (purpose = 'recovery' OR "
-        "recovery_browser_hmac = %s) "
-        "AND (state IN ('issued', 'claimed') OR (state = 'dead' AND ended_why = 'superseded')) "
-        "RETURNING id, channel, contact_id, secret_hmac, expires_at, recovery_browser_hmac, tries, asker_tries, state",
-        (mine, mine, person_id or 0, purpose, sql.at(now - REMEMBERED), mine),
-    )
+    mine, since = _browser_hmac(recovery_browser), sql.at(now - REMEMBERED)
+    asked_by = (person_id or 0, purpose, since, mine)
+    tried = sql.select(_Tried, _TRY, (mine, mine, *asked_by, *asked_by))
     best = None
     for one in sorted(tried, key=lambda one: one.id):
         named = (_SIGNED_AS[purpose], person_id, one.channel, one.contact_id, secret)
@@ -173,6 +185,8 @@ def match(
         used_up = one.asker_tries > TRIES_OF_ASKER if own else one.tries > TRIES_OF_OTHERS
         if fits and not used_up and one.expires_at is not None:
             best = Match(one.id, late=one.state == State.DEAD or one.expires_at <= now)
+    for _ in range(USUAL_ROWS - len(tried)):  # as many for who has none: no clock tells where a secret lives
+        encryption.data_keys().verify("", _SIGNED_AS[purpose], person_id, "email", 0, secret)
     return best
 
 
