@@ -7,7 +7,7 @@ PORT    ?= 8000
 # The locks are complete, so nothing is resolved: pip would look at newer releases of an extra's package and refuse them.
 LOCK     = $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps --only-binary :all:
 
-.PHONY: help demo demo-reset test coverage test-fast test-servers check guards bench soak messages settings controls sbom lock blocklist clean
+.PHONY: help demo demo-reset test coverage test-fast test-servers check guards bench soak signals messages settings controls sbom lock blocklist clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-13s %s\n", $$1, $$2}'
@@ -60,11 +60,14 @@ check: $(VENV)/dev.stamp ## style, types and the laws of the house
 	@PYTHONPATH=src $(BIN)/lint-imports
 	@$(BIN)/python -m mypy
 
-bench: $(VENV)/dev.stamp ## measure: sign-ins, recovery, what sites ask (beside a peer), SAML, page weights, timing signals
+bench: $(VENV)/dev.stamp ## measure: sign-ins, recovery, what sites ask (beside a peer), SAML, page weights
 	@PYTHONPATH=src:. $(BIN)/python -m bench.run
 
 soak: $(VENV)/dev.stamp ## a day of strangers at one account, at a driven clock, and its owner in it (options: SOAK="--hours 2 --postgres")
 	@PYTHONPATH=src:. $(BIN)/python -m bench.soak $(SOAK)
+
+signals: $(VENV)/dev.stamp ## does time tell who has an account: every page that answers strangers, on both databases (options: SIGNALS="--quick")
+	@PYTHONPATH=src:. $(BIN)/python -m bench.signals $(SIGNALS)
 
 guards: $(VENV)/dev.stamp ## take each guard of the product out in turn: does its test miss it? (a quarter of an hour)
 	@$(BIN)/python tests/guards/run.py

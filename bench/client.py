@@ -3,6 +3,7 @@
 It speaks as the proxy in front of the server would: https outside, the browser's address in X-Forwarded-For.
 """
 
+import html
 import re
 import socket
 import time
@@ -12,6 +13,7 @@ from urllib.parse import urlencode
 from bench.place import HOST
 
 TOKEN = re.compile(rb'name="csrfmiddlewaretoken" value="([^"]+)"')
+OPTIONS = re.compile(rb'action="/sign-in/passkey/"[^>]*data-options="([^"]+)"')
 TIMEOUT = 30.0
 
 
@@ -30,12 +32,12 @@ class Answer:
 
 
 class Browser:
-    """Cookies in `jar`. `address` is the one the proxy reports."""
+    """Cookies in `jar`. `address` is the one the proxy reports. `passkey_options`: what the last sign-in page asks."""
 
     def __init__(self, port: int, address: str = "192.0.2.1"):
         self.jar: dict[str, str] = {}
         self.address = address
-        self.token = ""
+        self.token = self.passkey_options = ""
         self._fresh: tuple[str, dict[str, str]] = ("", {})
         self._socket = socket.create_connection(("127.0.0.1", port), timeout=TIMEOUT)
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -45,6 +47,9 @@ class Browser:
         found = TOKEN.search(answer.body)
         if found:
             self.token = found[1].decode()
+        asked = OPTIONS.search(answer.body)
+        if asked:
+            self.passkey_options = html.unescape(asked[1].decode())
         return answer
 
     def post(self, path: str, fields: dict[str, str]) -> Answer:

@@ -4,12 +4,14 @@ import contextlib
 import os
 import platform
 import sys
+import time
 from collections.abc import Iterator
 from importlib.metadata import version
 from pathlib import Path
 
 ALL_CORES = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else [0]
 SERVER_CORE, OTHER_CORE = ALL_CORES[0], ALL_CORES[-1]
+_SCHEDULED = 2  # CPUCLOCK_SCHED
 
 
 def fit_for_this() -> str:
@@ -36,17 +38,28 @@ def cpu_seconds(process: int) -> float:
     return ticks / os.sysconf("SC_CLK_TCK")
 
 
+def family(process: int) -> list[int]:
+    """A process and its living descendants."""
+    return [int(fields[-1]) for fields in _stat_of_family(process)]
+
+
+def cpu_nanoseconds(processes: list[int]) -> int:
+    """User and system time of these processes so far, by their own clocks (clock_getcpuclockid(3)): exact, and at the
+    cost of one call for each."""
+    return sum(time.clock_gettime_ns((~one << 3) | _SCHEDULED) for one in processes)
+
+
 def memory_mib(process: int) -> float:
     """Resident memory of a process and its descendants, shared pages counted once for each (an upper bound)."""
     return sum(int(fields[21]) for fields in _stat_of_family(process)) * os.sysconf("SC_PAGE_SIZE") / 2**20
 
 
 def _stat_of_family(process: int) -> list[list[str]]:
-    """What stands behind the name in /proc/PID/stat, of the process and its living descendants."""
+    """What stands behind the name in /proc/PID/stat, and the id, of the process and its living descendants."""
     found: dict[int, list[str]] = {}
     for folder in Path("/proc").glob("[0-9]*"):
         with contextlib.suppress(OSError):
-            found[int(folder.name)] = (folder / "stat").read_text().rpartition(")")[2].split()
+            found[int(folder.name)] = [*(folder / "stat").read_text().rpartition(")")[2].split(), folder.name]
 
     def descends(one: int) -> bool:
         while one in found and one != process:

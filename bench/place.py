@@ -99,14 +99,15 @@ def forget_settings() -> None:
 
 
 @contextlib.contextmanager
-def open_postgres() -> Iterator[tuple[str | None, str]]:
-    """Address of a durable PostgreSQL on loopback and what it is called; None where there is no server program."""
+def open_postgres(*options: str) -> Iterator[tuple[str | None, str]]:
+    """Address of a durable PostgreSQL on loopback and what it is called; None where there is no server program.
+    options: further settings of it, as `name=value`."""
     folder = programs.find_postgres()
     if folder is None:
         yield None, "no PostgreSQL"
         return
     version = subprocess.run([folder / "postgres", "--version"], capture_output=True, text=True).stdout.split()
-    with postgres.throwaway_postgres(folder, DURABLE) as address:
+    with postgres.throwaway_postgres(folder, (*DURABLE, *options)) as address:
         yield address, f"PostgreSQL {version[2]}"
 
 

@@ -17,16 +17,14 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from statistics import median
 
-from bench import load, machine, people, place, post, report, signals, slow_line, tokens, weights
+from bench import load, machine, people, place, post, report, slow_line, tokens, weights
 from bench.client import Browser
 from bench.load import Found
 from bench.place import Sink, Standing
 
-PEOPLE, WITH_CONTACT = 2000, 1240
+PEOPLE, WITH_CONTACT = 2000, 460
 # People of the cast by use, so that no budget of one measurement is spent by another.
-RECOVERY_PAGE, RECOVERY_IDLE, RECOVERY_SIGNAL = range(400), range(400, 460), 600
-SIGN_IN_SIGNAL = 1200
-SAMPLES = 600
+RECOVERY_PAGE, RECOVERY_IDLE = range(400), range(400, 460)
 ROUNDS = 3
 BOUNDS = ("12288,3", "19456,2")
 BROWSERS = 16
@@ -215,7 +213,7 @@ def _idle_waits(port: int, sink: Sink, numbers: range) -> list[float]:
     return waits
 
 
-# SAML, known and unknown, pages -------------------------------------------------------------------------------------
+# SAML ---------------------------------------------------------------------------------------------------------------
 
 
 def _saml(standings: list[Standing], _sink: Sink, quick: bool) -> str:
@@ -230,25 +228,6 @@ def _saml(standings: list[Standing], _sink: Sink, quick: bool) -> str:
     return report.table("One SAML answer", ["", "CPU ms"], rows, note)
 
 
-def _signals(standings: list[Standing], _sink: Sink, quick: bool) -> str:
-    rows, samples = [], 100 if quick else SAMPLES
-    for one in standings:
-        name, port = one.place.name, one.server.port
-        say(f"known and unknown on {name}: {samples} samples of each")
-        found = signals.sampled("sign_in", port, SIGN_IN_SIGNAL, samples)
-        rows.append([f"sign-in, wrong password, {name}", *found])
-        found = signals.sampled("code", port, SIGN_IN_SIGNAL, samples)
-        rows.append([f"wrong code to let a browser in, {name}", *found])
-        with one.place.working(machine.OTHER_CORE):
-            found = signals.sampled("recovery", port, RECOVERY_SIGNAL, samples)
-        rows.append([f"recovery, right contact, {name}", *found])
-    return report.table(
-        "Known and unknown accounts told apart by time", signals.HEADS, rows,
-        "One warm connection, no other load, kinds shuffled together, the worker running. 0.5 is no signal; the aim is "
-        "0.45 to 0.55.",
-    )  # fmt: skip
-
-
 PARTS: dict[str, Callable[[list[Standing], Sink, bool], str]] = {
     "sign-in": _sign_ins,
     "pages": _fairness,
@@ -256,7 +235,6 @@ PARTS: dict[str, Callable[[list[Standing], Sink, bool], str]] = {
     "messages": lambda standings, _, quick: post.tables(standings, quick, say),
     "tokens": lambda standings, _, quick: tokens.tables(standings, 1 if quick else ROUNDS, 1.0 if quick else 4.0, say),
     "saml": _saml,
-    "signals": _signals,
     "weights": lambda standings, *_: weights.table(standings[0].server.port, PEOPLE - 1),
     "slow-line": lambda *_: slow_line.table(),
 }
