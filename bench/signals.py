@@ -409,6 +409,7 @@ def _measured(which: str, quick: bool, minutes: float) -> tuple[str, bool]:
     cast = Cast(most + WARM, min(LIVE, most))
     rows, within, loads, begun = [], [], [os.getloadavg()[0]], datetime.now(UTC)
     part = PARTS[which]
+    commit = subprocess.run(["git", "rev-parse", "--short=8", "HEAD"], capture_output=True, text=True, cwd=place.ROOT)
     say(f"{part.title}: people")
     with _standing(part, cast) as (version, server, tried):
         facts = machine.described(version)
@@ -421,7 +422,6 @@ def _measured(which: str, quick: bool, minutes: float) -> tuple[str, bool]:
             loads.append(os.getloadavg()[0])
             for row in more:
                 say(" | ".join(row))
-    commit = subprocess.run(["git", "rev-parse", "--short=8", "HEAD"], capture_output=True, text=True, cwd=place.ROOT)
     minutes = (datetime.now(UTC) - begun).total_seconds() / 60
     facts += [
         f"{begun:%Y-%m-%d %H:%M} UTC, {minutes:.0f} minutes; commit {commit.stdout.strip()}",
