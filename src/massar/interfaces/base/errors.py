@@ -58,8 +58,8 @@ def csrf_failure(request: Request, reason: str = "") -> HttpResponse:
     """Refuse a form that was open too long, or came from another site. What was typed waits on its page. Who has signed
     in in another tab since is led on by the sign-in page, home or to what waits."""
     log.info("form refused: %s", reason)
-    if request.method != "POST":
-        return _say_methods(request)
+    if refused := _judge_method(request):
+        return refused
     if not request.signed_in:
         return render_error(request, 403, "403_csrf")
     if addresses.name_of(request) in FOR_STRANGERS and reason == OLD_TOKEN:
@@ -69,13 +69,14 @@ def csrf_failure(request: Request, reason: str = "") -> HttpResponse:
     return way_back.keep_typed(request, told, owner)
 
 
-def _say_methods(request: Request) -> HttpResponse:
-    """Answer 405 to what is no form (RFC 9110 §15.5.6). Its view knows what it takes and is asked with OPTIONS, which
-    anybody may ask with, and which none takes."""
+def _judge_method(request: Request) -> HttpResponse | None:
+    """Return the 405 of a view that does not take the method (RFC 9110 §15.5.6): no token would help. The view knows
+    what it takes and is asked with OPTIONS, which anybody may ask with, and which none takes."""
     view, args, kwargs = resolve(request.path_info)
-    request.method = "OPTIONS"
-    response: HttpResponse = view(request, *args, **kwargs)
-    return response
+    asked, request.method = request.method, "OPTIONS"
+    answer: HttpResponse = view(request, *args, **kwargs)
+    request.method = asked
+    return None if asked in answer.get("Allow", "").split(", ") else answer
 
 
 def not_found(request: Request, exception: Exception | None = None) -> HttpResponse:
