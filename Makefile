@@ -7,7 +7,7 @@ PORT    ?= 8000
 # The locks are complete, so nothing is resolved: pip would look at newer releases of an extra's package and refuse them.
 LOCK     = $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps --only-binary :all:
 
-.PHONY: help demo demo-reset test coverage test-fast test-servers check guards bench soak signals messages settings controls sbom lock blocklist clean
+.PHONY: help demo demo-reset test coverage test-fast test-servers check guards scan bench soak signals messages settings controls sbom lock blocklist clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-13s %s\n", $$1, $$2}'
@@ -72,6 +72,9 @@ signals: $(VENV)/dev.stamp ## does time tell who has an account: every page that
 guards: $(VENV)/dev.stamp ## take each guard of the product out in turn: does its test miss it? (a quarter of an hour)
 	@$(BIN)/python tests/guards/run.py
 
+scan: $(VENV)/dev.stamp ## other people's scanners: bandit, pip-audit, schemathesis, testssl, wapiti, ffuf (options: SCAN="tls")
+	@PYTHONPATH=src:. $(BIN)/python -m tests.scans.run $(SCAN)
+
 messages: $(VENV)/dev.stamp ## compile the catalogues in src/massar/locale/
 	@for l in ar fr en; do $(BIN)/pybabel -q compile -i src/massar/locale/$$l/LC_MESSAGES/django.po -o src/massar/locale/$$l/LC_MESSAGES/django.mo -l $$l; done
 
@@ -89,7 +92,7 @@ blocklist: $(VENV)/dev.stamp ## make the list of common passwords again
 	@PYTHONPATH=src $(BIN)/python -m massar.domain.policy.make_blocklist
 
 lock: ## pin the requirements again (needs uv)
-	@for f in runtime demo dev servers peers pkcs11; do uv pip compile -q --upgrade --universal --generate-hashes --no-header --no-emit-index-url \
+	@for f in runtime demo dev servers peers pkcs11 scan; do uv pip compile -q --upgrade --universal --generate-hashes --no-header --no-emit-index-url \
 	  --no-emit-find-links --python-version 3.11 requirements/$$f.in -o requirements/$$f.txt; done
 
 clean: ## remove the environment and the data
