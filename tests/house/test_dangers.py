@@ -28,10 +28,12 @@ def nodes(source: str) -> Iterator[ast.AST]:
 FROM_ELSEWHERE = {
     "core/audit/retention.py": ({"_table(segment)", "table", "segment"}, "class and month, made by segments.py"),
     "core/keyring/rows.py": (
-        {"sealed.table", "sealed.key", "ending.table", "ending.since", "ending.until", "where", "later", "sets",
+        {"sealed.table", "sealed.key", "sealed.column", "ending.table", "ending.since",
+         "ending.until", "where", "later", "sets",
          "_any(sealed)", "_columns(sealed)", "', '.join(ends)"},
         "constants of journeys/keys/change_data_keys.py, and what is made of them",
     ),
+    "core/sql.py": ({"sequence"}, "the names of tables in journeys' own lists, when a backup is restored"),
     "domain/credentials/passwords.py": ({"since"}, "a constant of factors, by journeys/account/sign_in.py"),
     "domain/factors/passkeys.py": ({"condition"}, "made by encryption's list of keys: names of columns and marks"),
     "domain/sites/grants.py": ({"', '.join(GrantFacts._fields[1:])"}, "fields of a class there"),
