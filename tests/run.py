@@ -222,8 +222,10 @@ def run_all(run: Run, options: argparse.Namespace) -> int:
     else:
         install_what_is_missing()
         print("\nAll stages run side by side; the words of the others come after those of the first.", flush=True)
-        with in_the_browser(run), waiting_beside(run), on_postgres(run):
-            on_sqlite(run, *(f"--ignore={place}" for place in WAITING), environment=noticing("sqlite"))
+        with in_the_browser(run), waiting_beside(run):
+            os.nice(5)  # those two wait a good deal, one page or program after the other: what only computes steps back
+            with on_postgres(run):
+                on_sqlite(run, *(f"--ignore={place}" for place in WAITING), environment=noticing("sqlite"))
         same_statements(run)
     if run.coverage:
         show_coverage(run)
