@@ -1,6 +1,7 @@
 """The journeys in every order, against a small model that says what must come of each step.
 
-Hypothesis draws the walks: three browsers, a clock that jumps, workers that are slow, refused, cut off or killed.
+Hypothesis draws the walks: three browsers, a clock that jumps, workers that are slow, refused, cut off or killed; a
+person who has an app as second factor, or gets, removes or loses one on the way.
 After every step the product must stand where the model stands. Everything a person does goes through HTTP.
 """
 
@@ -10,6 +11,7 @@ from collections import Counter
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
+import pyotp
 import pytest
 from django.db import transaction
 from django.test import Client
@@ -22,6 +24,7 @@ from massar.core.browser import Browser
 from massar.domain.credentials.models import FormerPassword, Password, TemporaryPassword
 from massar.domain.delivery import api as delivery
 from massar.domain.delivery.models import Message
+from massar.domain.factors import api as factors
 from massar.domain.people.models import Contact, Person
 from massar.domain.sessions.models import ChangeSession, Session
 from massar.journeys import retention
@@ -30,6 +33,7 @@ from massar.journeys.outcomes import Done
 from tests import cast
 from tests.cast import FATIMA, YOUSSEF, YOUSSEF_EMAIL
 from tests.conftest import AWKWARD_MOMENT
+from tests.support.authenticator import BACKUP, KEY
 from tests.support.faults import PostOffice
 from tests.support.trail import all_events
 from tests.support.visitor import CODE, TEMPORARY
@@ -40,17 +44,45 @@ pytestmark = pytest.mark.both_databases
 PHONE = "+212662000333"
 DAY, HOUR, MINUTE, SECOND = timedelta(days=1), timedelta(hours=1), timedelta(minutes=1), timedelta(seconds=1)
 WAIT = 72 * HOUR
-CHANGE_LIFE = 15 * MINUTE
+CHANGE_LIFE, STILL_FRESH = 15 * MINUTE, 10 * MINUTE
+STEP = "/sign-in/second/"
 LIVES = {"email": 60 * MINUTE, "sms": 10 * MINUTE}
 BROWSERS = ("asker", "second", "thief")
 BROWSER, KIND = st.sampled_from(BROWSERS), st.sampled_from(["email", "phone"])
-RESUMED = ("/", "/profile/", "/devices/", "/password/change/")  # the page that a browser was on before it signed in
+RESUMED = (
+    "/",
+    "/profile/",
+    "/profile/security/",
+    "/devices/",
+    "/password/change/",
+)  # the page that a browser was on before it signed in
 JUMPS = [*[61 * SECOND] * 4, *[125 * SECOND] * 3, *[11 * MINUTE] * 2,
          20 * SECOND, 31 * MINUTE, 61 * MINUTE, 25 * HOUR, 73 * HOUR]  # fmt: skip
-DEPTHS = ("here before", "asked", "delivered", "claimed", "claimed", "recovered", "remembered", "proposed", "waiting")
+DEPTHS = (
+    "here before",
+    "asked",
+    "delivered",
+    "claimed",
+    "claimed",
+    "recovered",
+    "remembered",
+    "proposed",
+    "waiting",
+    "app",
+    "app asked",
+    "app recovered",
+    "app lost",
+)
 PAGES = {"recovery": ("/recovery/", "/recovery/asked/"), "vouching": ("/let-in/", "/let-in/code/")}
 NEW_PASSWORDS = [f"Tamarin&{n}-oued" for n in range(6048, 6078)]
-TRIES = {"wrong": 8, "code": 14, "wrong_contact": 8, "proposal": 5}  # below every budget: those have tests of their own
+TRIES = {
+    "wrong": 8,
+    "code": 14,
+    "wrong_contact": 8,
+    "proposal": 5,
+    "factor": 4,
+    "loss": 2,
+}  # below every budget: those have tests of their own
 
 
 def all_but(table, *left_out: str) -> str:
@@ -119,6 +151,7 @@ class Grant:
     opened_at: datetime
     open: bool = True
     proved: bool = False  # the secret was typed right once: it is not asked for again
+    two: bool = False  # after a second factor
 
     def good(self, now: datetime) -> bool:
         return self.open and now < self.opened_at + CHANGE_LIFE
@@ -165,6 +198,7 @@ class Seat:
     signed_in: bool = False
     grant: Grant | None = None
     device: tuple | None = None
+    second_at: datetime | None = None  # when a second factor was proved in this session
 
 
 @dataclass
@@ -184,6 +218,10 @@ class Model:
     devices: int = 0
     devices_since: datetime | None = None
     recovered: int = 0
+    app: pyotp.TOTP | None = None
+    step: int = 0  # of the last code that was taken
+    printed: list[str] = field(default_factory=list)
+    lost_until: datetime | None = None
 
     def bucket(self, name: str, burst: int, refill: timedelta, *key) -> Bucket:
         return self.buckets.setdefault((name, *key), Bucket(burst, refill))
@@ -195,6 +233,9 @@ class Model:
         """A full session opened there: from now on it is a known device, and a new one."""
         self.devices += 1
         seat.device = (self.devices, now)
+
+    def lose_factors(self) -> None:
+        self.app, self.printed, self.lost_until = None, [], None
 
     def end_secrets(self) -> None:
         for secret in self.secrets:
@@ -242,12 +283,16 @@ class Journeys(RuleBasedStateMachine):
         self._sign_in_with("asker", self.model.password)
         ask, arrives = ("ask", "asker", kind, False), ("worker_turns", "", 0)
         claim, change = ("sign_in_with_a_secret", "second", 0), ("change", "second", "good", True)
+        app, later = ("add_an_app", "asker"), ("time_passes", 61 * SECOND)
         propose, prove = ("propose_a_contact", "asker", kind, True), ("prove_a_contact", "asker", True, 0)
         self.walk({
             "here before": [], "asked": [ask], "delivered": [ask, arrives], "claimed": [ask, arrives, claim],
             "recovered": [ask, arrives, claim, change], "proposed": [propose, arrives],
             "remembered": [ask, arrives, claim, ("sign_in_with_the_password", "asker"), change],
             "waiting": [propose, arrives, prove],
+            "app": [app], "app asked": [app, later, ask, arrives],
+            "app recovered": [app, later, ask, arrives, claim, change],
+            "app lost": [app, later, ("lose_the_app",)],
         }[depth])  # fmt: skip
 
     def walk(self, steps) -> None:
@@ -319,12 +364,16 @@ class Journeys(RuleBasedStateMachine):
     def worker_turns(self, mood, which):
         for forget in retention.by_days().values():  # what is over goes when its days are over: nobody's doing
             forget(now=self.clock() + timedelta(hours=1))
-        before, busy = self._rows(self.person), True
+        before = self._rows(self.person)
+        self._work(mood, which)
+        assert self._rows(self.person) == before, "answering or sending changed something of the owner's"
+
+    def _work(self, mood: str, which: int) -> None:
+        busy = True
         while busy:  # turn by turn: a slow provider lets leases lapse in between
             self._expect_answers()
             busy = self.post.work(mood, which=which, most=1)
             self._read_post()
-        assert self._rows(self.person) == before, "answering or sending changed something of the owner's"
 
     @rule(place=st.sampled_from(["write", "settle", "_still_wanted"]))
     def worker_dies(self, place):
@@ -490,6 +539,7 @@ class Journeys(RuleBasedStateMachine):
         for seat in self.seats.values():
             seat.signed_in = False
         self._undo_contacts(now)
+        self.model.lost_until = None
         self.seen["account frozen"] += 1
 
     def _undo_contacts(self, now: datetime) -> None:
@@ -507,9 +557,14 @@ class Journeys(RuleBasedStateMachine):
             assert answer.status_code == 422 and said("ar", "problem.frozen") in answer.content.decode()
             self.seen["refused while frozen"] += 1
             return
+        if self.model.lost_until and self.model.lost_until <= self.clock():
+            self.model.lose_factors()
+            self.seen["lost factors gone"] += 1
+        if self.model.app:
+            answer = self._second_step(browser, answer)
         assert answer.status_code == 303 and answer["Location"] in RESUMED
         seat = self.seats[browser]
-        seat.signed_in, seat.grant = True, None
+        seat.signed_in, seat.grant, seat.second_at = True, None, self.clock() if self.model.app else None
         self.model.remember(seat, self.clock())
         self.model.sessions_opened += 1
         for secret in self.model.secrets:
@@ -545,11 +600,13 @@ class Journeys(RuleBasedStateMachine):
             assert answer.status_code == 422 and said("ar", "problem.expired_code") in answer.content.decode()
             self.seen["superseded" if secret.state == "superseded" else "late"] += 1
         else:
+            if self.model.app:
+                answer = self._second_step(browser, answer)
             assert (answer.status_code, answer["Location"]) == (303, "/password/expired/")
             self.seen["claim moved" if secret.state == "claimed" else "claim"] += 1
             self._end_grants()
             secret.state = "claimed"
-            seat.signed_in, seat.grant = False, Grant(secret, now)
+            seat.signed_in, seat.grant = False, Grant(secret, self.clock(), two=self.model.app is not None)
 
     # --- vouching
 
@@ -630,6 +687,7 @@ class Journeys(RuleBasedStateMachine):
             assert (answer.status_code, answer["Location"]) == (303, "/sign-in/")
             seat.grant = None
         elif right or self._may("wrong"):
+            self._freshen(browser, "/password/change/", current=self.model.password, new="x", confirm="x")
             answer, chosen = self._post_change(browser, self.model.password if right else "Not-the-one#7", new)
             if right and new == "good":
                 self.seen["voluntary change"] += 1
@@ -645,7 +703,10 @@ class Journeys(RuleBasedStateMachine):
             seat.grant = None
             self.seen["change of a dead secret refused"] += 1
         elif (right or seat.grant.proved) and new == "good":
+            self.seen["recovered with the factor"] += seat.grant.two
+            proved_at = self.clock() if seat.grant.two else None
             self._expect_changed(answer, seat, chosen)
+            seat.second_at = proved_at
             secret.state, secret.opened = "consumed", secret.opened + 1
             self._fill_again("recovery")
             self.seen["change by a secret"] += 1
@@ -663,6 +724,7 @@ class Journeys(RuleBasedStateMachine):
         self.model.used.append(self.model.password)
         self.model.password = chosen
         self.model.end_secrets()
+        self.model.lost_until = None
         self._end_grants()
         for other in self.seats.values():
             other.signed_in = False
@@ -699,9 +761,124 @@ class Journeys(RuleBasedStateMachine):
             for name, seat in self.seats.items():
                 seat.signed_in = seat.signed_in and name == browser
             self._end_grants()
-            self.model.sessions_opened = 1
+            self.model.sessions_opened, self.model.lost_until = 1, None
         else:
             assert answer["Location"] == "/sign-in/"
+
+    # --- the second factor
+
+    def _second_step(self, browser: str, first):
+        """What follows a right first step, in the same browser: a printed code where the app's is used up."""
+        assert (first.status_code, first["Location"]) == (303, STEP), "nothing opens without the factor"
+        app, now = self.model.app, self.clock()
+        step, printed = int(now.timestamp()) // 30, ""
+        if step <= self.model.step and self.model.printed:
+            printed = self.model.printed.pop(0)
+            self.seen["printed code"] += 1
+        elif step <= self.model.step:
+            self.clock.advance(seconds=31)
+            step, now = int(self.clock().timestamp()) // 30, self.clock()
+        answer = self._post(browser, STEP, code=printed or app.at(now))
+        self.model.step = self.model.step if printed else step
+        self.model.lost_until = None
+        self.seen["second step"] += 1
+        return answer
+
+    def _freshen(self, browser: str, page: str, **typed: str) -> None:
+        """Who has a factor and has not proved it just now is led to the step, in the session, and changes nothing."""
+        seat = self.seats[browser]
+        if self.model.app is None or (seat.second_at and self.clock() - seat.second_at < STILL_FRESH):
+            return
+        before = self._rows(self.person)
+        answer = self._post(browser, page, **typed)
+        assert self._rows(self.person) == before, "changed without a fresh factor"
+        answer = self._second_step(browser, answer)
+        assert answer.status_code == 303 and answer["Location"] in RESUMED
+        seat.second_at = self.clock()
+        self.model.remember(seat, self.clock())
+        self.seen["stepped up"] += 1
+
+    def _freshen_for_contacts(self, browser: str) -> None:
+        if self.seats[browser].signed_in:
+            self._freshen(browser, "/password/change/", current=self.model.password, new="x", confirm="x")
+
+    @precondition(lambda self: self.model.app is None)
+    @rule(browser=BROWSER)
+    def add_an_app(self, browser):
+        """It ends what was half done without it: secrets, and change forms."""
+        answer, seat = (
+            self._post(browser, "/profile/security/app/begin/", password=self.model.password),
+            self.seats[browser],
+        )
+        if not seat.signed_in:
+            assert answer["Location"] == "/sign-in/"
+            return
+        app = pyotp.TOTP(KEY.search(seat.client.get(answer["Location"]).content.decode())[1].replace(" ", ""))
+        answer, now = self._post(browser, answer["Location"], code=app.at(self.clock())), self.clock()
+        self.model.app, self.model.step = app, int(now.timestamp()) // 30
+        self.model.printed = BACKUP.findall(answer.content.decode())
+        assert answer.status_code == 200 and len(self.model.printed) == 10
+        self.model.end_secrets()
+        self._end_grants()
+        seat.second_at = now
+        self.model.remember(seat, now)
+
+    @precondition(lambda self: self.model.app)
+    @rule(browser=BROWSER, fresh=st.booleans())
+    def remove_the_app(self, browser, fresh):
+        seat, [held] = self.seats[browser], factors.held.of_person(self.person)
+        page = f"/profile/security/{held.id}/remove/"
+        if fresh and seat.signed_in:
+            self._freshen(browser, "/password/change/", current=self.model.password, new="x", confirm="x")
+        answer = self._post(browser, page, password=self.model.password)
+        assert answer.status_code == 303
+        if seat.signed_in and seat.second_at and self.clock() - seat.second_at < STILL_FRESH:
+            self.model.lose_factors()
+            self.seen["app removed"] += 1
+
+    @precondition(lambda self: self.model.app)
+    @rule(browser=BROWSER)
+    def leave_the_second_step(self, browser):
+        """The first step is right and no code, or a wrong one, follows: nothing opens."""
+        due = self.model.lost_until and self.model.lost_until <= self.clock()
+        if self.model.shut or due or not self._may("factor"):
+            return
+        answer = self._sign_in(browser, self.model.password)
+        assert (answer.status_code, answer["Location"]) == (303, STEP), "nothing opens without the factor"
+        answer = self._post(browser, STEP, code=_another(self.model.app.at(self.clock())))
+        assert answer.status_code == 422 and said("ar", "error.factor_code_wrong") in answer.content.decode()
+        self._post(browser, "/sign-out/")
+        self.seats[browser].signed_in, self.seats[browser].grant = False, None
+
+    @precondition(lambda self: self.model.app and not self.model.lost_until and not self.model.shut)
+    @rule()
+    def lose_the_app(self):
+        """In a browser of its own, with a code to a contact that counts."""
+        now = self.clock()
+        to = next((c for c in self.model.contacts if c.kind == "email" and c.counts(now)), None)
+        if to is None or not self._may("loss"):
+            return
+        client = Client(headers={"user-agent": "Firefox/loser"})
+        answer = client.post("/sign-in/", {"user": YOUSSEF.login, "password": self.model.password})
+        if answer.status_code != 303:  # a stranger meets a challenge where there were many wrong tries
+            return
+        if client.post(f"{STEP}lost/", {"contact": to.id}).status_code != 303:
+            return
+        self._work("", 0)
+        letter = Message.objects.filter(purpose="loss_code").latest("id")
+        told = [one.message.text for one in self.post.arrived if one.message.message_id == letter.uid]
+        answer = client.post(f"{STEP}lost/code/", {"code": CODE.findall(told[0])[0]})
+        assert answer.status_code == 303
+        self.model.lost_until = self.clock() + WAIT
+        self.seen["loss waits"] += 1
+
+    @precondition(lambda self: self.model.lost_until)
+    @rule(browser=BROWSER)
+    def stop_the_loss(self, browser):
+        self._post(browser, "/profile/security/lost/stop/")
+        if self.seats[browser].signed_in:
+            self.model.lost_until = None
+            self.seen["loss stopped"] += 1
 
     # --- contacts
 
@@ -710,6 +887,7 @@ class Journeys(RuleBasedStateMachine):
         number = self.model.tries["proposal"]
         if number >= TRIES["proposal"] or not (right or self._may("wrong")):
             return
+        self._freshen_for_contacts(browser)
         value = f"new{number}@example.org" if kind == "email" else f"+21266300044{number}"
         password = self.model.password if right else "Not-the-one#7"
         answer, now = self._post(browser, "/profile/", password=password, **{kind: value}), self.clock()
@@ -784,7 +962,8 @@ class Journeys(RuleBasedStateMachine):
         held, now = self.model.contacts[-1 - which % len(self.model.contacts)], self.clock()
         if not (right or self._may("wrong")):
             return
-        password = self.model.password if right else "Not-the-one#7"
+        self._freshen_for_contacts(browser)
+        now, password = self.clock(), self.model.password if right else "Not-the-one#7"
         answer = self._post(browser, f"/profile/contacts/{held.id}/remove/", password=password)
         if self.seats[browser].signed_in and not self.model.frozen(now):
             assert answer.status_code == (303 if right else 422)
@@ -835,6 +1014,16 @@ class Journeys(RuleBasedStateMachine):
         assert ChangeSession.objects.filter(person_id=self.person, ended_at=None).count() <= 1
 
     @invariant()
+    def factors_stand_as_the_model_says(self):
+        waiting = factors.losses.waiting(self.person)
+        assert bool(factors.held.of_person(self.person)) == bool(self.model.app)
+        assert factors.backup.left(self.person) == len(self.model.printed)
+        assert (waiting and waiting.ends_at) == self.model.lost_until
+        if self.model.app:
+            live = ChangeSession.objects.filter(person_id=self.person, ended_at=None, expires_at__gt=self.clock())
+            assert all("mfa" in amr for amr in live.values_list("amr", flat=True)), "a change form without the factor"
+
+    @invariant()
     def final_messages_keep_nothing(self):
         final = Message.objects.exclude(state__in=("queued", "sending"))
         assert not final.exclude(ciphertext=None).exists(), "a final message keeps its body"
@@ -873,12 +1062,15 @@ class Journeys(RuleBasedStateMachine):
 
 
 INVARIANTS = ("every_browser_is_where_the_model_says", "contacts_stand_as_the_model_says",
-              "secrets_stand_as_the_model_says", "final_messages_keep_nothing", "the_audit_log_only_grows")  # fmt: skip
+              "secrets_stand_as_the_model_says", "factors_stand_as_the_model_says",
+              "final_messages_keep_nothing", "the_audit_log_only_grows")  # fmt: skip
 REACHED = (
     "claim", "claim moved", "change by a secret", "change of a dead secret refused", "superseded", "late", "frozen",
     "voluntary change", "cancelled by the old password", "proved", "repeat", "killed before settle", "sent again",
     "sent meanwhile", "waits for its turn", "let in", "code of another browser",
     "account frozen", "refused while frozen", "opened by a recovery",
+    "second step", "printed code", "stepped up", "app removed", "recovered with the factor", "loss waits",
+    "loss stopped", "lost factors gone",
     "submitted -31 s around its end", "expired -29 s around its end", "expired 1 s around its end",
 )  # fmt: skip
 
@@ -953,12 +1145,29 @@ FREEZING = [  # with a secret that is claimed, one under way and a change that w
 ]  # fmt: skip
 
 
+FACTORS = [  # an app beside all of it: a change form from before it, a recovery with it, a loss that is stopped
+    ("begin", "claimed", "email"), ("sign_in_with_the_password", "asker"), ("add_an_app", "asker"),
+    ("change", "second", "good", True), ("leave_the_second_step", "thief"), ("time_passes", 11 * MINUTE),
+    ("sign_in_with_the_password", "asker"), ("sign_in_with_the_password", "second"), ("remove_the_app", "thief", True),
+    ("ask_and_receive", "thief", "email", ""), ("sign_in_with_a_secret", "thief", 0), ("lose_the_app",),
+    ("change", "thief", "good", True), ("time_passes", 11 * MINUTE), ("lose_the_app",), ("stop_the_loss", "second"),
+    ("change", "thief", "good", True), ("time_passes", 25 * HOUR), ("freeze_the_account",),
+    ("ask_and_receive", "asker", "phone", ""), ("sign_in_with_a_secret", "asker", 0), ("change", "asker", "good", True),
+    ("time_passes", 11 * MINUTE), ("remove_the_app", "asker", False), ("remove_the_app", "asker", True),
+    ("add_an_app", "asker"),
+]  # fmt: skip
+LOSING = [
+    ("begin", "app lost", "email"), ("stop_the_loss", "asker"), ("time_passes", 61 * MINUTE), ("lose_the_app",),
+    ("time_passes", 73 * HOUR), ("sign_in_with_the_password", "second"), ("ask_and_receive", "second", "email", ""),
+]  # fmt: skip
+
+
 @pytest.mark.django_db
 def test_every_corner_of_the_model(clock, monkeypatch):
-    """Four long walks that come by all that matters, whatever hypothesis draws elsewhere."""
+    """Six walks that come by all that matters, whatever hypothesis draws elsewhere."""
     Journeys.clock, Journeys.patch = clock, monkeypatch
     Journeys.seen = Counter()
-    for steps in (CORNERS, SIEGE, VOUCHING, FREEZING):
+    for steps in (CORNERS, SIEGE, VOUCHING, FREEZING, FACTORS, LOSING):
         walk = Journeys()
         try:
             for step, *how in steps:

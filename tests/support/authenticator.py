@@ -6,15 +6,15 @@ import pyotp
 
 from tests.support.visitor import Visitor
 
-_KEY = re.compile(r'id="app-key">([A-Z2-7 ]+)<')
-_BACKUP = re.compile(r"<li>(\d{4}-\d{4}-\d{4})</li>")
+KEY = re.compile(r'id="app-key">([A-Z2-7 ]+)<')
+BACKUP = re.compile(r"<li>(\d{4}-\d{4}-\d{4})</li>")
 
 
 class App:
     """Reads the key off the page, as a person types it, and shows the code of the moment."""
 
     def __init__(self, html: str, clock):
-        self.otp, self.clock = pyotp.TOTP(_KEY.search(html)[1].replace(" ", "")), clock
+        self.otp, self.clock = pyotp.TOTP(KEY.search(html)[1].replace(" ", "")), clock
 
     @property
     def code(self) -> str:
@@ -34,7 +34,7 @@ def add_app(visitor: Visitor, password: str, clock) -> tuple[App, list[str]]:
 
 
 def backup_codes(visitor: Visitor) -> list[str]:
-    return _BACKUP.findall(visitor.html)
+    return BACKUP.findall(visitor.html)
 
 
 def second_step(visitor: Visitor, code: str, **more: str) -> Visitor:
