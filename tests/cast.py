@@ -2,6 +2,7 @@
 
 from datetime import datetime
 
+from massar.core import clock
 from massar.domain.people import api as people
 from massar.interfaces.demo.cast import FATIMA, JAMAL, KHADIJA, SALMA, STRANGER, YOUSSEF
 from massar.journeys.outcomes import Done
@@ -20,7 +21,7 @@ def enter(*cast: import_people.NewPerson, now: datetime) -> None:
 
 
 def facts(person: import_people.NewPerson) -> people.PersonFacts:
-    found = people.directory.by_login(person.login)
+    found = people.directory.by_login(person.login, now=clock.now())
     assert found is not None
     return found
 

@@ -45,10 +45,10 @@ def budget(settings):
 def somebody(number: int, clock) -> people.PersonFacts:
     """One more account, as a pumper has them by the hundred."""
     login = f"pump.{number}@taalim.ma"
-    found = people.directory.by_login(login)
+    found = people.directory.by_login(login, now=clock())
     if found is None:
         people.directory.create(login=login, names_ar=("", ""), names_latin=("", ""), language="ar", now=clock())
-    return found or people.directory.by_login(login)
+    return found or people.directory.by_login(login, now=clock())
 
 
 def asks(number: int, phone: str, clock, *, network: int | None = None) -> Saved | TooManyAttempts:

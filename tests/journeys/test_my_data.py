@@ -81,7 +81,7 @@ def test_five_copies_a_day_each_in_the_audit_log(cast, clock):
     assert visitor.page["Retry-After"] and "data.export" not in visitor.html
     person = json.loads(copy_of(home(FATIMA), FATIMA).content)["account"]
     assert person == FATIMA.login, "one person's copies are nobody else's"
-    owner = people.directory.by_login(YOUSSEF.login)
+    owner = people.directory.by_login(YOUSSEF.login, now=clock())
     assert len([e for e in audit_log.of_person(owner.id) if e.event == "data_exported"]) == 5
     clock.advance(hours=5)
     assert copy_of(home(YOUSSEF), YOUSSEF).status_code == 200
@@ -122,7 +122,11 @@ def test_names_with_lam_alef_and_allah_come_back_letter_by_letter():
 def test_a_copy_is_bounded_whatever_strangers_do(cast, clock):
     """The newest refusals alone, and the file says so; all that is the owner's own; of it the pages read what they
     print."""
-    visitor, person, few = home(YOUSSEF), people.directory.by_login(YOUSSEF.login), personal_data.MOST_REFUSALS + 5
+    visitor, person, few = (
+        home(YOUSSEF),
+        people.directory.by_login(YOUSSEF.login, now=clock()),
+        personal_data.MOST_REFUSALS + 5,
+    )
     refused = [audit_log.AuditEvent("proof_refused", clock(), person_id=person.id) for _ in range(few)]
     audit_log.record_events(refused)
     answer = json.loads(copy_of(visitor, YOUSSEF).content)

@@ -257,7 +257,7 @@ def _accounts(count: int, clock) -> list[people_api.PersonFacts]:
     names = [f"racer.{number}@taalim.ma" for number in range(count)]
     for login in names:
         people_api.directory.create(login=login, now=clock())
-    return [people_api.directory.by_login(login) for login in names]
+    return [people_api.directory.by_login(login, now=clock()) for login in names]
 
 
 # --- vouching codes

@@ -239,7 +239,7 @@ def test_the_command_does_each_that_it_finds(cast, clock, capsys):
     said = capsys.readouterr()
     assert said.out == f"{JAMAL.login} is disabled: 1 session(s) ended, 1 message(s) to sites wait for the worker.\n"
     assert said.err == "nobody@taalim.ma: there is no such account.\n"
-    assert not people.directory.by_login(JAMAL.login).active
+    assert not people.directory.by_login(JAMAL.login, now=clock()).active
     assert run("enable", JAMAL.login) == 0 and run("enable", f"{JAMAL.login}\n") == 0
     assert capsys.readouterr().out == f"{JAMAL.login} may sign in again.\n{JAMAL.login} was not disabled.\n"
     assert run("enable", "") == run("enable", "x" * 400) == 1

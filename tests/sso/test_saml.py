@@ -356,7 +356,7 @@ def test_metadata_says_where_everything_is_and_which_algorithms_are_taken_and_fi
 @pytest.mark.parametrize("end", ["disabled", "another password", "signed out"])
 def test_a_session_that_ends_between_the_judge_and_the_answer_enters_nothing(youssef, clock, monkeypatch, end):
     """The site would hold an assertion of a session that nobody could end there any more."""
-    person, judge = people.directory.by_login(YOUSSEF.login), access.decide
+    person, judge = people.directory.by_login(YOUSSEF.login, now=clock()), access.decide
 
     def and_then_ended(**given):
         found = judge(**given)

@@ -4,7 +4,7 @@ import os
 import shutil
 import sqlite3
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, TypeVar, get_args, get_type_hints, overload
@@ -44,12 +44,21 @@ def moment(value: str | datetime | None) -> datetime | None:
     return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
 
 
-_CONVERTERS: dict[object, Converter] = {datetime: moment, bytes: bytes, bool: bool}
+def day(value: date) -> Any:
+    """A day as a parameter of this database (SQLite stores text)."""
+    return connection.ops.adapt_datefield_value(value)
+
+
+def _day(value: str | date) -> date:
+    return date.fromisoformat(value) if isinstance(value, str) else value
+
+
+_CONVERTERS: dict[object, Converter] = {datetime: moment, date: _day, bytes: bytes, bool: bool}
 
 
 def select(kind: Callable[..., T], statement: str, params: Params = ()) -> list[T]:
     """Run a statement and make each row a `kind`, a NamedTuple or dataclass with a field for each column. Both
-    databases give values in the types of the fields: moments aware in UTC, bytes and bool."""
+    databases give values in the types of the fields: moments aware in UTC, days, bytes and bool."""
     with connection.cursor() as cursor:
         cursor.execute(statement, params)
         columns = tuple(column[0] for column in cursor.description)

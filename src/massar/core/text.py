@@ -6,6 +6,7 @@ from urllib.parse import unquote
 
 from massar.core.normalize import western_digits
 
+_PAYROLL = re.compile(r"(?=[a-z]*[0-9])[a-z0-9]{3,20}")
 _DASHES = dict.fromkeys(map(ord, "\u2010\u2011\u2012\u2013\u2014\u2015\u2212\ufe58\ufe63\uff0d\u00ad"), "-")
 _LOCAL = re.compile(r"[a-z0-9](?:[a-z0-9._-]{0,62}[a-z0-9])?")
 # On other keyboards: the two wide signs for @, and the Arabic full stops, commas and semicolon.
@@ -62,6 +63,13 @@ def login(text: str) -> str | None:
     if at and not _ADDRESS.fullmatch(plain):
         return None
     return plain
+
+
+def payroll(text: str) -> str | None:
+    """Return a payroll number as it is stored and looked for, or None if it can't be one: letters and digits of any
+    script's digits, at least one digit, 3 to 20 signs. Its length and meaning are the payer's business."""
+    plain = login(text)
+    return plain if plain and _PAYROLL.fullmatch(plain) else None
 
 
 def email(text: str) -> str | None:

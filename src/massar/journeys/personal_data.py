@@ -50,7 +50,11 @@ _WITH_NAMES = "first_name_ar last_name_ar first_name_latin last_name_latin"
 TABLE: tuple[Kept, ...] = (
     Kept("identity", "people_person",
          ("login", *_WITH_NAMES.split(), "language", "role", "state", "frozen_at", "reopened_at", "created_at"),
-         ("id", "local", "establishment_id", "contacts_frozen_until"), owner="id"),
+         ("id", "local", "contacts_frozen_until"), owner="id"),
+    Kept("other_names", "people_alias", ("name", "domain"), ("id", "person_id")),
+    Kept("belongings", "people_belonging", ("since", "until"), ("person_id", "unit_id", "kind")),
+    Kept("roles", "people_rolegrant", ("role", "since", "until", "reason", "granted_at", "revoked_at"),
+         ("id", "person_id", "unit_id", "kind", "granted_by")),
     Kept("contacts", "people_contact",
          ("kind", "state", "proposed_at", "proved_at", "counts_from", "ends_at", "bounced_at", "undone_at"),
          ("id", "person_id", "value_ciphertext", "value_hmac", "uid", "entered_in", "proved_in", "code_hmac",
@@ -116,7 +120,7 @@ NOT_PERSONAL: Mapping[str, tuple[str, ...]] = {
         "id", "database", "version", "last_id", "last_seq", "gaps", "signed_seq", "sent_seq", "sender", "sender_until",
     ),
     "audit_retired": ("segment", "count", "line", "at"),
-    "people_establishment": ("id", "code", "name_ar", "name_latin"),
+    "people_unit": ("id", "code", "kind", "parent_id", "name_ar", "name_latin", "since", "until"),
     "limits_failurecount": ("id", "cells", "number"),
     "limits_passedchallenge": ("ref", "forget_at"),
     "delivery_breaker": (

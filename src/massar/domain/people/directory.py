@@ -6,19 +6,27 @@ still frozen if that came before, or meanwhile.
 active --"this was not me"--> frozen --a completed recovery, or an operator--> active
 active, frozen --disable--> disabled --enable--> what it would be otherwise"""
 
-from datetime import datetime
+from collections.abc import Iterable
+from datetime import date, datetime
 from typing import NamedTuple
 
-from massar.core import sql
-from massar.domain.people.models import Establishment, Person
+from django.db import models
 
-OPERATOR = "operator"  # the role of those who watch over the installation
+from massar.core import local_time, sql
+from massar.domain.people import belonging, units
+from massar.domain.people.models import Alias, Person
+from massar.domain.people.roles import OPERATOR
+
 # In the order and by the names of the fields of PersonFacts.
 COLUMNS = """p.id, p.login, p.first_name_ar AS first_ar, p.last_name_ar AS last_ar, p.first_name_latin AS first_latin,
 p.last_name_latin AS last_latin, p.language, p.state = 'active' AS enabled, p.contacts_frozen_until AS frozen_until,
 COALESCE(e.name_ar, '') AS establishment_ar, COALESCE(e.name_latin, '') AS establishment_latin, p.role,
 p.frozen_at"""
-TABLE, WITH_SCHOOL = "people_person p", "LEFT JOIN people_establishment e ON e.id = p.establishment_id"
+TABLE = "people_person p"
+# The establishment of a day; of a pupil in a class the one that the class is of. Takes what `today` gives.
+WITH_SCHOOL = f"""LEFT JOIN people_unit u ON u.id = ({belonging.MAIN})
+LEFT JOIN people_unit e ON e.id = CASE u.kind WHEN {units.Kind.CLASS} THEN u.parent_id ELSE u.id END"""
+MOST_CANDIDATES = 2
 
 
 class PersonFacts(NamedTuple):
@@ -63,24 +71,72 @@ class PersonFacts(NamedTuple):
         return tuple(n for n in (self.first_ar, self.last_ar, self.first_latin, self.last_latin) if n)
 
 
-def by_login(typed: str | None) -> PersonFacts | None:
-    """Find the person whose login is `typed` (canonical form), or whose local part it is where only one has it. One
+def today(now: datetime) -> tuple[object, object]:
+    """What WITH_SCHOOL takes: the day of that moment in the country."""
+    return units.params(_day(now))
+
+
+def candidates(typed: str | None, *, now: datetime) -> list[PersonFacts]:
+    """Find whom `typed` (canonical form) may mean: an institution address, what stands before its @ (a pupil's code
+    too), or a payroll number. Two people may have one name in two domains; of more than two it means nobody. One
     statement whatever was typed, so that known and unknown cost the same."""
     typed = typed or ""
-    column = "login" if "@" in typed else "local"
-    statement = f"SELECT {COLUMNS} FROM {TABLE} {WITH_SCHOOL} WHERE p.{column} = %s LIMIT 2"
-    found = sql.select(PersonFacts, statement, (typed,))
+    name, at, domain = typed.partition("@")
+    by_column, by_alias, params = (
+        ("login", "name = %s AND domain = %s", (typed, name, domain)) if at else ("local", "name = %s", (name, name))
+    )
+    found = sql.select(
+        PersonFacts,
+        f"SELECT {COLUMNS} FROM (SELECT id FROM people_person WHERE {by_column} = %s UNION "
+        f"SELECT person_id FROM people_alias WHERE {by_alias} LIMIT {MOST_CANDIDATES + 1}) f "
+        f"JOIN {TABLE} ON p.id = f.id {WITH_SCHOOL}",
+        (*params, *today(now)),
+    )
+    return sorted(found) if len(found) <= MOST_CANDIDATES else []
+
+
+def by_login(typed: str | None, *, now: datetime) -> PersonFacts | None:
+    """Find the one person whom `typed` means (see `candidates`); None where it is nobody, or more than one."""
+    found = candidates(typed, now=now)
     return found[0] if len(found) == 1 else None
 
 
-def by_id(person_id: int) -> PersonFacts | None:
-    return sql.select_one(PersonFacts, f"SELECT {COLUMNS} FROM {TABLE} {WITH_SCHOOL} WHERE p.id = %s", (person_id,))
+def by_id(person_id: int, *, now: datetime) -> PersonFacts | None:
+    statement = f"SELECT {COLUMNS} FROM {TABLE} {WITH_SCHOOL} WHERE p.id = %s"
+    return sql.select_one(PersonFacts, statement, (*today(now), person_id))
 
 
 def has_namesake(person: PersonFacts) -> bool:
-    """Whether somebody else has the same name in another domain."""
-    statement = "SELECT 1 FROM people_person WHERE local = %s AND id <> %s LIMIT 1"
-    return bool(sql.rows(statement, (person.login.partition("@")[0], person.id)))
+    """Whether the name before the @ means somebody else too."""
+    name = person.login.partition("@")[0]
+    statement = (
+        "SELECT 1 FROM people_person WHERE local = %s AND id <> %s "
+        "UNION ALL SELECT 1 FROM people_alias WHERE name = %s AND person_id <> %s LIMIT 1"
+    )
+    return bool(sql.rows(statement, (name, person.id) * 2))
+
+
+def taken(names: Iterable[tuple[str, str]]) -> set[tuple[str, str]]:
+    """Which of these names, (before the @, domain or ''), somebody has as a login or otherwise; a
+    payroll number also where a login begins with it."""
+    wanted = list(names)
+    logins = {f"{name}@{domain}": (name, domain) for name, domain in wanted if domain}
+    numbers = [name for name, domain in wanted if not domain]
+    people = Person.objects.filter(models.Q(login__in=logins) | models.Q(local__in=numbers))
+    held = {(local, "") for local in people.values_list("local", flat=True)}
+    held |= {logins[login] for login in people.values_list("login", flat=True) if login in logins}
+    others = Alias.objects.filter(name__in=[name for name, _ in wanted]).values_list("name", "domain")
+    return (held | set(others)) & set(wanted)
+
+
+def add_names(person_id: int, names: Iterable[tuple[str, str]]) -> None:
+    """Let the account be found by more names, (before the @, domain) or (payroll number, ''), which nobody has."""
+    Alias.objects.bulk_create([Alias(person_id=person_id, name=name, domain=domain) for name, domain in names])
+
+
+def names_of(person_id: int) -> list[tuple[str, str]]:
+    """The account's other names: (before the @, domain), of a payroll number (number, '')."""
+    return list(Alias.objects.filter(person_id=person_id).order_by("id").values_list("name", "domain"))
 
 
 def set_language(person_id: int, language: str) -> None:
@@ -93,17 +149,23 @@ def create(
     *, login: str, now: datetime, names_ar: tuple[str, str] = ("", ""), names_latin: tuple[str, str] = ("", ""),
     language: str = "ar", role: str = "staff", establishment: tuple[str, str, str] | None = None,
 ) -> int:  # fmt: skip
-    """Add a person and return the id. Names are (first, family); establishment is (code, Arabic name, Latin name)."""
-    school = None
-    if establishment:
-        code, *names = establishment
-        values = dict(zip(("name_ar", "name_latin"), names, strict=True))
-        school, _ = Establishment.objects.update_or_create(code=code, defaults=values)
-    return Person.objects.create(
+    """Add a person and return the id. Names are (first, family); establishment is (code, Arabic name, Latin name), to
+    which the person belongs from today on."""
+    person_id = Person.objects.create(
         login=login, local=login.partition("@")[0], first_name_ar=names_ar[0], last_name_ar=names_ar[1],
-        first_name_latin=names_latin[0], last_name_latin=names_latin[1], language=language, establishment=school,
-        role=role, created_at=now,
+        first_name_latin=names_latin[0], last_name_latin=names_latin[1], language=language, role=role, created_at=now,
     ).pk  # fmt: skip
+    if establishment:
+        kind = _AS.get(role, belonging.Kind.STAFF)
+        belonging.begin(person_id, units.named(*establishment), kind, since=_day(now))
+    return person_id
+
+
+_AS = {"pupil": belonging.Kind.PUPIL, "guardian": belonging.Kind.GUARDIAN}
+
+
+def _day(now: datetime) -> date:
+    return local_time.local(now).date()
 
 
 def roles() -> set[str]:

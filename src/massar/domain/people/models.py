@@ -1,4 +1,4 @@
-"""People, the establishment they belong to, and the contacts that may receive a temporary password."""
+"""Units, people, where they belong, what they may do there, and contacts that may receive a temporary password."""
 
 from datetime import datetime, timedelta
 
@@ -11,29 +11,46 @@ PHONE_SERVES = timedelta(days=365)  # then its person is asked to prove it again
 PHONE_ASKED = timedelta(days=30)  # and after these it is the last to be used
 
 
-class Establishment(models.Model):
-    """A school or office. `code` is the GRESA code where it has one."""
+class Unit(models.Model):
+    """A part of the ministry: one tree, from the ministry down to a class. `code`: that of an establishment is its
+    GRESA code where it has one. since, until: first and last day; None: open. What is closed counts nowhere."""
 
-    code = models.CharField(max_length=16, unique=True)
+    class Kind(models.IntegerChoices):
+        MINISTRY = 1
+        ACADEMY = 2
+        DIRECTORATE = 3
+        ESTABLISHMENT = 4
+        CLASS = 5
+
+    id = models.AutoField(primary_key=True)  # four bytes: it stands in the row of everybody's belonging
+    code = models.CharField(max_length=32)
+    kind = models.PositiveSmallIntegerField()
+    parent = models.ForeignKey("self", null=True, on_delete=models.PROTECT, related_name="+")
     name_ar = models.CharField(max_length=200)
     name_latin = models.CharField(max_length=200)
+    since = models.DateField(null=True)
+    until = models.DateField(null=True)
+
+    class Meta:
+        # Not `unique=True`: of a text PostgreSQL then gets a second index, for LIKE, that nothing reads. So everywhere.
+        constraints = [models.UniqueConstraint(fields=["code"], name="people_unit_code")]
 
 
 class Person(models.Model):
-    """One account. `login` is the institution address in canonical form; `local` its part before the @. frozen_at:
+    """One account. `login` is the institution address in canonical form; `local` its part before the @. role: what kind
+    of person it is (staff, pupil, guardian, operator); what it may do for others stands in `RoleGrant`. frozen_at:
     since when it is frozen; reopened_at: when that last ended. Its moves stand in `directory`."""
 
     class State(models.TextChoices):
         ACTIVE = "active"
         DISABLED = "disabled"
 
-    login = models.CharField(max_length=254, unique=True)
-    local = models.CharField(max_length=64, db_index=True)
+    login = models.CharField(max_length=254)
+    local = models.CharField(max_length=64)
     first_name_ar = models.CharField(max_length=100, blank=True)
     last_name_ar = models.CharField(max_length=100, blank=True)
     first_name_latin = models.CharField(max_length=100, blank=True)
     last_name_latin = models.CharField(max_length=100, blank=True)
-    establishment = models.ForeignKey(Establishment, null=True, on_delete=models.PROTECT, related_name="+")
     language = models.CharField(max_length=2, default="ar")
     role = models.CharField(max_length=20, default="staff")
     state = models.CharField(max_length=10, default=State.ACTIVE)
@@ -41,6 +58,62 @@ class Person(models.Model):
     frozen_at = models.DateTimeField(null=True)
     reopened_at = models.DateTimeField(null=True)
     created_at = models.DateTimeField()
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["login"], name="people_person_login")]
+        indexes = [models.Index(fields=["local"], name="people_person_local")]
+
+
+class Alias(models.Model):
+    """Another name of an account: a second institution address (`name` before the @, `domain` behind it), or a payroll
+    number (`domain` is empty). Nobody else has it, be it as a login or as another name."""
+
+    person = models.ForeignKey(Person, on_delete=models.CASCADE, related_name="+")
+    name = models.CharField(max_length=64)
+    domain = models.CharField(max_length=190, blank=True)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["name", "domain"], name="people_alias_name")]
+
+
+class Belonging(models.Model):
+    """From day to day a person belongs to a unit: a pupil to a class where it is known, else to the establishment. Of
+    several today the lowest kind is the main one. until: the last day; None: open. Columns stand widest first, and no
+    id of its own: eight million of them."""
+
+    class Kind(models.IntegerChoices):
+        STAFF = 1
+        PUPIL = 2
+        GUARDIAN = 3
+        COMPLEMENT = 4  # staff who complete their hours at another establishment
+
+    pk = models.CompositePrimaryKey("person_id", "unit_id", "since")
+    person = models.ForeignKey(Person, on_delete=models.CASCADE, related_name="+", db_index=False)
+    unit = models.ForeignKey(Unit, on_delete=models.PROTECT, related_name="+")
+    since = models.DateField()
+    until = models.DateField(null=True)
+    kind = models.PositiveSmallIntegerField()
+
+
+class RoleGrant(models.Model):
+    """A role of a person at a unit and everything below it, from `since` to the last day `until`. kind: whose place it
+    is, one's own, an acting head's, a deputy's. granted_by: the person who did; None: a command did."""
+
+    class Kind(models.TextChoices):
+        OWN = "own"
+        ACTING = "acting"
+        DEPUTY = "deputy"
+
+    person = models.ForeignKey(Person, on_delete=models.CASCADE, related_name="+")
+    unit = models.ForeignKey(Unit, on_delete=models.PROTECT, related_name="+")
+    role = models.CharField(max_length=20)
+    kind = models.CharField(max_length=6, default=Kind.OWN)
+    since = models.DateField()
+    until = models.DateField()
+    reason = models.CharField(max_length=200)
+    granted_by = models.BigIntegerField(null=True)
+    granted_at = models.DateTimeField()
+    revoked_at = models.DateTimeField(null=True)
 
 
 class Contact(models.Model):
@@ -60,11 +133,11 @@ class Contact(models.Model):
         CANCELLED = "cancelled"
 
     value: str
-    person = models.ForeignKey(Person, on_delete=models.CASCADE, related_name="+")
+    person = models.ForeignKey(Person, on_delete=models.CASCADE, related_name="+", db_index=False)
     kind = models.CharField(max_length=5)
     state = models.CharField(max_length=10, default=State.PROPOSED)
     value_ciphertext = models.BinaryField()
-    value_hmac = models.CharField(max_length=64, db_index=True)
+    value_hmac = models.CharField(max_length=64)
     uid = models.CharField(max_length=22)
     proposed_at = models.DateTimeField()
     proved_at = models.DateTimeField(null=True)
@@ -80,7 +153,10 @@ class Contact(models.Model):
     code_tries = models.PositiveSmallIntegerField(default=0)
 
     class Meta:
-        indexes = [models.Index(fields=["person", "state"], name="people_contacts_of")]
+        indexes = [
+            models.Index(fields=["person", "state"], name="people_contacts_of"),
+            models.Index(fields=["value_hmac"], name="people_contact_value"),
+        ]
 
     @property
     def proved(self) -> bool:

@@ -8,7 +8,7 @@ import sys
 
 from django.conf import settings
 
-from massar.core import local_time, sql, text
+from massar.core import clock, local_time, sql, text
 from massar.core.audit import api as audit_log
 from massar.core.audit.api import verifier
 from massar.domain.people import api as people
@@ -20,7 +20,7 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _show(options: argparse.Namespace) -> int:
-    person = people.directory.by_login(text.login(options.person))
+    person = people.directory.by_login(text.login(options.person), now=clock.now())
     if person is None:
         print(f"There is no person {options.person}.", file=sys.stderr)
         return 1

@@ -7,7 +7,7 @@ import argparse
 import os
 import sys
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from functools import partial
 from importlib import import_module
 from pathlib import Path
@@ -21,6 +21,9 @@ from massar.core import processes
 EPILOG = "Settings are read from the environment (MASSAR_...) or from a file named .env; `massar check` judges them."
 LOGIN = "institution address, as jamal.jalal@taalim.ma"
 LANGUAGES = ("ar", "fr", "en")
+# As the room of people has them: its models can't be loaded for --help. A test holds them together.
+UNIT_KINDS = ("ministry", "academy", "directorate", "establishment", "class")
+ROLES = ("ministry_desk", "academy_desk", "directorate_desk", "head", "teacher")
 Command = Callable[..., argparse.ArgumentParser]
 INTERRUPTED = 130  # what shells say of a program that Ctrl-C ended
 
@@ -78,7 +81,7 @@ def build_parser() -> argparse.ArgumentParser:
     what = "One account for a whole school ministry."
     parser = argparse.ArgumentParser(prog="massar", description=what, epilog=EPILOG)
     commands = parser.add_subparsers(title="commands", metavar="COMMAND")
-    for add in (_programs, _people, _audit, _messages, _sites):
+    for add in (_programs, _people, _units, _audit, _messages, _sites):
         add(partial(_command, commands))
     return parser
 
@@ -169,9 +172,12 @@ def _people(command: Command) -> None:
     one.add_argument("--school", nargs=3, metavar=school, help="establishment: code and name in both scripts")
     one.add_argument("--language", choices=LANGUAGES, default="ar", help="language of messages (default ar)")
     role = "an operator also sees the pages under /desk/"
-    one.add_argument("--role", choices=("staff", "operator"), default="staff", help=role)
+    one.add_argument("--role", choices=("staff", "pupil", "guardian", "operator"), default="staff", help=role)
     one.add_argument("--email", default="", help="personal e-mail, vouched for")
     one.add_argument("--phone", default="", help="personal mobile phone, vouched for")
+    one.add_argument("--payroll", default="", metavar="NUMBER", help="payroll number (PPR), to sign in with as well")
+    other = "another institution address of the same person"
+    one.add_argument("--other-address", default="", metavar="ADDRESS", help=other)
     one.add_argument("--password-stdin", action="store_true", help="read the password from standard input")
     one.add_argument("--no-password", action="store_true", help="no password: the person starts by recovery")
     people = command("people", "disable accounts of people who left, freeze those that others use", more="""
@@ -203,6 +209,50 @@ def _people(command: Command) -> None:
         action.add_argument("--hours", type=_hours, default=24, help="until when (1 to 720, default 24)")
     auto = _action(actions, "auto", "take back what was ordered")
     auto.add_argument("login", nargs="?", metavar="LOGIN", help=f"one account alone: {LOGIN}")
+
+
+def _units(command: Command) -> None:
+    units = command("units", "show the tree of units with their people, or add one", more="""
+        Ministry, academies, provincial directorates, establishments, classes; of each branch how many people belong
+        to it today.
+        """)  # fmt: skip
+    actions = units.add_subparsers(dest="action", metavar="ACTION", required=True)
+    show = _action(actions, "show", "the tree, as it is today")
+    show.add_argument("code", metavar="CODE", nargs="?", help="this unit and those below it (default: all)")
+    down = "how far down (default establishment)"
+    show.add_argument("--down-to", choices=UNIT_KINDS, default="establishment", help=down)
+    add = _action(actions, "add", "add one unit; it may stand below one of a higher kind")
+    add.add_argument("kind", choices=UNIT_KINDS)
+    add.add_argument("code", metavar="CODE", help="its own; of an establishment the GRESA code")
+    add.add_argument("name_ar", metavar="NAME_AR")
+    add.add_argument("name", metavar="NAME", help="in Latin letters")
+    add.add_argument("--under", default="", metavar="CODE", help="the unit above it")
+    one = command("grant", "let a person help others in a branch", module="units", run="grant", more="""
+        The role holds for that unit and all below it, for people who hold no role as high, and ends by itself. What
+        each allows stands in docs/operate/units.md. Operators are made by `createperson --role operator` alone.
+        """)  # fmt: skip
+    _role(one)
+    one.add_argument("--until", required=True, type=_a_day, metavar="DAY", help="the last day, within 400 days")
+    one.add_argument("--from", dest="since", type=_a_day, metavar="DAY", help="the first day (default today)")
+    place = one.add_mutually_exclusive_group()
+    place.add_argument("--acting", dest="kind", action="store_const", const="acting", help="as acting head")
+    place.add_argument("--deputy", dest="kind", action="store_const", const="deputy", help="as deputy")
+    one.set_defaults(kind="own")
+    _role(command("revoke", "take a role back, at once", module="units", run="revoke", more="What was done stays."))
+
+
+def _role(one: argparse.ArgumentParser) -> None:
+    one.add_argument("role", choices=ROLES, metavar="ROLE", help=", ".join(ROLES))
+    one.add_argument("login", metavar="LOGIN", help=LOGIN)
+    one.add_argument("--at", required=True, metavar="CODE", help="the unit")
+    one.add_argument("--reason", required=True, help="kept in the audit log, at most 200 characters")
+
+
+def _a_day(text: str) -> date:
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError("give a day, as 2027-08-31") from None
 
 
 def _audit(command: Command) -> None:

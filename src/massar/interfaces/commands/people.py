@@ -15,7 +15,8 @@ from massar.journeys.people import import_people
 
 # What only whoever runs this command can put right; the pages have no words for it.
 _SENTENCES = {
-    "login_taken": "There is an account with this address already.",
+    "login_taken": "There is an account with this name already.",
+    "payroll_shape": "A payroll number has 3 to 20 digits and Latin letters, and at least one digit.",
     "name_shape": "A name has at most 100 characters, an establishment 200, and no invisible ones.",
 }
 
@@ -32,7 +33,8 @@ def create(options: argparse.Namespace) -> int:
     person = import_people.NewPerson(
         login=options.login, first_ar=first_ar, last_ar=last_ar, first_latin=first_latin, last_latin=last_latin,
         language=options.language, role=options.role, establishment=options.school and tuple(options.school),
-        email=options.email, phone=options.phone, password=password,
+        email=options.email, phone=options.phone, payroll=options.payroll, other_address=options.other_address,
+        password=password,
     )  # fmt: skip
     outcome = import_people.add(person, now=clock.now())
     if not isinstance(outcome, Problems):
@@ -51,7 +53,7 @@ def run(options: argparse.Namespace) -> int:
     """Do it to each account by itself: one that is not found keeps none of the others from being done."""
     code, act = 0, _ACTIONS[options.action]
     for login in options.logins:
-        person = people.directory.by_login(text.login(login))
+        person = people.directory.by_login(text.login(login), now=clock.now())
         if person is None:
             print(f"{login}: there is no such account.", file=sys.stderr)
             code = 1

@@ -16,7 +16,7 @@ def run(options: argparse.Namespace) -> int:
         return _show(now)
     account = person = None
     if options.login:
-        person = people.directory.by_login(text.login(options.login))
+        person = people.directory.by_login(text.login(options.login), now=clock.now())
         if person is None:
             print(f"There is no person {options.login}.", file=sys.stderr)
             return 1
@@ -36,7 +36,7 @@ def _show(now: datetime) -> int:
     print(f"Passwords that fail on more than {defend.SPRAYED} accounts: {seen.passwords}")
     print(f"Networks whose failures are spent: {seen.networks}")
     for one in limits.siege.states():
-        person = people.directory.by_id(one.person_id) if one.person_id else None
+        person = people.directory.by_id(one.person_id, now=clock.now()) if one.person_id else None
         if person and one.ordered(now):
             print(f"{person.login}: {_told(one, now)}")
     return 0

@@ -225,7 +225,7 @@ def _subjects(site: Site, file: Path) -> int:
         return 1
     unknown = 0
     for login in logins:
-        if subject := access.subject_of(site, login):
+        if subject := access.subject_of(site, login, now=clock.now()):
             print(f"{login},{subject}")
         else:
             print(f"{login}: there is no such account.", file=sys.stderr)

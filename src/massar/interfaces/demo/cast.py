@@ -49,11 +49,11 @@ def seed() -> list[str]:
         raise ValueError("demo people are for the demo only")
     lines = []
     for person, note in PEOPLE:
-        if people.directory.by_login(person.login) is None:
+        if people.directory.by_login(person.login, now=clock.now()) is None:
             outcome = add(person, now=clock.now())
             if isinstance(outcome, Problems):
                 raise ValueError(f"the cast breaks the rules: {outcome.of}")
-        known = people.directory.by_login(person.login)
+        known = people.directory.by_login(person.login, now=clock.now())
         stored = credentials.passwords.stored(known.id if known else None)
         fits = credentials.passwords.is_right(person.password, stored, known=True)
         lines.append(f"    {person.login:<32} {person.password if fits else '(changed by you)':<20}  {note}")

@@ -25,7 +25,7 @@ from massar.journeys.personal_data import Kept
 MOST_ROWS = 40  # of one kind in the pages; the file for programs has all but old refusals
 _HAVE_WORDS = frozenset(
     "email phone sms active disabled staff operator ar fr en proposed proved cancelled issued claimed consumed dead "
-    "removed enrolled app passkey".split()
+    "removed enrolled app passkey pupil guardian ministry_desk academy_desk directorate_desk head teacher".split()
 )
 _ARABIC = frozenset(("first_name_ar", "last_name_ar", "establishment_ar"))
 

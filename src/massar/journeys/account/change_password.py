@@ -25,7 +25,7 @@ def by_temporary(
 ) -> SessionOpened | Problems | TooManyAttempts | Gone | Overloaded:
     """Change as forced. `current` is the temporary password once more; it may be empty once it was typed right in this
     change session. Ends signed in, in a new session."""
-    person = people.directory.by_id(grant.person_id)
+    person = people.directory.by_id(grant.person_id, now=now)
     if person is None or not person.enabled or not credentials.temporary.is_claimed(grant.temporary_id, grant.claim):
         return Gone()
     not_asked = grant.current_right and not current

@@ -33,7 +33,7 @@ class FactorOwed(NamedTuple):
 def authenticate(*, cookie: str, now: datetime) -> SignedIn | FactorOwed | None:
     """Return who stands behind a session cookie; None when there is none, it ended, or the account is shut."""
     session = sessions.signed_in.resume(cookie, now=now)
-    person = people.directory.by_id(session.person_id) if session else None
+    person = people.directory.by_id(session.person_id, now=now) if session else None
     if session is None or person is None or not person.active:
         return None
     found = SignedIn(person, session)
@@ -65,7 +65,7 @@ def _outgrown(signed_in: SignedIn, why: str, now: datetime) -> None:
 def may_change(*, cookie: str, now: datetime) -> tuple[people.PersonFacts, sessions.ChangeFacts] | None:
     """Return who stands behind a change cookie, which opens the change page and nothing else."""
     grant = sessions.changing.resume(cookie, now=now)
-    person = people.directory.by_id(grant.person_id) if grant else None
+    person = people.directory.by_id(grant.person_id, now=now) if grant else None
     return (person, grant) if grant and person and person.enabled else None
 
 
@@ -96,7 +96,7 @@ def _end(
 def sign_out_left_open(*, cookie: str, browser: Browser, now: datetime) -> None:
     """Sign out who was away for long: nobody is signed in here any more, but the sites may still be open."""
     found = sessions.signed_in.left_open(cookie)
-    person = people.directory.by_id(found.person_id) if found else None
+    person = people.directory.by_id(found.person_id, now=now) if found else None
     if found and person:
         _end(person, [found.id], "sign_out", browser, now)
 

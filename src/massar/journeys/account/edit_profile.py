@@ -249,7 +249,7 @@ def remove(
 def cancel_by_link(*, token: str, browser: Browser, now: datetime) -> Done | Gone:
     """Take back by the link of a notice. It opens nothing (ATK-034: looking at the page changes nothing)."""
     contact_id, person_id = notices.read_cancel_token(token, now=now) or (0, 0)
-    person = people.directory.by_id(person_id) if person_id else None
+    person = people.directory.by_id(person_id, now=now) if person_id else None
     return cancel(person=person, contact_id=contact_id, browser=browser, now=now) if person else Gone()
 
 

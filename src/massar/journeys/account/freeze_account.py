@@ -39,7 +39,10 @@ def look(*, token: str, now: datetime) -> Denied | AccountFrozen | Gone:
     event = audit_log.by_uid(*named) if named else None
     if event is None or event.person_id is None or event.at + LINK_LIFE <= now:
         return Gone()
-    person, reopened_at = people.directory.by_id(event.person_id), people.directory.reopened_at(event.person_id)
+    person, reopened_at = (
+        people.directory.by_id(event.person_id, now=now),
+        people.directory.reopened_at(event.person_id),
+    )
     if person is None or (reopened_at and event.at < reopened_at):
         return Gone()
     return AccountFrozen() if person.frozen_at else Denied(person, event)
@@ -65,7 +68,7 @@ def by_link(*, token: str, browser: Browser, now: datetime) -> Denied | AccountF
 def by_operator(*, person: people.PersonFacts, reason: str, now: datetime) -> Done | AccountFrozen:
     """Freeze the account for an owner who called. AccountFrozen: it was frozen before."""
     people.contacts.lock(person.id)
-    found = people.directory.by_id(person.id)
+    found = people.directory.by_id(person.id, now=now)
     if found and found.frozen_at:
         return AccountFrozen()
     _freeze(person, now, "by_operator", Browser(), now, reason=reason[:LONGEST_REASON])

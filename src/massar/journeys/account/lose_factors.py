@@ -85,7 +85,7 @@ def cancel(*, person: people.PersonFacts, browser: Browser, now: datetime, loss_
 def cancel_by_link(*, token: str, browser: Browser, now: datetime) -> Done | Gone:
     """It can stop this one wait, and opens nothing."""
     loss_id, person_id = _read(token) or (0, 0)
-    person = people.directory.by_id(person_id) if person_id else None
+    person = people.directory.by_id(person_id, now=now) if person_id else None
     return cancel(person=person, browser=browser, now=now, loss_id=loss_id) if person else Gone()
 
 

@@ -59,6 +59,16 @@ def _rows(kept: Kept, person: people.PersonFacts, most: int) -> list[dict[str, o
     if kept.name == "contacts":  # whole, for their owner
         columns = ("value", *kept.given)
         return [{column: getattr(one, column) for column in columns} for one in people.contacts.history(person.id)]
+    if kept.name == "belongings":
+        return [
+            {
+                "establishment_ar": one.name_ar,
+                "establishment_latin": one.name_latin,
+                "since": one.since,
+                "until": one.until,
+            }
+            for one in reversed(people.belonging.of_person(person.id))
+        ]
     rows = personal_data.rows_of(kept, person.id, most=most)
     if kept.name == "identity":
         rows[0] |= {"establishment_ar": person.establishment_ar, "establishment_latin": person.establishment_latin}

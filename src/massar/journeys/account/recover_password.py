@@ -144,7 +144,7 @@ def _answer(claimed: delivery.requests.ClaimedRequest, judged: _Judged | None, n
 
 
 def _judge(asked: delivery.TypedRecovery, asked_at: datetime, now: datetime) -> _Judged:
-    person = people.directory.by_login(asked.login)
+    person = people.directory.by_login(asked.login, now=now)
     if person is None:
         return _Judged(None, "unknown")
     if now - asked_at > QUEUE_LONGEST:

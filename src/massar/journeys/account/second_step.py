@@ -40,7 +40,7 @@ class HalfDone(NamedTuple):
 def waiting(*, cookie: str, now: datetime) -> HalfDone | None:
     """Who stands behind the cookie of a half-done sign-in, which opens the second step and nothing else."""
     pending = sessions.pending.resume(cookie, now=now)
-    person = people.directory.by_id(pending.person_id) if pending else None
+    person = people.directory.by_id(pending.person_id, now=now) if pending else None
     if pending is None or person is None or not person.enabled or (person.frozen_at and not pending.claim):
         return None  # a recovery goes on although the account is frozen
     return HalfDone(person, pending, factors.held.of_person(person.id))

@@ -107,7 +107,7 @@ def enter(
     session this browser has; its own person's sign-in renews it, another's leaves it to the caller. answer: the
     challenge that kept what was typed. anew: a site wants a fresh proof, for which no device is spared."""
     login = text.login(typed_login) or ""
-    person = people.directory.by_login(login)
+    person = people.directory.by_login(login, now=now)
     stored = credentials.passwords.stored(person.id if person else None, factors=factors.held.SINCE)
     typed = {"login": typed_login, "password": password}
     attempt = _Attempt(login or typed_login, person, stored, browser, now, typed, answer, anew)

@@ -42,7 +42,7 @@ def enter(
         return _refuse(proof, "sign_in_refused", browser, now)
     with transaction.atomic():
         people.contacts.lock(proof.person_id)  # a freeze at this moment is seen, or sees this session
-        person = people.directory.by_id(proof.person_id)
+        person = people.directory.by_id(proof.person_id, now=now)
         if person is None or not person.active:
             refused = _refuse(factors.PasskeyMismatch("disabled", proof.person_id), "sign_in_refused", browser, now)
             return AccountFrozen() if person and person.enabled else refused
@@ -97,7 +97,7 @@ def _refuse(found: factors.PasskeyMismatch, event: str, browser: Browser, now: d
     event = "passkey_copied" if found.why == "counter" else event
     if limits.consume([rates.PASSKEY_NETWORK.bucket(browser.network)], now=now) is None:
         audit_log.record_event(event, now=now, person_id=person_id, outcome=f"passkey_{found.why}", browser=browser)
-    person = people.directory.by_id(person_id) if found.why == "counter" and person_id else None
+    person = people.directory.by_id(person_id, now=now) if found.why == "counter" and person_id else None
     if person and limits.consume([rates.PASSKEY_COPIED.bucket(person.id)], now=now) is None:
         notices.tell(person, "passkey_copied", now=now, browser=browser)
     return PasskeyRefused(late=found.why == "replay")  # mostly the older of two pages: the next question is newer

@@ -43,7 +43,7 @@ def let_in(
     nothing tells a wrong code from one that another browser asked for. Refusals are charged to the network: beyond its
     limit a wrong code is told to wait and writes no event, a right one still lets in."""
     login = text.login(typed_login) or ""
-    person = people.directory.by_login(login)
+    person = people.directory.by_login(login, now=now)
     secret, asked = policy.canonical_temporary(code) or "", browser.recovery_browser
     # Counted and judged in one commit, before anything is answered.
     with transaction.atomic(savepoint=False):

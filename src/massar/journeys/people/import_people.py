@@ -19,7 +19,8 @@ LONGEST_NAME = 100
 
 @dataclass(frozen=True)
 class NewPerson:
-    """What is known of a person who gets an account. Contacts given here are vouched for by whoever adds them."""
+    """What is known of a person who gets an account. Contacts given here are vouched for by whoever adds them. payroll,
+    other_address: what leads to the account beside its login."""
 
     login: str
     first_ar: str = ""
@@ -31,6 +32,8 @@ class NewPerson:
     establishment: tuple[str, str, str] | None = None
     email: str = ""
     phone: str = ""
+    payroll: str = ""
+    other_address: str = ""
     password: str = field(default="", repr=False)
 
 
@@ -38,6 +41,8 @@ class NewPerson:
 def add(new: NewPerson, *, now: datetime) -> Done | Problems:
     """Add a person with an initial password that keeps the rules. Nothing is written when something is wrong."""
     login, contacts, problems = _read(new)
+    names = _other_names(new, problems)
+    _refuse_taken(login, names, problems)
     if problems:
         return Problems(problems)
     names_ar, names_latin = (new.first_ar, new.last_ar), (new.first_latin, new.last_latin)
@@ -45,11 +50,12 @@ def add(new: NewPerson, *, now: datetime) -> Done | Problems:
         login=login, names_ar=names_ar, names_latin=names_latin, language=new.language, role=new.role,
         establishment=new.establishment, now=now,
     )  # fmt: skip
+    people.directory.add_names(person_id, names.values())
     for kind, value in contacts.items():
         contact = people.contacts.propose(person_id, kind, value, now=now)
         people.contacts.prove(contact.id, person_id, now=now, wait=now - now)
     if new.password:
-        person = people.directory.by_id(person_id)
+        person = people.directory.by_id(person_id, now=now)
         wrong = change_password.broken_rules(new.password, person, now) if person else []
         if wrong:
             transaction.set_rollback(True)
@@ -71,8 +77,6 @@ def _read(new: NewPerson) -> tuple[str, dict[str, str], dict[str, list[Problem]]
     login = text.login(new.login) or ""
     if "@" not in login or login.partition("@")[2] not in settings.MASSAR.institution_domains:
         problems["login"] = [Problem("login_shape")]
-    elif people.directory.by_login(login):
-        problems["login"] = [Problem("login_taken")]
     contacts: dict[str, str] = {}
     for kind, typed in (("email", new.email), ("phone", new.phone)):
         read = edit_profile.read_contact(kind, typed) if typed else ""
@@ -81,3 +85,30 @@ def _read(new: NewPerson) -> tuple[str, dict[str, str], dict[str, list[Problem]]
         elif read:
             contacts[kind] = read
     return login, contacts, problems
+
+
+def _other_names(new: NewPerson, problems: dict[str, list[Problem]]) -> dict[str, tuple[str, str]]:
+    """Return, by field, the other names as they are stored: (before the @, domain), (payroll number, '')."""
+    names = {}
+    if new.payroll:
+        if number := text.payroll(new.payroll):
+            names["payroll"] = (number, "")
+        else:
+            problems["payroll"] = [Problem("payroll_shape")]
+    if new.other_address:
+        name, at, domain = (text.login(new.other_address) or "").partition("@")
+        if at and domain in settings.MASSAR.institution_domains:
+            names["other_address"] = (name, domain)
+        else:
+            problems["other_address"] = [Problem("login_shape")]
+    return names
+
+
+def _refuse_taken(login: str, names: dict[str, tuple[str, str]], problems: dict[str, list[Problem]]) -> None:
+    """What somebody has already, and what was given twice here."""
+    name, _, domain = login.partition("@")
+    wanted = {"login": (name, domain), **names}
+    held = people.directory.taken(wanted.values())
+    for place, one in wanted.items():
+        if one in held or (place != "login" and one == wanted["login"]):
+            problems.setdefault(place, [Problem("login_taken")])

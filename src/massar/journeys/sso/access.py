@@ -191,9 +191,9 @@ def claims_of(person: people.PersonFacts, *, names: set[str]) -> dict[str, str]:
     return {name: value for name, value in known.items() if value and name in names}
 
 
-def subject_of(site: sites.Site, login: str) -> str | None:
+def subject_of(site: sites.Site, login: str, *, now: datetime) -> str | None:
     """The person's subject at that site, before the first visit too; None: nobody has that login."""
-    person = people.directory.by_login(login)
+    person = people.directory.by_login(login, now=now)
     return sites.subjects.of(site.slug, person.id) if person else None
 
 

@@ -47,7 +47,7 @@ def start(
 def enter(*, site: sites.Site, ticket: str, mark: str, now: datetime) -> tuple[str, str] | None:
     """Back at the site's host: the ticket becomes the gate cookie, once, in the browser that began, at that site.
     Returns the cookie's value and the address that was wanted. mark: what the browser carries; '' for none."""
-    held = token_status.read(ticket)
+    held = token_status.read(ticket, now=now)
     if held is None:
         return None
     moment, is_ticket = int(now.timestamp()), held.kind == TICKET and held.grant.site == site.slug
@@ -68,7 +68,7 @@ def authenticate_proxy(name: str, key: str) -> sites.Site | None:
 def check(*, site: sites.Site, token: str, now: datetime) -> tuple[str, str, dict[str, str]] | None:
     """Who is behind a gate cookie at that site: the subject, a compact JWS (ES256, typ `gate+jwt`), and what it says
     about the person and the session, by standard claim name. None: nobody who may pass."""
-    state = token_status.read(token)
+    state = token_status.read(token, now=now)
     if state is None or state.person is None or state.grant.site != site.slug:
         return None
     grant, signed_in_at = state.grant, datetime.fromtimestamp(state.grant.auth_time, UTC)

@@ -56,9 +56,9 @@ class TokenState:
         return not self.session_ended or bool(self.grant.offline and not self.person.operates)
 
 
-def read(token: str) -> TokenState | None:
+def read(token: str, *, now: datetime) -> TokenState | None:
     """Read a token with its grant, session and person; None for what we never issued."""
-    found = sql.row(_STATEMENT, (sites.grants.hash_token(token),))
+    found = sql.row(_STATEMENT, (*people.directory.today(now), sites.grants.hash_token(token)))
     if found is None:
         return None
     kind, binding, expires_at, used_at, session_id, person_id, *rest = found

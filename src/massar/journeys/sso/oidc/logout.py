@@ -67,7 +67,7 @@ def end_left_open(asked: EndSessionRequest, visitor: Visitor) -> None:
     that ends, and the other sites are told."""
     site = asked.site
     person_id = sites.subjects.person_of(site.slug, asked.subject) if site and asked.sid else None
-    person = people.directory.by_id(person_id) if person_id else None
+    person = people.directory.by_id(person_id, now=visitor.now) if person_id else None
     if site is None or person is None:
         return
     meant = {visit.session_id for visit in sites.grants.visits(site.slug, person.id) if visit.sid == asked.sid}

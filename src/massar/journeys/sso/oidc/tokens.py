@@ -43,7 +43,7 @@ NO_CODE, NO_REFRESH = (
 
 def for_code(*, site: sites.Site, code: str, redirect_uri: str, verifier: str, now: datetime) -> Answer | TokenError:
     """The token answer for an authorization code, which this call uses up whatever comes of it."""
-    state = token_status.read(code)
+    state = token_status.read(code, now=now)
     if state is None or (state.kind, state.grant.site) != ("code", site.slug):
         return NO_CODE
     mistake = ""
@@ -57,7 +57,7 @@ def for_code(*, site: sites.Site, code: str, redirect_uri: str, verifier: str, n
 def for_refresh(*, site: sites.Site, token: str, scope: str, now: datetime) -> Answer | TokenError:
     """The token answer for a refresh token, which is used up, with the next one in it (RFC 9700 §4.14.2). A narrower
     scope is that of the access token alone (RFC 6749 §6)."""
-    state = token_status.read(token)
+    state = token_status.read(token, now=now)
     if state is None or (state.kind, state.grant.site) != ("refresh", site.slug):
         return NO_REFRESH
     if not set(scope.split()) <= set(state.grant.scope.split()):
@@ -126,7 +126,7 @@ def revoke(*, site: sites.Site, token: str, now: datetime) -> None:
 
 def _open_access(token: str, now: datetime) -> TokenState | None:
     """The state of a valid access token whose site is still registered: what the operator closes is closed at once."""
-    state = token_status.read(token)
+    state = token_status.read(token, now=now)
     if state is None or not state.is_valid_for("access", now=now):
         return None
     site = settings.MASSAR.sites.by_slug.get(state.grant.site)

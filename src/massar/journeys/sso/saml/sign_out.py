@@ -100,7 +100,7 @@ def end_here(requested: RequestedLogout, visitor: Visitor, *, cookie: str) -> Lo
 def end(requested: RequestedLogout, visitor: Visitor) -> LogoutOutcome | None:
     """End the sessions that were meant, if they have not ended, and tell the other sites. None: none is the site's."""
     site, present = requested.site, visitor.recognised.person if visitor.recognised else None
-    person = _person(requested, present)
+    person = _person(requested, present, visitor.now)
     if person is None or (present and present.id != person.id):
         return None
     meant: dict[int, None] = {}  # sessions in which the person visited the site under that name
@@ -123,13 +123,13 @@ def _outcome(requested: RequestedLogout, visitor: Visitor, person_id: int, ended
     return LogoutOutcome(bool(visitor.recognised and visitor.recognised.session.id in ended), left_open)
 
 
-def _person(requested: RequestedLogout, present: people.PersonFacts | None) -> people.PersonFacts | None:
+def _person(requested: RequestedLogout, present: people.PersonFacts | None, now: datetime) -> people.PersonFacts | None:
     """By the site's own name of the person. A transient name or a former address says nothing without a session."""
     known = sites.subjects.person_of(requested.site.slug, requested.name)
     if known:
-        return people.directory.by_id(known)
+        return people.directory.by_id(known, now=now)
     if requested.site.name_id == "email" and "@" in requested.name:
-        found = people.directory.by_login(requested.name)
+        found = people.directory.by_login(requested.name, now=now)
         if found:
             return found
     return present

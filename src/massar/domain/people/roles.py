@@ -1,0 +1,88 @@
+"""Roles granted to a person at a unit, for a time: in one's own right, as an acting head, as a deputy.
+
+Each has an end, so that every list of who may do what is looked at once a year. A grant holds for the unit and all that
+stands below it, on days on which they are open. What a role may do stands in `rights`."""
+
+from datetime import date, datetime, timedelta
+from typing import NamedTuple
+
+from massar.core import sql
+from massar.domain.people import belonging, contacts, units
+from massar.domain.people.models import RoleGrant
+from massar.domain.people.rights import AT, Role, Standing
+
+Kind = RoleGrant.Kind
+LONGEST = timedelta(days=400)  # a school year, and its summer
+LONGEST_REASON = 200
+OPERATOR = "operator"  # the kind of person who watches over the installation
+_HOLDS = f"g.revoked_at IS NULL AND {units.HOLDS.format('g')}"
+_STANDING = f"""{belonging.ABOVE}
+SELECT 'over', g.role, above.kind FROM above JOIN people_rolegrant g ON g.unit_id = above.id
+WHERE g.person_id = %s AND {_HOLDS}
+UNION ALL SELECT 'held', g.role, 0 FROM people_rolegrant g JOIN people_unit u ON u.id = g.unit_id
+WHERE g.person_id = %s AND {_HOLDS} AND {units.HOLDS.format("u")}
+UNION ALL SELECT 'is', p.role, 0 FROM people_person p WHERE p.id = %s"""
+
+
+class HeldRole(NamedTuple):
+    """One grant: which role, where, in whose place, from when to when, why, since when it is taken back."""
+
+    id: int
+    role: str
+    code: str
+    kind: str
+    since: date
+    until: date
+    reason: str
+    revoked_at: datetime | None
+
+
+def grant(
+    person_id: int, role: Role, unit: units.UnitFacts, *, kind: str = Kind.OWN, since: date, until: date, reason: str,
+    by: int | None, now: datetime,
+) -> int | str:  # fmt: skip
+    """Grant a role and return the grant's id, or why not: 'role_unit', 'role_days', 'role_held' (until a later or the
+    same day). Inside the caller's transaction."""
+    if unit.kind != AT[role]:
+        return "role_unit"
+    if not since <= until <= since + LONGEST or not unit.open_on(since):
+        return "role_days"
+    contacts.lock(person_id)
+    if any(one.until >= until for one in _live(person_id, role, unit.code)):
+        return "role_held"
+    return RoleGrant.objects.create(
+        person_id=person_id, unit_id=unit.id, role=role, kind=kind, since=since, until=until,
+        reason=reason[:LONGEST_REASON], granted_by=by, granted_at=now,
+    ).pk  # fmt: skip
+
+
+def revoke(person_id: int, role: Role, code: str, *, on: date, now: datetime) -> int:
+    """Take the role back at once, at that unit, what begins later too; how many grants ended. Inside the caller's
+    transaction."""
+    contacts.lock(person_id)
+    live = [one.id for one in _live(person_id, role, code) if one.until >= on]
+    return RoleGrant.objects.filter(pk__in=live, revoked_at=None).update(revoked_at=now)
+
+
+def of_person(person_id: int) -> list[HeldRole]:
+    """All that were ever granted, newest first."""
+    statement = """SELECT g.id, g.role, u.code, g.kind, g.since, g.until, g.reason, g.revoked_at FROM people_rolegrant g
+    JOIN people_unit u ON u.id = g.unit_id WHERE g.person_id = %s ORDER BY g.id DESC"""
+    return sql.select(HeldRole, statement, (person_id,))
+
+
+def standing(agent_id: int, person_id: int, *, on: date) -> Standing:
+    """How they stand to each other on that day: what `rights.judge` decides by, read in one statement."""
+    days = units.params(on)
+    mine = (*belonging.above_params(person_id, on), agent_id, *days, person_id, *days * 2, person_id)
+    found = sql.rows(_STANDING, mine)
+    return Standing(
+        agent_id, person_id,
+        over=frozenset((Role(role), belonging.Kind(kind)) for what, role, kind in found if what == "over"),
+        held=frozenset(Role(role) for what, role, _ in found if what == "held"),
+        operates=any(what == "is" and role == OPERATOR for what, role, _ in found),
+    )  # fmt: skip
+
+
+def _live(person_id: int, role: Role, code: str) -> list[HeldRole]:
+    return [g for g in of_person(person_id) if (g.role, g.code) == (role, code) and g.revoked_at is None]

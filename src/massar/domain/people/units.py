@@ -1,0 +1,148 @@
+"""The tree of units: ministry, academies, provincial directorates, establishments, classes.
+
+A unit stands below one of a higher kind; an establishment also below another one (a satellite school). What holds for a
+unit holds for all below it, on days on which every unit between is open."""
+
+from collections.abc import Collection
+from datetime import date
+from typing import NamedTuple
+
+from massar.core import sql
+from massar.domain.people.models import Unit
+
+Kind = Unit.Kind
+# Of a table with these two columns, last day included. Takes the day twice.
+HOLDS = "({0}.since IS NULL OR {0}.since <= %s) AND ({0}.until IS NULL OR {0}.until >= %s)"
+_OPEN = HOLDS.format("u")
+_COLUMNS = "u.id, u.code, u.kind, u.parent_id, u.name_ar, u.name_latin, u.since, u.until"
+_BELOW = f"""WITH RECURSIVE below(id) AS (
+SELECT u.id FROM people_unit u WHERE u.id = %s AND {_OPEN}
+UNION SELECT u.id FROM below JOIN people_unit u ON u.parent_id = below.id WHERE {_OPEN})"""
+
+
+class UnitFacts(NamedTuple):
+    """One unit, with names in two scripts."""
+
+    id: int
+    code: str
+    kind: int
+    parent_id: int | None
+    name_ar: str
+    name_latin: str
+    since: date | None
+    until: date | None
+
+    def open_on(self, day: date) -> bool:
+        return (self.since is None or self.since <= day) and (self.until is None or self.until >= day)
+
+
+class Counted(NamedTuple):
+    """A unit of a tree with how many people belong to it and to all below it, by kind of belonging."""
+
+    unit: UnitFacts
+    people: dict[int, int]
+
+
+def params(day: date) -> tuple[object, object]:
+    """What HOLDS takes."""
+    return sql.day(day), sql.day(day)
+
+
+def by_code(code: str) -> UnitFacts | None:
+    return sql.select_one(UnitFacts, f"SELECT {_COLUMNS} FROM people_unit u WHERE u.code = %s", (code,))
+
+
+def fits_below(kind: int, parent: int | None) -> bool:
+    """Whether a unit of that kind may stand there; without a parent it is not placed yet."""
+    if parent is None:
+        return kind != Kind.CLASS
+    if kind == Kind.CLASS:
+        return parent == Kind.ESTABLISHMENT
+    return parent < kind or parent == kind == Kind.ESTABLISHMENT
+
+
+def add(
+    code: str, kind: int, names: tuple[str, str], *, parent: UnitFacts | None = None, since: date | None = None,
+    until: date | None = None,
+) -> int:  # fmt: skip
+    """Add a unit and return its id; names are (Arabic, Latin). Raises ValueError where it does not fit there."""
+    if not fits_below(kind, parent.kind if parent else None):
+        raise ValueError(f"{Kind(kind).label} {code} does not fit there")
+    return Unit.objects.create(
+        code=code, kind=kind, name_ar=names[0], name_latin=names[1], parent_id=parent.id if parent else None,
+        since=since, until=until,
+    ).pk  # fmt: skip
+
+
+def named(code: str, name_ar: str, name_latin: str) -> int:
+    """The id of the establishment of that code, added or renamed where need be; the kind of a known unit stays."""
+    names = {"name_ar": name_ar, "name_latin": name_latin}
+    unit, _ = Unit.objects.update_or_create(
+        code=code, defaults=names, create_defaults={**names, "kind": Kind.ESTABLISHMENT}
+    )
+    return unit.pk
+
+
+def place(code: str, parent: UnitFacts) -> None:
+    """Put a unit that is not placed yet, or was placed wrongly, below another one. Raises ValueError as `add` does."""
+    unit = by_code(code)
+    if unit is None or not fits_below(unit.kind, parent.kind) or _reaches(parent.id, unit.id):
+        raise ValueError(f"{code} does not fit below {parent.code}")
+    Unit.objects.filter(pk=unit.id).update(parent_id=parent.id)
+
+
+def below(unit_id: int, *, on: date, kinds: Collection[int] = tuple(Kind)) -> list[UnitFacts]:
+    """The open units of these kinds that are this one or below it on that day, higher kinds first."""
+    statement = (
+        f"{_BELOW} SELECT {_COLUMNS} FROM below JOIN people_unit u ON u.id = below.id "
+        f"WHERE u.kind IN ({sql.placeholders(len(kinds))}) ORDER BY u.kind, u.code"
+    )
+    return sql.select(UnitFacts, statement, (unit_id, *params(on) * 2, *kinds))
+
+
+def _reaches(unit_id: int, other: int) -> bool:
+    """Whether a way up leads from one to the other, open or not: below it that one would stand in a circle."""
+    statement = """WITH RECURSIVE up(id) AS (SELECT CAST(%s AS integer)
+    UNION SELECT u.parent_id FROM up JOIN people_unit u ON u.id = up.id WHERE u.parent_id IS NOT NULL)
+    SELECT 1 FROM up WHERE id = %s"""
+    return bool(sql.rows(statement, (unit_id, other)))
+
+
+def tops() -> list[UnitFacts]:
+    """The units without a parent: the ministry, and what is not placed yet."""
+    return sql.select(UnitFacts, f"SELECT {_COLUMNS} FROM people_unit u WHERE u.parent_id IS NULL ORDER BY kind, code")
+
+
+def count(unit_id: int, *, on: date) -> list[Counted]:
+    """This unit and those below it on that day in the order of a tree, each with the people of its whole branch. One
+    statement reads the units, another counts each unit's own people."""
+    found = below(unit_id, on=on)
+    own: dict[int, dict[int, int]] = {}
+    statement = (
+        f"{_BELOW} SELECT b.unit_id, b.kind, COUNT(*) FROM below JOIN people_belonging b ON b.unit_id = below.id "
+        f"WHERE {HOLDS.format('b')} GROUP BY b.unit_id, b.kind"
+    )
+    for unit, kind, number in sql.rows(statement, (unit_id, *params(on) * 3)):
+        own.setdefault(unit, {})[kind] = number
+    return _in_order(found, own, unit_id)
+
+
+def _in_order(found: list[UnitFacts], own: dict[int, dict[int, int]], top: int) -> list[Counted]:
+    """Depth first; the numbers of a unit join those of its parent when all below it are known."""
+    children: dict[int | None, list[UnitFacts]] = {}
+    for one in found:
+        if one.id != top:
+            children.setdefault(one.parent_id, []).append(one)
+    order: list[UnitFacts] = []
+    left = [one for one in found if one.id == top]
+    while left:
+        one = left.pop()
+        order.append(one)
+        left.extend(reversed(children.get(one.id, [])))
+    whole = {one.id: dict(own.get(one.id, {})) for one in order}
+    for one in reversed(order):
+        if one.id != top and one.parent_id in whole:
+            above = whole[one.parent_id]
+            for kind, number in whole[one.id].items():
+                above[kind] = above.get(kind, 0) + number
+    return [Counted(one, whole[one.id]) for one in order]
