@@ -223,7 +223,7 @@ def listed(done: Done) -> list[tuple[str, str]]:
 WITH_TABLES = {
     "serve": ("--port", "0"), "worker": (), "bounces": ("--port", "0"),
     "createperson": ("a.b@taalim.ma", "--no-password"), "people": ("disable", "a.b@taalim.ma"), "audit": ("verify",),
-    "siege": ("show",), "units": ("show",),
+    "siege": ("show",), "units": ("show",), "demo-country": ("--people", "1"),
     "revoke": ("head", "a.b@taalim.ma", "--at", "24187K", "--reason", ""),
     "grant": ("head", "a.b@taalim.ma", "--at", "24187K", "--reason", "", "--until", "2027-08-31"),
     "messages": (), "keys": ("list",), "send-test": ("sms", "0661123456"),

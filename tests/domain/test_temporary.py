@@ -45,10 +45,10 @@ def test_a_claim_moves_and_the_older_one_pays_for_nothing(person):
 def test_a_secret_is_late_at_its_end_and_its_accounts_alone(person):
     _, secret = handed_over(person)
     other = people.directory.create(login="c.d@taalim.ma", now=NOW)
-    assert temporary.match(other, secret, recovery_browser="b", now=NOW) is None
+    assert temporary.match([other], secret, recovery_browser="b", now=NOW) is None
     assert TemporaryPassword.objects.get().asker_tries == 0, "what is tried at another account costs this one none"
-    assert not temporary.match(person, secret, recovery_browser="b", now=END - timedelta(microseconds=1)).late
-    assert temporary.match(person, secret, recovery_browser="b", now=END).late
+    assert not temporary.match([person], secret, recovery_browser="b", now=END - timedelta(microseconds=1)).late
+    assert temporary.match([person], secret, recovery_browser="b", now=END).late
 
 
 def test_the_password_in_use_ends_what_this_browser_asked_for_alone(person):

@@ -10,6 +10,7 @@ A running secret may be sent again (ADR 36): each browser that asked for it has 
 A vouching code (ADR 55) is a secret of the same kind with another purpose, which is signed with it: neither serves as
 the other. Only a browser that asked may claim it, once; its moves end at "claimed"."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import NamedTuple
@@ -38,7 +39,7 @@ WORTH_TYPING = timedelta(minutes=3)  # what must be left of its life: an SMS has
 UNDER_WAY = timedelta(minutes=10)  # how long a message that has not left yet is waited for
 USUAL_ROWS = 4  # compared at each try, whoever it is; more only where somebody asked again and again within a day
 _TRYABLE = (
-    "person_id = %s AND purpose = %s AND issued_at > %s "
+    "person_id IN (%s, %s) AND purpose = %s AND issued_at > %s "
     "AND (state IN ('issued', 'claimed') OR (state = 'dead' AND ended_why = 'superseded'))"
 )
 # Of the browsers that share a secret the newest one's row counts the tries of all others: were each row touched, the
@@ -51,20 +52,23 @@ WHERE {_TRYABLE} AND (recovery_browser_hmac = %s OR id IN (
     SELECT MAX(id) FROM credentials_temporarypassword
     WHERE {_TRYABLE} AND recovery_browser_hmac <> %s AND purpose = 'recovery' GROUP BY secret_hmac
 ))
-RETURNING id, channel, contact_id, secret_hmac, expires_at, recovery_browser_hmac, tries, asker_tries, state
+RETURNING id, person_id, channel, contact_id, secret_hmac, expires_at, recovery_browser_hmac, tries, asker_tries, state
 """
 _SECRETS_OF = "SELECT person_id, secret_hmac FROM credentials_temporarypassword WHERE id IN ({})"
 
 
 class Match(NamedTuple):
-    """A typed secret that fits an issued one. `late`: right, but its time is over or a newer one took its place."""
+    """A typed secret that fits an issued one of that person. `late`: right, but its time is over or a newer one took
+    its place."""
 
     id: int
+    person_id: int
     late: bool
 
 
 class _Tried(NamedTuple):
     id: int
+    person_id: int
     channel: str
     contact_id: int
     secret_hmac: str
@@ -168,25 +172,26 @@ def wanted(temporary_ids: list[int], now: datetime) -> set[int]:
 
 
 def match(
-    person_id: int | None, secret: str, *, recovery_browser: str, now: datetime, purpose: str = RECOVERY
+    person_ids: Sequence[int], secret: str, *, recovery_browser: str, now: datetime, purpose: str = RECOVERY
 ) -> Match | None:
-    """Compare a code-shaped input with what was issued; the try is counted first, in one statement, whoever it is. It
-    touches one row of each secret, and this browser's own; as many HMACs are computed for who has none. The browser
-    that asked has tries of its own; all others share theirs. A code that one side has used up stays open to the
-    other. A vouching code is looked for in what this browser asked for, and nowhere else."""
+    """Compare a code-shaped input with what was issued to these people, whom one name may mean, two at most; the try is
+    counted first, in one statement, whoever it is. It touches one row of each secret, and this browser's own; as many
+    HMACs are computed for who has none. The browser that asked has tries of its own; all others share theirs. A code
+    that one side has used up stays open to the other. A vouching code is looked for in what this browser asked for, and
+    nowhere else."""
     mine, since = _browser_hmac(recovery_browser), sql.at(now - REMEMBERED)
-    asked_by = (person_id or 0, purpose, since, mine)
+    asked_by = (*(*person_ids, 0, 0)[:2], purpose, since, mine)
     tried = sql.select(_Tried, _TRY, (mine, mine, *asked_by, *asked_by))
     best = None
     for one in sorted(tried, key=lambda one: one.id):
-        named = (_SIGNED_AS[purpose], person_id, one.channel, one.contact_id, secret)
+        named = (_SIGNED_AS[purpose], one.person_id, one.channel, one.contact_id, secret)
         fits = encryption.data_keys().verify(one.secret_hmac, *named)
         own = one.recovery_browser_hmac == mine
         used_up = one.asker_tries > TRIES_OF_ASKER if own else one.tries > TRIES_OF_OTHERS
         if fits and not used_up and one.expires_at is not None:
-            best = Match(one.id, late=one.state == State.DEAD or one.expires_at <= now)
+            best = Match(one.id, one.person_id, late=one.state == State.DEAD or one.expires_at <= now)
     for _ in range(USUAL_ROWS - len(tried)):  # as many for who has none: no clock tells where a secret lives
-        encryption.data_keys().verify("", _SIGNED_AS[purpose], person_id, "email", 0, secret)
+        encryption.data_keys().verify("", _SIGNED_AS[purpose], 0, "email", 0, secret)
     return best
 
 

@@ -65,9 +65,11 @@ def consume(buckets: Iterable[Bucket], *, now: datetime) -> RateLimited | None:
     return taken if isinstance(taken, RateLimited) else None
 
 
-def take(buckets: Iterable[Bucket], *, now: datetime) -> dict[str, int] | RateLimited:
-    """Do what `consume` does, and tell by each key how many units are gone now, with those of this call."""
-    ordered = _by_key(buckets)
+def take(buckets: Iterable[Bucket], *, silent: Iterable[Bucket] = (), now: datetime) -> dict[str, int] | RateLimited:
+    """Do what `consume` does, and tell by each key how many units are gone now, with those of this call. silent: taken
+    from too, in the same statement, where they have enough; a spent one refuses nothing, and its key is missing."""
+    quiet = {one.key for one in silent}
+    ordered = _by_key((*buckets, *silent))
     moment = clock.micros(now)
     # excluded.tat - excluded.cost is now.
     most = "excluded.tat - excluded.cost + excluded.room"
@@ -79,9 +81,9 @@ def take(buckets: Iterable[Bucket], *, now: datetime) -> dict[str, int] | RateLi
         [value for one in ordered for value in (one.key, moment + one.cost, one.cost, one.limit.room)],
     )
     taken: dict[str, int] = dict(rows)
-    missing = [one for one in ordered if one.key not in taken]
+    missing = [one for one in ordered if one.key not in taken and one.key not in quiet]
     if not missing:
-        return {one.key: units_gone(one, taken[one.key], now=now) for one in ordered}
+        return {one.key: units_gone(one, taken[one.key], now=now) for one in ordered if one.key in taken}
     refund([one for one in ordered if one.key in taken], now=now)
     return _refusal(missing, now)
 

@@ -12,6 +12,10 @@ SIGN_IN_ACCOUNT = RateLimit("sign-in-account", 20, 6 * MINUTE)  # unknown device
 # NIST SP 800-63B-4 §3.2.2: 100 failures in a row; reset by a success, and one more a day. (A row that never came
 # back could never be swept: whoever types a million invented names would fill the table for good.)
 SIGN_IN_CONSECUTIVE = RateLimit("sign-in-consecutive", 100, DAY)
+# The account itself, under whatever name it was typed. Beyond these a try is answered as a wrong one: no other spelling
+# gives a stranger more tries, and no wait tells which names are one account's (ADR 72).
+SIGN_IN_PERSON = SIGN_IN_ACCOUNT._replace(name="sign-in-person")
+SIGN_IN_PERSON_CONSECUTIVE = SIGN_IN_CONSECUTIVE._replace(name="sign-in-person-consecutive")
 # The second step. It stands behind the password, and has tries of its own: two in three million for each.
 FACTOR_DEVICE = RateLimit("factor-device", 10, timedelta(seconds=90))  # a known device: apart from all others
 FACTOR_ACCOUNT = RateLimit("factor-account", 10, 6 * MINUTE)

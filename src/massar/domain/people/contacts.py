@@ -196,13 +196,15 @@ def undone(person_id: int, *, since: datetime) -> list[Contact]:
     return _decrypted(Contact.objects.filter(person_id=person_id, undone_at__gte=since).order_by("id"))
 
 
-def lock(person_id: int) -> None:
-    """Serialise what changes one person. Journeys lock the person before any other row, so that none waits in a circle.
-    SQLite is already exclusive inside a write transaction. The key stays free: rows that point to the person go in."""
+def lock(*person_ids: int) -> None:
+    """Serialise what changes one person, or two of one name. Journeys lock the person before any other row, so that
+    none waits in a circle. SQLite is already exclusive inside a write transaction. The key stays free: rows that point
+    to the person go in."""
     if not connection.in_atomic_block:
         raise RuntimeError("a person is locked inside a transaction")
     if connection.vendor == "postgresql":
-        sql.row("SELECT 1 FROM people_person WHERE id = %s FOR NO KEY UPDATE", (person_id,))
+        these = sql.placeholders(len(person_ids))
+        sql.rows(f"SELECT 1 FROM people_person WHERE id IN ({these}) ORDER BY id FOR NO KEY UPDATE", person_ids)
 
 
 def _not_ended(now: datetime) -> Q:

@@ -6,7 +6,7 @@ still frozen if that came before, or meanwhile.
 active --"this was not me"--> frozen --a completed recovery, or an operator--> active
 active, frozen --disable--> disabled --enable--> what it would be otherwise"""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import date, datetime
 from typing import NamedTuple
 
@@ -95,6 +95,12 @@ def candidates(typed: str | None, *, now: datetime) -> list[PersonFacts]:
     return sorted(found) if len(found) <= MOST_CANDIDATES else []
 
 
+def ids_of(found: Sequence[PersonFacts]) -> tuple[int, int]:
+    """Their ids, in a statement that takes two whatever was found; 0 is nobody's."""
+    first, second, *_ = (*(one.id for one in found), 0, 0)
+    return first, second
+
+
 def by_login(typed: str | None, *, now: datetime) -> PersonFacts | None:
     """Find the one person whom `typed` means (see `candidates`); None where it is nobody, or more than one."""
     found = candidates(typed, now=now)
@@ -137,6 +143,10 @@ def add_names(person_id: int, names: Iterable[tuple[str, str]]) -> None:
 def names_of(person_id: int) -> list[tuple[str, str]]:
     """The account's other names: (before the @, domain), of a payroll number (number, '')."""
     return list(Alias.objects.filter(person_id=person_id).order_by("id").values_list("name", "domain"))
+
+
+def anybody() -> bool:
+    return bool(sql.rows("SELECT 1 FROM people_person LIMIT 1"))
 
 
 def set_language(person_id: int, language: str) -> None:

@@ -3,7 +3,7 @@
 A unit stands below one of a higher kind; an establishment also below another one (a satellite school). What holds for a
 unit holds for all below it, on days on which every unit between is open."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping, Sequence
 from datetime import date
 from typing import NamedTuple
 
@@ -72,6 +72,22 @@ def add(
         code=code, kind=kind, name_ar=names[0], name_latin=names[1], parent_id=parent.id if parent else None,
         since=since, until=until,
     ).pk  # fmt: skip
+
+
+def add_many(units: Sequence[tuple[str, int, str, str, str]], *, known: Mapping[str, int]) -> dict[str, int]:
+    """Add units (code, kind, code of the one above or '', Arabic name, Latin name), higher kinds first, a statement for
+    each kind; return the id of each code. known: ids of units that stand there already."""
+    ids: dict[str, int] = {}
+    for kind in Kind:
+        rows = [one for one in units if one[1] == kind]
+        for some in (rows[first : first + 500] for first in range(0, len(rows), 500)):
+            values: list[object] = []
+            for code, _, above, *names in some:
+                values += [code, int(kind), ids.get(above, known.get(above)), *names]
+            columns = "code, kind, parent_id, name_ar, name_latin"
+            statement = f"INSERT INTO people_unit ({columns}) VALUES {sql.values(len(some), 5)}"
+            ids.update(sql.rows(f"{statement} RETURNING code, id", values))
+    return ids
 
 
 def named(code: str, name_ar: str, name_latin: str) -> int:

@@ -227,6 +227,14 @@ def _units(command: Command) -> None:
     add.add_argument("name_ar", metavar="NAME_AR")
     add.add_argument("name", metavar="NAME", help="in Latin letters")
     add.add_argument("--under", default="", metavar="CODE", help="the unit above it")
+    one = command("demo-country", "make a synthetic country of any size: units, staff, pupils, guardians", more="""
+        Nobody in it exists: e-mail is of example.org, phones are of 0790 to 0799, which nobody has (to type them on
+        pages, name these beginnings in MASSAR_MOBILE_RANGES), pupils' codes begin with X. The same seed makes the same
+        country. It needs an empty database, or writes a file.
+        """)  # fmt: skip
+    one.add_argument("--people", type=_people_count, required=True, metavar="N", help="how many, 1 to 20 million")
+    one.add_argument("--seed", type=int, default=1, help="another one, another country (default 1)")
+    one.add_argument("--csv", type=Path, metavar="FILE", help="write people here, and units beside it")
     one = command("grant", "let a person help others in a branch", module="units", run="grant", more="""
         The role holds for that unit and all below it, for people who hold no role as high, and ends by itself. What
         each allows stands in docs/operate/units.md. Operators are made by `createperson --role operator` alone.
@@ -299,6 +307,7 @@ def _whole(text: str, *, unit: str, most: int) -> int:
     return int(text)
 
 
+_people_count = partial(_whole, unit="people", most=20_000_000)
 _hours = partial(_whole, unit="hours", most=720)
 _days = partial(_whole, unit="days", most=90)  # published before it signs: long enough for caches, and still meant
 

@@ -60,9 +60,10 @@ def resume(*, sealed: str, solution: str, action: str, browser: Browser, now: da
 
 
 def charge(
-    tried: Stranger, by_account: list[limits.Bucket], *, now: datetime
+    tried: Stranger, by_account: list[limits.Bucket], *, silent: list[limits.Bucket] | None = None, now: datetime
 ) -> list[limits.Bucket] | TooManyAttempts | ChallengeRequired | PasswordSprayed:
-    """Charge a try before it is judged. Returns what it was charged to, for `refund` where it is right."""
+    """Charge a try before it is judged. Returns what it was charged to, for `refund` where it is right. silent: as in
+    `limits.take`; those of them that were spent are not among what is returned."""
     network = limits.rate_limits.SIGN_IN_NETWORK.bucket(tried.browser.network)
     buckets = [*by_account, network]
     seen = limits.posture.read(buckets, password=tried.password, account=tried.account.key, now=now)
@@ -74,10 +75,12 @@ def charge(
         if unmet:
             return unmet
         buckets = by_account
-    taken = limits.take(buckets, now=now) if buckets else {}
+    quiet = silent or []
+    taken = limits.take(buckets, silent=quiet, now=now) if buckets or quiet else {}
     if isinstance(taken, limits.RateLimited):
         # Another try was faster: only the network's, so this one needs a challenge.
         return _challenge(tried, now) if taken.spent == {network.limit.name} else TooManyAttempts(taken.until)
+    buckets = [*buckets, *(one for one in quiet if one.key in taken)]
     if verdict is Verdict.NONE and taken.get(tried.account.key, 0) > FREE:  # others were faster at this account
         limits.refund(buckets, now=now)
         return _challenge(tried, now)

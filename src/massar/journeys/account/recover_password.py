@@ -144,18 +144,23 @@ def _answer(claimed: delivery.requests.ClaimedRequest, judged: _Judged | None, n
 
 
 def _judge(asked: delivery.TypedRecovery, asked_at: datetime, now: datetime) -> _Judged:
-    person = people.directory.by_login(asked.login, now=now)
-    if person is None:
+    found = people.directory.candidates(asked.login, now=now)
+    if not found:
         return _Judged(None, "unknown")
+    person, one = found[0], found[0] if len(found) == 1 else None
     if now - asked_at > QUEUE_LONGEST:
-        return _Judged(person, "too_late")
-    if not person.enabled or (person.frozen_at and asked.purpose != credentials.temporary.RECOVERY):
-        return _Judged(person, "disabled")
-    people.contacts.lock(person.id)  # what a freeze drops at this moment gets nothing; two secrets alive at most
+        return _Judged(one, "too_late")
+    opens = [p for p in found if p.enabled and not (p.frozen_at and asked.purpose != credentials.temporary.RECOVERY)]
+    if not opens:
+        return _Judged(one, "disabled")
+    # What a freeze drops at this moment gets nothing; two secrets alive at most.
+    people.contacts.lock(*people.directory.ids_of(found))
     kind = "email" if asked.channel == "email" else "phone"
-    contact = people.contacts.matching(person.id, kind, asked.contact, now)
-    if contact:
-        return _find_a_way(person, contact, asked, asked_at, now)
+    right = [(p, held) for p in opens if (held := people.contacts.matching(p.id, kind, asked.contact, now))]
+    if len(right) == 1:  # of two with one name the contact tells who is meant; one of both tells nothing
+        return _find_a_way(*right[0], asked, asked_at, now)
+    if one is None:
+        return _Judged(None, "no_match")
     # Counted against network and browser, never against the account; it only changes the word in the audit log.
     by_network = limits.rate_limits.GUESS_NETWORK.bucket(person.id, asked.network)
     spent = limits.consume([by_network, limits.rate_limits.GUESS_BROWSER.bucket(asked.recovery_browser)], now=now)

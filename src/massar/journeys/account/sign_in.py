@@ -12,7 +12,7 @@ Before something grave a person who is signed in proves it anew (`prove_again`):
 is one. Every journey that asks for it asks here."""
 
 import contextlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import NamedTuple
@@ -55,8 +55,8 @@ _REFUSED = ((TooManyAttempts, "wait"), (outcomes.ChallengeRequired, "challenge")
 
 @dataclass(frozen=True)
 class _Attempt:
-    """What name was typed, who may be meant, and which browser tries it when. `typed`: all that was typed, as it was;
-    `answer`: the challenge that came back with it. `anew`: see `enter`."""
+    """What name was typed, who is meant, and which browser tries it when. `typed`: all that was typed, as it was;
+    `answer`: the challenge that came back with it. `anew`: see `enter`. `found`: whom the name may mean."""
 
     login: str
     person: people.PersonFacts | None
@@ -66,6 +66,7 @@ class _Attempt:
     typed: Mapping[str, str] = field(default_factory=dict, repr=False)
     answer: defend.ChallengeAnswer | None = None
     anew: bool = False
+    found: Sequence[people.PersonFacts] = ()
 
     def known_device(self) -> sessions.devices.TrustedDevice | None:
         cookie, stored = self.browser.trusted_devices, self.stored
@@ -107,14 +108,23 @@ def enter(
     session this browser has; its own person's sign-in renews it, another's leaves it to the caller. answer: the
     challenge that kept what was typed. anew: a site wants a fresh proof, for which no device is spared."""
     login = text.login(typed_login) or ""
-    person = people.directory.by_login(login, now=now)
+    found = people.directory.candidates(login, now=now)
+    person = _meant(found, browser, now)
     stored = credentials.passwords.stored(person.id if person else None, factors=factors.held.SINCE)
     typed = {"login": typed_login, "password": password}
-    attempt = _Attempt(login or typed_login, person, stored, browser, now, typed, answer, anew)
+    attempt = _Attempt(login or typed_login, person, stored, browser, now, typed, answer, anew, found)
     secret = policy.canonical_temporary(password)
     return (
         _enter_with_password(attempt, password, earlier) if secret is None else _enter_with_temporary(attempt, secret)
     )
+
+
+def _meant(found: Sequence[people.PersonFacts], browser: Browser, now: datetime) -> people.PersonFacts | None:
+    """Of two with one name the one who has signed in on this device before; else nobody: the page tells everybody to
+    type the whole address."""
+    here = {device.person_id for device in sessions.devices.read(browser.trusted_devices, now=now)}
+    likely = list(found) if len(found) == 1 else [person for person in found if person.id in here]
+    return likely[0] if len(likely) == 1 else None
 
 
 def _enter_with_password(
@@ -226,10 +236,14 @@ def _verify(attempt: _Attempt, password: str) -> _Verified | Unjudged:
     charged = _charge_device(device, attempt.now) if device else []
     if not charged:
         stranger = attempt.stranger(typed)
-        given = defend.charge(stranger, _shared_limits(attempt.login), now=attempt.now)
+        own = _own_limits(attempt.login, attempt.person)
+        given = defend.charge(stranger, _shared_limits(attempt.login), silent=own, now=attempt.now)
         if not isinstance(given, list):
             return given
         charged = given
+        if any(one not in charged for one in own):
+            verified = _compare(attempt, typed, charged, stranger, known=False)
+            return verified._replace(right=False) if isinstance(verified, _Verified) else verified
     return _compare(attempt, typed, charged, stranger, known=device is not None)
 
 
@@ -258,6 +272,14 @@ def _shared_limits(typed: str) -> list[limits.Bucket]:
     return [rates.SIGN_IN_ACCOUNT.bucket(owner), rates.SIGN_IN_CONSECUTIVE.bucket(owner)]
 
 
+def _own_limits(typed: str, person: people.PersonFacts | None) -> list[limits.Bucket]:
+    """Return what else a stranger's try is charged to, silently: the account, under whatever name it was typed; of a
+    name that nobody has its own, which costs as much (ADR 72)."""
+    owner = ("id", person.id) if person else ("name", typed)
+    rates = limits.rate_limits
+    return [rates.SIGN_IN_PERSON.bucket(*owner), rates.SIGN_IN_PERSON_CONSECUTIVE.bucket(*owner)]
+
+
 def account_of(person: people.PersonFacts) -> limits.Bucket:
     """The bucket that stands for the account where strangers try it."""
     return _shared_limits(person.login)[0]
@@ -266,17 +288,19 @@ def account_of(person: people.PersonFacts) -> limits.Bucket:
 def _refund(verified: _Verified, person: people.PersonFacts, now: datetime) -> None:
     """Put back what was consumed, for the owner was here; the count of consecutive failures starts anew. Not where
     another person has the same name in another domain: nobody's success may end the count of tries at somebody else."""
-    consecutive = [one for one in verified.buckets if one.limit is limits.rate_limits.SIGN_IN_CONSECUTIVE]
-    if consecutive and people.directory.has_namesake(person):
-        consecutive = []
-    limits.refund([one for one in verified.buckets if one not in consecutive], reset=consecutive, now=now)
+    rates = limits.rate_limits
+    shared = [one for one in verified.buckets if one.limit is rates.SIGN_IN_CONSECUTIVE]
+    if shared and people.directory.has_namesake(person):
+        shared = []
+    filled = [*shared, *(one for one in verified.buckets if one.limit is rates.SIGN_IN_PERSON_CONSECUTIVE)]
+    limits.refund([one for one in verified.buckets if one not in filled], reset=filled, now=now)
 
 
 def fill_limits(person: people.PersonFacts) -> None:
     """Give the account all its tries after a recovery: who proved to be the owner is not kept waiting. Not those that
     it shares with a namesake, as above; there the browser that has just recovered is a known one."""
-    if not people.directory.has_namesake(person):
-        limits.refund([], reset=_shared_limits(person.login))
+    shared = [] if people.directory.has_namesake(person) else _shared_limits(person.login)
+    limits.refund([], reset=[*shared, *_own_limits(person.login, person)])
 
 
 def open_session(
@@ -327,8 +351,12 @@ def _enter_with_temporary(
     person, now, asked = attempt.person, attempt.now, attempt.browser.recovery_browser
     # Counted and judged in one commit, before anything is answered: no clock tells where a secret lives.
     with transaction.atomic(savepoint=False):
-        people.contacts.lock(person.id if person else 0)  # first, as everywhere: the tries of its secrets are rows too
-        match = credentials.temporary.match(person.id if person else None, secret, recovery_browser=asked, now=now)
+        ids = people.directory.ids_of(attempt.found)
+        people.contacts.lock(*ids)  # first, as everywhere: the tries of its secrets are rows too
+        match = credentials.temporary.match(ids, secret, recovery_browser=asked, now=now)
+        if match and (person is None or person.id != match.person_id):
+            attempt = _resolved(attempt, match.person_id)  # of two with one name the code tells who is meant
+            person = attempt.person
         if match is None or person is None or not person.enabled:
             attempt.record_refusal("wrong_code")
             _count_failure(stranger, now)
@@ -350,6 +378,12 @@ def _enter_with_temporary(
         cookie = sessions.changing.open_for(person.id, temporary_id=match.id, claim=claim, now=now)
         audit_log.record_event("temporary_accepted", now=now, person_id=person.id, browser=attempt.browser)
         return MustChangePassword(person, cookie)
+
+
+def _resolved(attempt: _Attempt, person_id: int) -> _Attempt:
+    person = next(one for one in attempt.found if one.id == person_id)
+    stored = credentials.passwords.stored(person_id, factors=factors.held.SINCE)
+    return replace(attempt, person=person, stored=stored)
 
 
 def owes_factor(signed_in: SignedIn, *, now: datetime) -> bool:
@@ -402,7 +436,7 @@ def _judge_again(
     device = attempt.known_device()
     charged = _charge_device(device, now) if device else []
     if not charged:
-        charged = _shared_limits(person.login)
+        charged = [*_shared_limits(person.login), *_own_limits(person.login, person)]
         refused = limits.consume(charged, now=now)
         if refused:
             return TooManyAttempts(refused.until)

@@ -43,14 +43,15 @@ def let_in(
     nothing tells a wrong code from one that another browser asked for. Refusals are charged to the network: beyond its
     limit a wrong code is told to wait and writes no event, a right one still lets in."""
     login = text.login(typed_login) or ""
-    person = people.directory.by_login(login, now=now)
+    found = people.directory.candidates(login, now=now)
+    ids, person = people.directory.ids_of(found), found[0] if len(found) == 1 else None
     secret, asked = policy.canonical_temporary(code) or "", browser.recovery_browser
     # Counted and judged in one commit, before anything is answered.
     with transaction.atomic(savepoint=False):
-        people.contacts.lock(person.id if person else 0)  # first, as everywhere: the tries of its secrets are rows too
-        match = credentials.temporary.match(
-            person.id if person else None, secret, recovery_browser=asked, purpose=PURPOSE, now=now
-        )
+        people.contacts.lock(*ids)  # first, as everywhere: the tries of its secrets are rows too
+        match = credentials.temporary.match(ids, secret, recovery_browser=asked, purpose=PURPOSE, now=now)
+        if match:  # of two with one name the code tells who is meant
+            person = next(one for one in found if one.id == match.person_id)
         if match is None or person is None or not person.active:
             return _refuse(login, person, "wrong_code", WrongSecret(), browser, now)
         if match.late:
