@@ -222,7 +222,7 @@ ENDS: dict[str, Iterable[str]] = {
     "rule.": (),  # rules and their refusals, fault pages, fields: each family has a test in test_catalogues.py
     "errors.": (),
     "error.": literals(r'Problem\("(\w+)"', "journeys")
-    - {"login_shape", "login_taken", "name_shape", "payroll_shape"},  # said by a command
+    - {"login_shape", "login_taken", "name_shape", "payroll_shape", "role_shut", "role_not_held"},  # said by a command
 }
 
 

@@ -11,7 +11,7 @@ from massar.domain.people import api as people
 from massar.domain.people.models import Belonging, Contact, Person, Unit
 from massar.interfaces.commands import demo_country as command
 from massar.interfaces.commands import main as program
-from massar.interfaces.commands.progress import Progress
+from massar.interfaces.commands.progress import CommandProgress
 from massar.journeys.people import demo_country
 
 pytestmark = pytest.mark.both_databases
@@ -96,6 +96,6 @@ def test_it_is_written_into_a_file_with_its_units_beside(tmp_path, capsys):
 
 
 def test_a_bar_tells_share_rate_and_end():
-    progress = Progress(4000, "people")
+    progress = CommandProgress(4000, "people")
     progress.add(1000)
     assert progress.line(2.0) == f"{'█' * 7}{'░' * 23}  25%  1,000 of 4,000 people  500/s  0:06 left"

@@ -16,7 +16,7 @@ from massar.journeys.account import recover_password, sign_in
 from massar.journeys.outcomes import SessionOpened, TooManyAttempts, WrongSecret
 from massar.journeys.people.import_people import NewPerson
 from tests.cast import enter, facts
-from tests.journeys.test_promises import Seen, assert_alike
+from tests.support.alike import Seen, assert_alike
 from tests.support.steps import holding, shows
 from tests.support.visitor import Visitor
 

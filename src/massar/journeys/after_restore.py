@@ -84,7 +84,7 @@ def guard(lines: Iterable[Mapping[str, Any]], *, now: datetime) -> Lost:
 def _act(found: Mapping[int, str], rows: int, now: datetime) -> Lost:
     frozen, disabled, strange = [], [], 0
     for person_id, event in sorted(found.items()):
-        person = people.directory.by_id(person_id)
+        person = people.directory.by_id(person_id, now=now)
         if person is None:
             strange += 1
         elif event == SHUT:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from massar.core import clock, local_time
 from massar.domain.people import api as people
-from massar.interfaces.commands.progress import Progress
+from massar.interfaces.commands.progress import CommandProgress
 from massar.journeys.people import demo_country
 
 
@@ -18,17 +18,17 @@ def run(options: argparse.Namespace) -> int:
     return _into_file(made, options) if options.csv else _into_database(made, options)
 
 
-def _into_file(made: Iterator[demo_country.Part], options: argparse.Namespace) -> int:
+def _into_file(made: Iterator[demo_country.Branch], options: argparse.Namespace) -> int:
     """The people, and beside them the units. Nothing is overwritten."""
     path: Path = options.csv
-    progress = Progress(options.people, "people")
+    progress = CommandProgress(options.people, "people")
     with ExitStack() as files:
         into = [
             files.enter_context(one.open("x", encoding="utf-8", newline=""))
             for one in (path, path.with_suffix(f".units{path.suffix}"))
         ]
         persons, units = (csv.writer(one) for one in into)
-        persons.writerow(demo_country.NewPerson._fields)
+        persons.writerow(demo_country.Resident._fields)
         units.writerow(demo_country.NewUnit._fields)
         for part in made:
             units.writerows((one.code, people.units.Kind(one.kind).name.lower(), *one[2:]) for one in part.units)
@@ -41,11 +41,11 @@ def _into_file(made: Iterator[demo_country.Part], options: argparse.Namespace) -
     return 0
 
 
-def _into_database(made: Iterator[demo_country.Part], options: argparse.Namespace) -> int:
+def _into_database(made: Iterator[demo_country.Branch], options: argparse.Namespace) -> int:
     if people.directory.anybody():
         print("There are people in this database: a demo country needs an empty one.", file=sys.stderr)
         return 1
-    now, progress = clock.now(), Progress(options.people, "people")
+    now, progress = clock.now(), CommandProgress(options.people, "people")
     for added in demo_country.enter(made, now=now, since=local_time.local(now).date()):
         progress.add(added)
     rate = progress.end()

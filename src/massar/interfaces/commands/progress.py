@@ -8,7 +8,7 @@ WIDTH = 30
 ON_TERMINAL, ELSEWHERE = 0.2, 10.0  # seconds between two
 
 
-class Progress:
+class CommandProgress:
     """Counts up to `total`. It writes to standard error: standard output may be a file."""
 
     def __init__(self, total: int, unit: str, stream: TextIO | None = None):

@@ -39,7 +39,7 @@ class NewUnit(NamedTuple):
     name_latin: str
 
 
-class NewPerson(NamedTuple):
+class Resident(NamedTuple):
     """One row of the file, in the order of its columns; '' where there is nothing."""
 
     login: str
@@ -56,11 +56,11 @@ class NewPerson(NamedTuple):
     language: str
 
 
-class Part(NamedTuple):
+class Branch(NamedTuple):
     """A school, or what stands above all of them: units, higher ones first, and who belongs to them."""
 
     units: list[NewUnit]
-    people: list[NewPerson]
+    people: list[Resident]
 
 
 class _Name(NamedTuple):
@@ -82,10 +82,10 @@ MALE, FEMALE, FAMILY = (_names(DATA["names"][kind]) for kind in ("male", "female
 SCHOOLS = _names(DATA["schools"]["names"])
 
 
-def parts(size: int, *, seed: int = 1) -> Iterator[Part]:
+def parts(size: int, *, seed: int = 1) -> Iterator[Branch]:
     """The country of exactly `size` people: first the ministry, academies and directorates, then school by school."""
     above, directorates = _above()
-    yield Part(above, [])
+    yield Branch(above, [])
     making = _Making(random.Random(seed))  # noqa: S311  # no secrets: the same seed, the same country
     schools = max(1, round(size / OF_A_SCHOOL))
     for number in range(schools):
@@ -95,17 +95,21 @@ def parts(size: int, *, seed: int = 1) -> Iterator[Part]:
 
 
 def _above() -> tuple[list[NewUnit], list[str]]:
-    ministry = ("وزارة التربية الوطنية والتعليم الأولي والرياضة", "Ministère de l’Éducation nationale")
-    units, directorates = [NewUnit("MEN", Unit.MINISTRY, "", *ministry)], []
+    titles = DATA["titles"]
+    units, directorates = [NewUnit("MEN", Unit.MINISTRY, "", *titles["ministry"])], []
     for a, academy in enumerate(DATA["academies"], 1):
         arabic, latin = academy["name"]
-        names = (f"الأكاديمية الجهوية للتربية والتكوين {arabic}", f"AREF {latin}")
+        names = _titled(titles["academy"], arabic, latin)
         units.append(NewUnit(f"A{a:02d}", Unit.ACADEMY, "MEN", *names))
         for d, (arabic, latin) in enumerate(academy["directorates"], 1):
-            code, names = f"D{a:02d}{d:02d}", (f"المديرية الإقليمية {arabic}", f"Direction provinciale {latin}")
+            code, names = f"D{a:02d}{d:02d}", _titled(titles["directorate"], arabic, latin)
             units.append(NewUnit(code, Unit.DIRECTORATE, f"A{a:02d}", *names))
             directorates.append(code)
     return units, directorates
+
+
+def _titled(title: list[str], arabic: str, latin: str) -> tuple[str, str]:
+    return f"{title[0]} {arabic}", f"{title[1]} {latin}"
 
 
 class _Making:
@@ -123,10 +127,10 @@ class _Making:
         self.shift = self.draw.randrange(size // 2 + 1) if number + 1 < schools else 0
         return self.shift
 
-    def school(self, number: int, directorate: str, size: int, nth: int) -> Part:
+    def school(self, number: int, directorate: str, size: int, nth: int) -> Branch:
         kind_ar, kind_latin, grades = DATA["schools"]["kinds"][number % len(DATA["schools"]["kinds"])]
         name, code = self.pick(SCHOOLS), f"{number + 1:05d}X"
-        part = Part([NewUnit(code, Unit.ESTABLISHMENT, directorate, f"{kind_ar} {name.arabic}",
+        part = Branch([NewUnit(code, Unit.ESTABLISHMENT, directorate, f"{kind_ar} {name.arabic}",
                              f"{kind_latin} {' '.join(name.latin)}")], [])  # fmt: skip
         desk = min(DESK, size // 20) if nth < 82 else 0
         staff = max(1, round(size * STAFF)) if size > 1 else size
@@ -148,7 +152,7 @@ class _Making:
     def spelled(self, name: _Name) -> str:
         return name.latin[0] if len(name.latin) == 1 or self.draw.random() < 0.8 else self.draw.choice(name.latin[1:])
 
-    def employee(self, unit: str, domain: str) -> NewPerson:
+    def employee(self, unit: str, domain: str) -> Resident:
         first, last = self.first_name(), self.pick(FAMILY)
         first_latin, last_latin = self.spelled(first), self.spelled(last)
         name = f"{first_latin}.{last_latin}".lower()
@@ -158,7 +162,7 @@ class _Making:
         other = f"{self.free(name, CENTRAL)}@{CENTRAL}" if domain == DOMAIN and self.draw.random() < 0.05 else ""
         email, phone = self.contacts(As.STAFF, local, self.phone())
         language = "fr" if self.draw.random() < 0.15 else "ar"
-        return NewPerson(f"{local}@{domain}", payroll, other, first.arabic, last.arabic, first_latin, last_latin,
+        return Resident(f"{local}@{domain}", payroll, other, first.arabic, last.arabic, first_latin, last_latin,
                          "staff", unit, email, phone, language)  # fmt: skip
 
     def free(self, name: str, domain: str) -> str:
@@ -167,7 +171,7 @@ class _Making:
         self.namesakes[name, domain] = count + 1
         return f"{name}{count}" if count else name
 
-    def families(self, part: Part, code: str, grades: list[str], *, pupils: int, guardians: int) -> None:
+    def families(self, part: Branch, code: str, grades: list[str], *, pupils: int, guardians: int) -> None:
         """Siblings with one family name and one phone, in the classes of the school, and mostly a guardian."""
         classes = [f"{code}-{grades[n % len(grades)]}-{n // len(grades) + 1}" for n in range(-(-pupils // CLASS_SIZE))]
         part.units.extend(NewUnit(one, Unit.CLASS, code, *(one.removeprefix(f"{code}-"),) * 2) for one in classes)
@@ -183,20 +187,20 @@ class _Making:
                 part.people.append(self.guardian(code, last, last_latin, phone))
             pupils -= children
 
-    def pupil(self, unit: str, last: _Name, last_latin: str, phone: str) -> NewPerson:
+    def pupil(self, unit: str, last: _Name, last_latin: str, phone: str) -> Resident:
         self.pupils += 1
         return self._of_family(f"x{self.pupils * 387_420_489 % 10**9:09d}", As.PUPIL, unit, last, last_latin, phone)
 
-    def guardian(self, unit: str, last: _Name, last_latin: str, phone: str) -> NewPerson:
+    def guardian(self, unit: str, last: _Name, last_latin: str, phone: str) -> Resident:
         self.guardians += 1
         return self._of_family(
             f"w{self.guardians * 387_420_489 % 10**9:09d}", As.GUARDIAN, unit, last, last_latin, phone
         )
 
-    def _of_family(self, local: str, kind: int, unit: str, last: _Name, last_latin: str, phone: str) -> NewPerson:
+    def _of_family(self, local: str, kind: int, unit: str, last: _Name, last_latin: str, phone: str) -> Resident:
         first = self.first_name()
         email, number = self.contacts(kind, local, phone)
-        return NewPerson(f"{local}@{DOMAIN}", "", "", first.arabic, last.arabic, self.spelled(first), last_latin,
+        return Resident(f"{local}@{DOMAIN}", "", "", first.arabic, last.arabic, self.spelled(first), last_latin,
                          As(kind).name.lower(), unit, email, number, "ar")  # fmt: skip
 
     def phone(self) -> str:
@@ -213,7 +217,7 @@ class _Making:
 # --- into the database
 
 
-def enter(made: Iterator[Part], *, now: datetime, since: date) -> Iterator[int]:
+def enter(made: Iterator[Branch], *, now: datetime, since: date) -> Iterator[int]:
     """Add it all, some thousand people by commit; yields how many were added. Who stands there already is a refusal of
     the database."""
     ids: dict[str, int] = {}
@@ -227,8 +231,8 @@ def enter(made: Iterator[Part], *, now: datetime, since: date) -> Iterator[int]:
         yield sum(len(part.people) for part in batch)
 
 
-def _batch(made: Iterator[Part]) -> list[Part]:
-    found: list[Part] = []
+def _batch(made: Iterator[Branch]) -> list[Branch]:
+    found: list[Branch] = []
     while sum(len(part.people) for part in found) < BATCH and (more := list(islice(made, 1))):
         found += more
         if not found[0].people:
@@ -236,7 +240,7 @@ def _batch(made: Iterator[Part]) -> list[Part]:
     return found
 
 
-def _row(one: NewPerson, ids: dict[str, int], since: date) -> people.bulk.NewRow:
+def _row(one: Resident, ids: dict[str, int], since: date) -> people.bulk.NewRow:
     other, _, domain = one.other_address.partition("@")
     names = [name for name in ((one.payroll, ""), (other, domain)) if name[0]]
     return people.bulk.NewRow(
