@@ -81,13 +81,14 @@ MAVEN = Need("Maven", "the test of Spring", ("maven",), ("mvn",))
 RUBY = Need("Ruby", "the test of ruby-saml", ("ruby",), ("ruby",))
 RUBY_SAML = Need("ruby-saml", "its test", ("ruby-saml",),
                  ("/usr/share/rubygems-integration/all/specifications/ruby-saml-1.13.0.gemspec",))  # fmt: skip
+LIBREOFFICE = Need("LibreOffice", "the test of spreadsheets", ("libreoffice-calc-nogui",), ("soffice",))
 SOFTHSM = Need("SoftHSM", "the test of keys in a token", ("softhsm2",), ("softhsm2-util",))
 GO = Need("Go 1.26 or later", "the tests of Traefik and oauth2-proxy", (), ("go", "/usr/local/go/bin/go"),
           hint="install it by hand, Debian 12 has an older one")  # fmt: skip
 # What `make test-servers` looks for.
 SERVERS = (
     NGINX, APACHE, AUTH_OPENIDC, AUTH_MELLON, SHIBBOLETH, DOVECOT, KANNEL, LMTP, POSTFIX, SPAMASSASSIN, RSYSLOG,
-    RSYSLOG_TLS, NODE, NPM, CADDY, JAVA, MAVEN, RUBY, RUBY_SAML, XMLSEC1, SOFTHSM, GO,
+    RSYSLOG_TLS, NODE, NPM, CADDY, JAVA, MAVEN, RUBY, RUBY_SAML, XMLSEC1, SOFTHSM, LIBREOFFICE, GO,
 )  # fmt: skip
 
 
