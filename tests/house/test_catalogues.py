@@ -17,6 +17,7 @@ from massar.interfaces.demo import views as demo
 from massar.journeys import personal_data
 from massar.journeys.account import recover_password, see_history
 from massar.journeys.messages import deliver_messages, leased_delivery
+from massar.journeys.people import sheet_rows
 from massar.journeys.sso import deliver_logouts
 from tests.house.catalogues import INTERFACES, LANGUAGES, LOCALES, TEMPLATES, catalogue, id_of, sentences
 from tests.house.laws import PRODUCT, python_files
@@ -191,6 +192,10 @@ def sso_problems() -> set[str]:
     return {problem for problem in found if "_" not in problem}  # the others are the words of OAuth, for programs
 
 
+def sheet_refusals() -> set[str]:
+    return literals(r'SheetRefused\("(\w+)"', "core/sheets")
+
+
 QUEUE = ("waiting", "claimed", "queued", "sending", "awaiting_receipt")  # what is not final: metrics.read_queue
 ENDS: dict[str, Iterable[str]] = {
     "notice.": KINDS,
@@ -219,10 +224,15 @@ ENDS: dict[str, Iterable[str]] = {
     "data.lasts.": {kept.lasts for kept in personal_data.TABLE},
     "factor.kind.": Factor.Kind.values,
     "how.": literals(r'how="(\w+)"', "journeys"),
+    "sheet.": sheet_refusals(),
+    "sheet.note.": literals(r'Note\("(\w+)"', "core/sheets"),
+    "import.refused.": literals(r'UnusableList\("(\w+)"', "journeys"),
+    "import.field.": (*sheet_rows.Field, "row", "wrong"),
     "rule.": (),  # rules and their refusals, fault pages, fields: each family has a test in test_catalogues.py
     "errors.": (),
     "error.": literals(r'Problem\("(\w+)"', "journeys")
-    - {"login_shape", "login_taken", "name_shape", "payroll_shape", "role_shut", "role_not_held"},  # said by a command
+    - {"login_taken", "role_shut", "role_not_held"}  # said by a command
+    | {f"cell_{why}" for why in literals(r'_Fault\("(\w+)"', "core/sheets") | {"long", "merged"}},
 }
 
 

@@ -4,6 +4,7 @@ Used where a disguise must not matter (does a password point to a name?), never 
 Sources: Unicode UAX #15 (normal forms), UAX #44 (general categories, default-ignorable signs), UTS #39 (confusables;
 only the letters that people really swap are listed here)."""
 
+import re
 import unicodedata
 
 # Signs with no ink that are not in the category Cf: fillers, joiners, variation selectors (UAX #44,
@@ -11,6 +12,7 @@ import unicodedata
 _BLANK_SIGNS = frozenset(
     (0x034F, 0x115F, 0x1160, 0x17B4, 0x17B5, 0x180B, 0x180C, 0x180D, 0x180F, 0x2800, 0x3164, 0xFFA0)
 ).union(range(0xFE00, 0xFE10), range(0xE0100, 0xE01F0))
+_BLANK = re.compile("[" + "".join(map(chr, sorted(_BLANK_SIGNS))) + "]")
 _BODILESS = {"Mn", "Me", "Cf", "Lm"}
 _ARABIC_CONFUSABLES = {
     "ٱ": "ا", "ٲ": "ا", "ٳ": "ا", "ٵ": "ا",
@@ -43,6 +45,13 @@ _CONFUSABLES = str.maketrans({**_ARABIC_CONFUSABLES, **_LATIN_CONFUSABLES, **_TI
 def is_invisible(sign: str) -> bool:
     """Whether one character leaves no ink and is no ordinary space: Cc, Cf, Zl, Zp, blank fillers."""
     return unicodedata.category(sign) in {"Cc", "Cf", "Zl", "Zp"} or ord(sign) in _BLANK_SIGNS
+
+
+def has_invisible(text: str) -> bool:
+    """Whether one of its characters is invisible; quick where none is."""
+    if text.isprintable() and not _BLANK.search(text):
+        return False
+    return any(map(is_invisible, text))
 
 
 def is_letter(sign: str) -> bool:

@@ -3,7 +3,7 @@
 import os
 import shutil
 import sqlite3
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, date, datetime
 from functools import lru_cache
 from pathlib import Path
@@ -217,6 +217,12 @@ def checkpoint_wal() -> bool:
 def values(rows: int, columns: int) -> str:
     """Placeholders for VALUES. As a table in FROM its columns are column1, column2, … in both databases."""
     return ", ".join([f"({placeholders(columns)})"] * rows)
+
+
+def parts(values: Sequence[T], most: int = 500) -> Iterator[Sequence[T]]:
+    """The values, at most so many at a time: SQLite takes 32 766 parameters, and a plan for thousands is slow."""
+    for first in range(0, len(values), most):
+        yield values[first : first + most]
 
 
 def placeholders(count: int) -> str:

@@ -28,6 +28,8 @@ def without_invisible(text: str) -> str:
 
 def one_line(text: str) -> str:
     """Clean a one-line field: no invisible marks, single spaces, Western digits, ends trimmed."""
+    if text.isascii() and text.isprintable():  # nothing to undo but spaces: most of what is typed, all of long lists
+        return " ".join(text.split())
     spaced = "".join(" " if c.isspace() else c for c in text)
     return " ".join(western_digits(without_invisible(spaced)).translate(_DASHES).split())
 

@@ -120,6 +120,9 @@ NOT_PERSONAL: Mapping[str, tuple[str, ...]] = {
         "id", "database", "version", "last_id", "last_seq", "gaps", "signed_seq", "sent_seq", "sender", "sender_until",
     ),
     "audit_retired": ("segment", "count", "line", "at"),
+    "people_importrun": (
+        "id", "digest", "position", "added", "changed", "unchanged", "refused", "started_at", "finished_at",
+    ),
     "people_unit": ("id", "code", "kind", "parent_id", "name_ar", "name_latin", "since", "until"),
     "limits_failurecount": ("id", "cells", "number"),
     "limits_passedchallenge": ("ref", "forget_at"),

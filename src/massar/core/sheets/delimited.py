@@ -29,6 +29,7 @@ class DelimitedFile:
     def __init__(self, path: Path, bounds: Bounds, choices: Choices) -> None:
         self._path, self._bounds = path, bounds
         self._encoding, encoding_note = _encoding(path, choices.encoding)
+        self.size = _count_lines(path)
         first = next(self._lines(), "")
         said = _SAID.fullmatch(first)
         self._skipped = 1 if said else 0
@@ -117,6 +118,11 @@ def _first_not_utf8(file: BinaryIO) -> int:
         if not chunk:
             return 0
         line += chunk.count(b"\n")
+
+
+def _count_lines(path: Path) -> int:
+    with path.open("rb") as file:
+        return sum(chunk.count(b"\n") for chunk in iter(lambda: file.read(_CHUNK), b""))
 
 
 def _is_mostly_utf8(file: BinaryIO) -> bool:

@@ -61,7 +61,10 @@ class SheetRow(NamedTuple):
 
 
 class Sheet(Protocol):
+    """size: how many rows there are, about: lines of CSV may belong together."""
+
     notes: tuple[Note, ...]
+    size: int
 
     def rows(self) -> Iterator[SheetRow]:
         """Rows in which something stands, in order. May be asked for again. Raises SheetRefused."""

@@ -41,8 +41,10 @@ class Worksheet:
         with Workbook(path, bounds) as book:
             self._sheet = _chosen(book, choices.sheet)
             survey = _Cells(book, bounds)
+            self.size = 0
             for row in survey.read(self._sheet):
                 survey.count(row)
+                self.size += 1
         self._merged = sorted(survey.merged)
         others = [sheet.name for sheet in book.sheets if sheet != self._sheet]
         hidden = [sheet.name for sheet in book.sheets if sheet.hidden and sheet != self._sheet]

@@ -7,6 +7,7 @@ bounded, and who would wait too long is told to come back (503 and Retry-After).
 import heapq
 import itertools
 import threading
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import lru_cache
@@ -142,6 +143,12 @@ def recovery_and_factors(person_id: int, *, factors: str = NO_FACTORS) -> tuple[
     """As `recovered_at`, and `factors_since` of `stored` beside it."""
     row = _row(person_id, factors)
     return (row.devices_since, row.factors_since) if row else (None, None)
+
+
+def activated(person_ids: Sequence[int]) -> set[int]:
+    """Those of these people who have a password: somebody uses the account."""
+    statement = f"SELECT person_id FROM credentials_password WHERE person_id IN ({sql.placeholders(len(person_ids))})"
+    return {person_id for (person_id,) in sql.rows(statement, person_ids)} if person_ids else set()
 
 
 def _row(person_id: int | None, factors: str = NO_FACTORS) -> _Row | None:

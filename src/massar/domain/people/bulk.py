@@ -2,12 +2,12 @@
 
 from collections.abc import Sequence
 from datetime import date, datetime
-from typing import NamedTuple, TypeVar
+from typing import NamedTuple
 
 from massar.core import encryption, ids, sql
+from massar.domain.people import belonging
 from massar.domain.people.contacts import State
 
-T = TypeVar("T")
 _PERSON = (
     "login, local, first_name_ar, last_name_ar, first_name_latin, last_name_latin, language, role, state, created_at"
 )
@@ -15,7 +15,6 @@ _CONTACT = (
     "person_id, kind, state, value_ciphertext, value_hmac, uid, proposed_at, proved_at, counts_from, code_hmac, "
     "code_tries"
 )
-MOST_ROWS = 500  # in a statement: SQLite takes 32 766 parameters
 
 
 class NewRow(NamedTuple):
@@ -34,12 +33,36 @@ class NewRow(NamedTuple):
     contacts: Sequence[tuple[str, str]] = ()
 
 
+class Changes(NamedTuple):
+    """Of accounts that stand, by their ids: new names (the four of NewRow), another unit from a day on, a payroll
+    number, a contact that whoever adds it vouches for."""
+
+    names: Sequence[tuple[int, tuple[str, str, str, str]]] = ()
+    units: Sequence[tuple[int, int, int, date]] = ()
+    payroll: Sequence[tuple[int, str]] = ()
+    contacts: Sequence[tuple[int, str, str]] = ()
+
+
+def change(changes: Changes, *, now: datetime) -> None:
+    """Make them all. Inside the caller's transaction."""
+    renamed = (
+        "UPDATE people_person SET first_name_ar = %s, last_name_ar = %s, first_name_latin = %s, last_name_latin = %s "
+        "WHERE id = %s"
+    )
+    for person_id, names in changes.names:
+        sql.execute(renamed, (*names, person_id))
+    for person_id, unit, kind, since in changes.units:
+        belonging.transfer(person_id, unit, kind, on=since)
+    _insert("people_alias", "person_id, name, domain", [(*one, "") for one in changes.payroll])
+    _insert("people_contact", _CONTACT, [_contact(*one, sql.at(now)) for one in changes.contacts])
+
+
 def enter(people: Sequence[NewRow], *, now: datetime) -> dict[str, int]:
     """Add them all; return the id of each login. Inside the caller's transaction; a login or a name that somebody has
     is the database's refusal (IntegrityError)."""
     at = sql.at(now)
     found: dict[str, int] = {}
-    for some in _parts(people):
+    for some in sql.parts(people):
         told = [
             value
             for p in some
@@ -64,10 +87,6 @@ def _contact(person_id: int, kind: str, value: str, at: object) -> tuple[object,
 
 
 def _insert(table: str, columns: str, rows: Sequence[tuple[object, ...]]) -> None:
-    for some in _parts(rows):
+    for some in sql.parts(rows):
         statement = f"INSERT INTO {table} ({columns}) VALUES {sql.values(len(some), len(some[0]))}"
         sql.execute(statement, [value for row in some for value in row])
-
-
-def _parts(rows: Sequence[T]) -> list[Sequence[T]]:
-    return [rows[first : first + MOST_ROWS] for first in range(0, len(rows), MOST_ROWS)]

@@ -185,3 +185,23 @@ class Contact(models.Model):
     @property
     def masked(self) -> str:
         return text.masked_email(self.value) if self.kind == self.Kind.EMAIL else text.masked_phone(self.value)
+
+
+class ImportRun(models.Model):
+    """One import of a list; see `import_runs`. digest: of the list and of what was said about it."""
+
+    digest = models.CharField(max_length=64)
+    position = models.PositiveIntegerField(default=0)
+    added = models.PositiveIntegerField(default=0)
+    changed = models.PositiveIntegerField(default=0)
+    unchanged = models.PositiveIntegerField(default=0)
+    refused = models.PositiveIntegerField(default=0)
+    started_at = models.DateTimeField()
+    finished_at = models.DateTimeField(null=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["digest"], condition=models.Q(finished_at__isnull=True), name="people_importrun_open"
+            )
+        ]

@@ -52,6 +52,15 @@ def by_code(code: str) -> UnitFacts | None:
     return sql.select_one(UnitFacts, f"SELECT {_COLUMNS} FROM people_unit u WHERE u.code = %s", (code,))
 
 
+def ids(codes: Collection[str]) -> dict[str, int | None]:
+    """The unit of each code; None where there is none."""
+    found: dict[str, int | None] = dict.fromkeys(codes)
+    for some in sql.parts(sorted(codes)):
+        statement = f"SELECT code, id FROM people_unit WHERE code IN ({sql.placeholders(len(some))})"
+        found.update(sql.rows(statement, some))
+    return found
+
+
 def fits_below(kind: int, parent: int | None) -> bool:
     """Whether a unit of that kind may stand there; without a parent it is not placed yet."""
     if parent is None:

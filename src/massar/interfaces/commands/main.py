@@ -19,6 +19,8 @@ from django.db import Error
 from massar.core import processes
 
 EPILOG = "Settings are read from the environment (MASSAR_...) or from a file named .env; `massar check` judges them."
+KIND = "what people of the list are where no column says so (default staff)"
+COLUMN = "what a column holds (login, code, payroll, first_ar, unit, email …); TITLE= leaves it alone"
 LOGIN = "institution address, as jamal.jalal@taalim.ma"
 LANGUAGES = ("ar", "fr", "en")
 # As the room of people has them: its models can't be loaded for --help. A test holds them together.
@@ -196,6 +198,20 @@ def _people(command: Command) -> None:
         action.add_argument("logins", nargs="+", metavar="LOGIN", help=LOGIN)
         action.add_argument("--reason", required=True, help="kept in the audit log, at most 200 characters")
     _action(actions, "show", "say how accounts stand").add_argument("logins", nargs="+", metavar="LOGIN", help=LOGIN)
+    one = command("import", "say what a list of people (CSV, XLSX) would change, and with --write do it", more="""
+        The same list twice changes nothing; one that was stopped goes on where it was. Contacts count as vouched for
+        by whoever made the list; those of accounts in use are left alone.
+        """, module="import_list")  # fmt: skip
+    one.add_argument("file", type=Path, metavar="FILE")
+    one.add_argument("--write", action="store_true", help="do it; without, nothing is written")
+    one.add_argument("--kind", choices=("staff", "pupil", "guardian"), default="staff", help=KIND)
+    one.add_argument("--column", action="append", default=[], metavar="TITLE=FIELD", help=COLUMN)
+    one.add_argument("--hidden", choices=("take", "leave"), help="what to do with rows that are hidden in the sheet")
+    one.add_argument("--sheet", metavar="NAME", help="which sheet of a workbook")
+    one.add_argument("--encoding", choices=("utf-8", "windows-1256"), help="of a CSV file")
+    one.add_argument("--delimiter", choices=(";", ",", "\t"), help="of a CSV file")
+    one.add_argument("--report", type=Path, metavar="FILE.xlsx", help="where refused rows go, with what to correct")
+    one.add_argument("--language", choices=LANGUAGES, default="ar", help="language of the report (default ar)")
     siege = command("siege", "show the siege, or order it on or off, everywhere or at one account", more="""
         In a siege every try of an unknown browser meets a short challenge; known devices notice nothing. By itself
         it begins and ends everywhere with the failures of unknown browsers, and at one account with twenty in a

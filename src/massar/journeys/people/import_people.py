@@ -72,7 +72,7 @@ def _read(new: NewPerson) -> tuple[str, dict[str, str], dict[str, list[Problem]]
     names, school = (new.first_ar, new.last_ar, new.first_latin, new.last_latin), new.establishment or ()
     odd = any(len(n) > LONGEST_NAME for n in names) or any(len(n) > 2 * LONGEST_NAME for n in school)
     # Marks that can't be seen could make a name read as another one's (ATK-096).
-    if odd or any(normalize.is_invisible(sign) for name in (*names, *school) for sign in name):
+    if odd or any(map(normalize.has_invisible, (*names, *school))):
         problems["name"] = [Problem("name_shape")]
     login = text.login(new.login) or ""
     if "@" not in login or login.partition("@")[2] not in settings.MASSAR.institution_domains:

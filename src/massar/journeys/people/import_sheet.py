@@ -1,0 +1,337 @@
+"""Importing a list of people: compared with what stands, told, and written by batches that hold whole or not at all.
+
+The same list twice changes nothing. Killed at any moment it goes on where it stopped. What a person has said of their
+own account (contacts, language) counts more than a list; who operates the installation is never touched by one.
+
+    open → find the header → read each row → compare a batch with the accounts → (write it and how far it came)
+"""
+
+import hashlib
+from array import array
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from itertools import islice
+from pathlib import Path
+from typing import NamedTuple
+
+from django.db import transaction
+
+from massar.core import local_time, text
+from massar.core.audit import api as audit_log
+from massar.core.sheets import api as sheets
+from massar.domain.credentials import api as credentials
+from massar.domain.people import api as people
+from massar.domain.people.api import Kind
+from massar.journeys.outcomes import Problem
+from massar.journeys.people import sheet_rows
+from massar.journeys.people.sheet_rows import Faults, Field, Mapped, PersonRow
+
+BATCH = 2000  # rows of one transaction
+LOOKED_FOR_HEADER = 30
+SHOWN = 50  # differences that a report keeps
+_CHUNK = 1024 * 1024
+
+Tell = Callable[[int], None]
+Accounts = Mapping[str, people.existing.Existing]
+
+
+@dataclass(frozen=True)
+class Said:
+    """What a person said about a list. columns: what they hold, by their titles. kind: of people, where no column says
+    so. hidden: whether rows that a filter hides are people too; None: not said."""
+
+    choices: sheets.Choices = field(default_factory=sheets.Choices)
+    columns: Mapping[str, Field | None] = field(default_factory=dict)
+    kind: Kind = Kind.STAFF
+    hidden: bool | None = None
+
+
+class Change(NamedTuple):
+    """What a row would change of an account. was and becomes are what a person can read."""
+
+    row: int
+    login: str
+    what: str
+    was: str
+    becomes: str
+
+
+class RefusedRow(NamedTuple):
+    """A row that is not taken, with its cells as they were, and why."""
+
+    row: int
+    cells: tuple[str, ...]
+    faults: Faults
+
+
+class UnusableList(Exception):
+    """The list can't be imported as it is; `kind` is a message id after `import.refused.`, detail what it is about."""
+
+    def __init__(self, kind: str, detail: str = "") -> None:
+        super().__init__(kind, detail)
+        self.kind, self.detail = kind, detail
+
+
+@dataclass
+class ImportReport:
+    """What came of a list, or would. changes: the first of them. refuse: told of each row that is not taken."""
+
+    tally: people.import_runs.ImportTally = field(default_factory=people.import_runs.ImportTally)
+    changes: list[Change] = field(default_factory=list)
+    reasons: dict[tuple[str, str], int] = field(default_factory=dict)
+    refuse: Callable[[RefusedRow], None] = lambda _: None
+
+
+@dataclass
+class _Batch:
+    """What the rows of one batch come to. touched: accounts that change."""
+
+    last_row: int
+    new: list[people.bulk.NewRow] = field(default_factory=list)
+    names: list[tuple[int, tuple[str, str, str, str]]] = field(default_factory=list)
+    units: list[tuple[int, int, int, date]] = field(default_factory=list)
+    payroll: list[tuple[int, str]] = field(default_factory=list)
+    contacts: list[tuple[int, str, str]] = field(default_factory=list)
+    touched: set[int] = field(default_factory=set)
+    unchanged: int = 0
+    refused: int = 0
+
+    @property
+    def tally(self) -> people.import_runs.ImportTally:
+        return people.import_runs.ImportTally(len(self.new), len(self.touched), self.unchanged, self.refused)
+
+    @property
+    def changes(self) -> people.bulk.Changes:
+        return people.bulk.Changes(self.names, self.units, self.payroll, self.contacts)
+
+
+class PeopleList:
+    """An open list with its header read. Raises SheetRefused and UnusableList."""
+
+    def __init__(self, path: Path, said: Said, *, bounds: sheets.Bounds = sheets.BY_COMMAND) -> None:
+        self._path, self._said = path, said
+        self._sheet = sheets.open_sheet(path, bounds=bounds, choices=said.choices)
+        self.notes = self._sheet.notes
+        first = list(islice(self._sheet.rows(), LOOKED_FOR_HEADER))
+        header = sheet_rows.find_header(first)
+        if header is None:
+            raise UnusableList("header", "; ".join(first[0].cells) if first else "")
+        self.header = header
+        self.mapped: Mapped = sheet_rows.mapped(header.cells, said.columns)
+        if self.mapped.refused:
+            raise UnusableList("columns", ", ".join(self.mapped.refused))
+        if self.mapped.twice:
+            raise UnusableList("twice", ", ".join(self.mapped.twice))
+        if not self.mapped.usable:
+            raise UnusableList("nobody", ", ".join(header.cells))
+        if said.hidden is None and any(note.kind == "hidden_rows" for note in self.notes):
+            raise UnusableList("hidden_rows", str(next(n.many for n in self.notes if n.kind == "hidden_rows")))
+
+    @property
+    def size(self) -> int:
+        """About how many rows it has."""
+        return self._sheet.size
+
+    def digest(self) -> str:
+        """SHA-256 over the list and all that was said about it: another word about it makes another run."""
+        said, columns = self._said, sorted((title, str(f)) for title, f in self._said.columns.items())
+        whole = hashlib.sha256(repr((said.choices, columns, int(said.kind), said.hidden)).encode())
+        with self._path.open("rb") as file:
+            while chunk := file.read(_CHUNK):
+                whole.update(chunk)
+        return whole.hexdigest()
+
+    def compare(
+        self, report: ImportReport, *, now: datetime, tell: Callable[[int], None] = lambda _: None
+    ) -> ImportReport:
+        """Say what an import would do, and write nothing. tell: how many rows more were compared."""
+        for batch in self._batches(report, now=now, after=0):
+            report.tally += batch.tally
+            tell(batch.tally.rows)
+        return report
+
+    def write(
+        self, report: ImportReport, *, now: datetime, tell: Callable[[int], None] = lambda _: None
+    ) -> ImportReport:
+        """Import it, or go on where it stopped. Raises UnusableList where another program imports it just now."""
+        run = people.import_runs.begin(self.digest(), now=now)
+        report.tally = run.tally
+        for batch in self._batches(report, now=now, after=run.position):
+            run = self._keep(batch, run, now)
+            report.tally = run.tally
+            tell(batch.tally.rows)
+        with transaction.atomic():
+            if people.import_runs.advance(run, run.position, people.import_runs.ImportTally(), finished_at=now) is None:
+                raise UnusableList("meanwhile")
+            _record(run, "people_imported", now, added=run.added, changed=run.changed, refused=run.refused)
+        return report
+
+    @transaction.atomic
+    def _keep(self, batch: _Batch, run: people.import_runs.RunState, now: datetime) -> people.import_runs.RunState:
+        moved = people.import_runs.advance(run, batch.last_row, batch.tally)
+        if moved is None:
+            raise UnusableList("meanwhile")
+        people.bulk.enter(batch.new, now=now)
+        people.bulk.change(batch.changes, now=now)
+        for person_id in sorted(batch.touched):
+            _record(run, "person_changed_by_list", now, person_id=person_id)
+        return moved
+
+    def _batches(self, report: ImportReport, *, now: datetime, after: int) -> Iterator[_Batch]:
+        """Read and compare, batch by batch, the rows behind the one with that number."""
+        seen, judge = _Seen(), _Judge(report, local_time.local(now).date())
+        reader = sheet_rows.Reader(self.mapped.columns, kind=self._said.kind)
+        rows: list[tuple[sheets.SheetRow, PersonRow | Faults]] = []
+        for row in self._sheet.rows():
+            if row.number <= self.header.number or (row.hidden and not self._said.hidden):
+                continue
+            read = reader.read(row)
+            if isinstance(read, PersonRow) and not seen.add(read.login):
+                read = {Field.LOGIN: Problem("login_twice")}
+            if row.number <= after:
+                continue
+            rows.append((row, read))
+            if len(rows) == BATCH:
+                yield judge.compare(rows)
+                rows = []
+        if rows:
+            yield judge.compare(rows)
+
+
+class _Judge:
+    """Compares rows with the accounts that stand."""
+
+    def __init__(self, report: ImportReport, today: date) -> None:
+        self._report, self._today = report, today
+        self._units: dict[str, int | None] = {}
+
+    def compare(self, rows: Sequence[tuple[sheets.SheetRow, PersonRow | Faults]]) -> _Batch:
+        entries = [entry for _, entry in rows if isinstance(entry, PersonRow)]
+        accounts = people.existing.by_logins({entry.login for entry in entries}, on=self._today)
+        self._activated = credentials.passwords.activated([one.id for one in accounts.values()])
+        self._units.update(people.units.ids({e.unit for e in entries if e.unit} - self._units.keys()))
+        self._taken = self._taken_numbers(entries, accounts)
+        batch = _Batch(rows[-1][0].number)
+        for row, read in rows:
+            faults = read if isinstance(read, dict) else self._judge(read, accounts.get(read.login), batch)
+            if faults:
+                batch.refused += 1
+                self._refuse(RefusedRow(row.number, row.cells, faults))
+        return batch
+
+    def _taken_numbers(
+        self, entries: Sequence[PersonRow], accounts: Mapping[str, people.existing.Existing]
+    ) -> set[str]:
+        """Payroll numbers of these rows that somebody else has, or that two rows claim."""
+        wanted = {e.payroll for e in entries if e.payroll and e.payroll not in _numbers(accounts.get(e.login))}
+        taken = {name for name, _ in people.directory.taken([(number, "") for number in wanted])}
+        given = [e.payroll for e in entries if e.payroll]
+        return taken | {number for number in wanted if given.count(number) > 1} if wanted else set()
+
+    def _judge(self, entry: PersonRow, account: people.existing.Existing | None, batch: _Batch) -> Faults:
+        """Put the row into the batch, or say why not."""
+        faults: Faults = {}
+        unit = self._units.get(entry.unit) if entry.unit else None
+        if entry.unit and unit is None:
+            faults[Field.UNIT] = Problem("unit_unknown")
+        if entry.payroll in self._taken:
+            faults[Field.PAYROLL] = Problem("payroll_taken")
+        if account and account.payroll and entry.payroll and entry.payroll not in account.payroll:
+            faults[Field.PAYROLL] = Problem("payroll_differs")
+        if account and account.role == people.roles.OPERATOR:
+            faults[Field.LOGIN] = Problem("privileged")
+        if faults:
+            return faults
+        if account is None:
+            batch.new.append(self._new(entry, unit))
+        else:
+            self._change(entry, account, unit, batch)
+        return faults
+
+    def _new(self, entry: PersonRow, unit: int | None) -> people.bulk.NewRow:
+        since = entry.since or self._today
+        return people.bulk.NewRow(
+            entry.login, entry.first_ar, entry.last_ar, entry.first_latin, entry.last_latin, entry.language or "ar",
+            entry.kind.name.lower(), names=((entry.payroll, ""),) if entry.payroll else (),
+            belongs=((unit, entry.kind, since),) if unit else (),
+            contacts=tuple((kind, value) for kind, value in _contacts(entry) if value),
+        )  # fmt: skip
+
+    def _change(self, entry: PersonRow, account: people.existing.Existing, unit: int | None, batch: _Batch) -> None:
+        found: list[tuple[str, str, str]] = []
+        names = people.existing.Names(*(new or old for new, old in zip(entry[2:6], account.names, strict=True)))
+        if names != account.names:
+            batch.names.append((account.id, names))
+            found.append(("names", " ".join(account.names), " ".join(names)))
+        if unit and unit not in account.units.get(entry.kind, set()):
+            batch.units.append((account.id, unit, entry.kind, entry.since or self._today))
+            found.append(("unit", "", entry.unit))
+        if entry.payroll and not account.payroll:
+            batch.payroll.append((account.id, entry.payroll))
+            found.append(("payroll", "", entry.payroll))
+        # Of an account that somebody uses, contacts are theirs: a list that adds one could take it over (ATK-132).
+        for kind, value in _contacts(entry):
+            if value and not account.contacts.get(kind) and account.id not in self._activated:
+                batch.contacts.append((account.id, kind, value))
+                found.append((kind, "", text.masked_email(value) if kind == "email" else text.masked_phone(value)))
+        if found:
+            batch.touched.add(account.id)
+        else:
+            batch.unchanged += 1
+        room = SHOWN - len(self._report.changes)
+        self._report.changes += [Change(entry.number, entry.login, *one) for one in found[:room]]
+
+    def _refuse(self, refused: RefusedRow) -> None:
+        for name, problem in refused.faults.items():
+            why = (str(name), problem.id)
+            self._report.reasons[why] = self._report.reasons.get(why, 0) + 1
+        self._report.refuse(refused)
+
+
+def _contacts(entry: PersonRow) -> tuple[tuple[str, str], ...]:
+    return ("email", entry.email), ("phone", entry.phone)
+
+
+def _numbers(account: people.existing.Existing | None) -> set[str]:
+    return account.payroll if account else set()
+
+
+def _record(
+    run: people.import_runs.RunState, event: str, now: datetime, *, person_id: int | None = None, **more: int
+) -> None:
+    detail: dict[str, str | int] = {"list": run.digest[:12], **more}
+    audit_log.record_event(event, now=now, person_id=person_id, **detail)  # type: ignore[arg-type]
+
+
+class _Seen:
+    """Which logins a list has named so far, in 16 to 32 bytes each: a table of 64-bit digests with open addressing. Two
+    of ten million are one by mistake once in 370 000 lists, and then a row is refused, not lost."""
+
+    def __init__(self) -> None:
+        self._table, self._count = array("Q", bytes(8 * 1024)), 0
+
+    def add(self, login: str) -> bool:
+        """Whether it was not there."""
+        if 2 * self._count >= len(self._table):
+            self._grow()
+        mark = int.from_bytes(hashlib.blake2b(login.encode(), digest_size=8).digest()) or 1
+        fresh = self._put(mark)
+        self._count += fresh
+        return fresh
+
+    def _put(self, mark: int) -> bool:
+        table, last = self._table, len(self._table) - 1
+        place = mark & last
+        while table[place]:
+            if table[place] == mark:
+                return False
+            place = (place + 1) & last
+        table[place] = mark
+        return True
+
+    def _grow(self) -> None:
+        old, self._table = self._table, array("Q", bytes(16 * len(self._table)))
+        for mark in old:
+            if mark:
+                self._put(mark)
