@@ -19,7 +19,7 @@ from tests.support.installation import Done, Installation, refused_in_one_senten
 
 COMMANDS = (
     "demo", "serve", "worker", "bounces", "check", "newkeys", "migrate", "createperson", "people", "audit", "siege",
-    "messages", "sites", "keys", "send-test", "backup",
+    "messages", "sites", "keys", "send-test", "backup", "units", "demo-country", "grant", "revoke",
 )  # fmt: skip
 PASSWORD = "Girafe&7194-sable"
 
