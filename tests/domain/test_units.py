@@ -4,14 +4,14 @@ from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 
 import pytest
-from django.db import connection, transaction
-from django.test.utils import CaptureQueriesContext
+from django.db import transaction
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from massar.domain.people import api as people
 from massar.domain.people.models import Belonging, RoleGrant, Unit
 from massar.domain.people.rights import AT, RIGHTS, Permission, Right, Role, Standing, judge
+from tests.support.captured import captured
 from tests.support.plans import reads
 
 pytestmark = pytest.mark.django_db
@@ -105,7 +105,7 @@ def test_a_teacher_of_two_schools_and_a_pupil_in_a_class(country):
 def test_each_question_of_scope_is_one_statement_by_index(country, vendor):
     agent, someone = person("agent"), person("quelqu.un")
     people.belonging.begin(someone, country["C1"], As.PUPIL, since=DAY)
-    with CaptureQueriesContext(connection) as asked:
+    with captured() as asked:
         people.belonging.is_below(someone, country["M"], on=DAY)
         people.units.below(country["M"], on=DAY)
         people.roles.standing(agent, someone, on=DAY)

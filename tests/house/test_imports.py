@@ -88,6 +88,12 @@ def test_no_test_module_is_imported():
     assert found == {}
 
 
+def test_statements_are_captured_by_the_kit_alone():
+    """Django's own capture is empty once the next request has come, and two empty lists are equal."""
+    own = re.compile("CaptureQueriesContext[(]|[.]captured_queries|[.]queries_log")
+    assert [path.name for path in laws.python_files(TESTS) if own.search(path.read_text("utf-8"))] == []
+
+
 def test_the_page_of_the_kit_names_its_modules():
     page = (TESTS / "support" / "README.md").read_text("utf-8")
     named = {name for row in re.findall(r"^\| (`.+?`) \|", page, re.MULTILINE) for name in re.findall(r"`(\w+)`", row)}

@@ -9,8 +9,6 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
-from django.db import connection
-from django.test.utils import CaptureQueriesContext
 
 from massar.core import sql
 from massar.core.audit import api as audit_log
@@ -26,7 +24,8 @@ from massar.journeys.messages import watch_messages
 from massar.journeys.people import import_people
 from tests import cast as people_of_the_cast
 from tests.cast import FATIMA, FATIMA_PHONE, JAMAL, STRANGER, YOUSSEF, YOUSSEF_EMAIL, facts
-from tests.support.steps import holding, home, shows
+from tests.support.captured import captured
+from tests.support.steps import holding, home, shown, shows
 from tests.support.visitor import Visitor, solve
 
 pytestmark = [pytest.mark.django_db, pytest.mark.both_databases]
@@ -304,15 +303,25 @@ def test_another_network_can_not_use_it(cast, clock, settings):
 
 
 def test_known_and_unknown_meet_the_same_page_after_the_same_statements(cast, clock):
-    pages, statements = set(), set()
+    """The challenge, and what follows where it is met with a wrong password."""
+    pages, statements, judged = set(), set(), set()
     siege(clock)
-    for login in (JAMAL.login, STRANGER, FATIMA.login):
+    for login, password in (
+        (JAMAL.login, WRONG),
+        (STRANGER, WRONG),
+        (FATIMA.login, WRONG),
+        (JAMAL.login, JAMAL.password),
+    ):
         visitor = Visitor().get("/sign-in/")
-        with CaptureQueriesContext(connection) as seen:
-            visitor.submit("/sign-in/", user=login, password=JAMAL.password)
+        with captured() as asked:
+            visitor.submit("/sign-in/", user=login, password=password)
         pages.add(plain(visitor))
-        statements.add(tuple(re.sub(r"'[^']*'|\d+|NULL", "", q["sql"]) for q in seen.captured_queries))
-    assert len(pages) == 1 and len({len(one) for one in statements}) == 1
+        statements.add(tuple(asked))
+        if password == WRONG:
+            with captured() as asked:
+                visitor.go_on(solve(visitor.puzzle))
+            judged.add((shown(visitor), *asked))
+    assert len(pages) == 1 and len(statements) == 1 and len(judged) == 1, (statements, judged)
 
 
 # --- what it costs
@@ -321,9 +330,9 @@ def test_known_and_unknown_meet_the_same_page_after_the_same_statements(cast, cl
 def test_a_known_device_costs_no_statement_more_and_an_unknown_one_a_single_one(cast, clock):
     def reads(visitor: Visitor) -> list[str]:
         visitor.get("/sign-in/")
-        with CaptureQueriesContext(connection) as seen:
+        with captured() as statements:
             visitor.submit("/sign-in/", user=JAMAL.login, password=JAMAL.password)
-        found = [q["sql"] for q in seen.captured_queries if "limits_" in q["sql"]]
+        found = [one for one in statements if "limits_" in one]
         assert visitor.signed_in
         return found
 

@@ -5,8 +5,6 @@ from datetime import timedelta
 
 import pytest
 from django.conf import settings
-from django.db import connection
-from django.test.utils import CaptureQueriesContext
 
 from massar.core.audit import api as audit_log
 from massar.domain.factors import api as factors
@@ -14,6 +12,7 @@ from massar.domain.limits import api as limits
 from massar.domain.people import api as people
 from massar.domain.sessions.models import Session
 from tests.cast import FATIMA, KHADIJA, KHADIJA_EMAIL, NEW, SALMA, YOUSSEF, YOUSSEF_EMAIL, facts
+from tests.support.captured import captured
 from tests.support.passkey_device import FLAG, Authenticator, add_passkey, asked, confirms, signs_in
 from tests.support.steps import home, plain, shows
 from tests.support.trail import all_events
@@ -161,11 +160,11 @@ def test_atk_030_what_is_refused_gets_one_answer_and_costs_the_same(device, post
     def refused(which: Authenticator) -> None:
         visitor = Visitor().get("/sign-in/")
         answer = which.get(asked(visitor, "/sign-in/passkey/"))
-        with CaptureQueriesContext(connection) as asked_of_it:
+        with captured() as statements:
             visitor.submit("/sign-in/passkey/", answer=answer)
         assert visitor.page.status_code == 422 and not visitor.signed_in
         pages.append(plain(visitor))
-        costs.append([one["sql"].split(" ")[0] for one in asked_of_it])
+        costs.append(statements)
 
     refused(stranger)
     own, device.sign = device.sign, stranger.sign
@@ -224,9 +223,9 @@ def test_strangers_fill_no_disk_and_stop_nobody(device, monkeypatch):
 
 def test_looking_at_the_sign_in_page_writes_nothing_and_asks_nothing(device):
     """The challenge is not stored: a page that only shows one costs the database nothing."""
-    with CaptureQueriesContext(connection) as queries:
+    with captured(perhaps_nothing=True) as statements:
         first, second = (asked(Visitor().get("/sign-in/"), "/sign-in/passkey/") for _ in range(2))
-    assert len(queries) == 0 and first != second
+    assert statements == [] and first != second
 
 
 @pytest.mark.parametrize("typed", ["", "{}", "x" * 8193, '{"id": "a"}', "\x00"])

@@ -8,7 +8,8 @@ from django.db import connection
 from massar.core.audit import api as audit_log
 from massar.domain.people.models import Contact
 from massar.journeys.people import import_people
-from tests.cast import JAMAL, KHADIJA, YOUSSEF, YOUSSEF_EMAIL, enter, facts
+from tests.cast import FATIMA, JAMAL, KHADIJA, YOUSSEF, YOUSSEF_EMAIL, enter, facts
+from tests.support.captured import captured
 from tests.support.steps import actions, home, prove_contact, save_contact, secrets, shown, shows
 from tests.support.visitor import CODE, Visitor
 
@@ -135,6 +136,20 @@ def test_a_mistyped_number_is_cancelled_or_replaced(jamal, post):
     assert len(actions(jamal, "/prove/")) == 1, "one field, one proposal"
     jamal.submit(actions(jamal, "/prove/")[0], code=old)
     assert jamal.page.status_code == 422
+
+
+@pytest.mark.parametrize(("kind", "values"), [
+    ("phone", ("0661777777", "0661888888", FATIMA.phone)),
+    ("email", ("one@example.org", "two@example.org", YOUSSEF_EMAIL)),
+])  # fmt: skip
+def test_whether_another_account_has_a_contact_shows_in_no_statement(jamal, kind, values):
+    """The first makes the waiting contact that each of the others takes the place of."""
+    seen = []
+    for value in values:
+        with captured() as statements:
+            save_contact(jamal, JAMAL.password, **{kind: value})
+        seen.append((jamal.page.status_code, jamal.path, statements))
+    assert shows(jamal, "flash.code_sent") and seen[1] == seen[2]
 
 
 def test_saving_the_same_again_sends_nothing(jamal, post):

@@ -13,10 +13,9 @@ from collections import Counter
 from datetime import timedelta
 
 import pytest
-from django.db import connection, transaction
+from django.db import transaction
 from django.db.models import F
 from django.test import Client
-from django.test.utils import CaptureQueriesContext
 
 from massar.core import encryption
 from massar.core.browser import Browser
@@ -41,6 +40,7 @@ from tests.contracts.http_rig import Gateway
 from tests.contracts.smtp_rig import MailServer
 from tests.support.alike import Seen, assert_alike, cookie, filled, shape
 from tests.support.canary import everything_stored, readable_forms
+from tests.support.captured import captured
 from tests.support.doors import OPEN, addresses, leads_to_sign_in
 from tests.support.faults import Commits, PostOffice, empty
 from tests.support.post_office import turning
@@ -342,10 +342,9 @@ def _costs(path: str, typed: dict[str, str]) -> tuple[list[str], int]:
     for _ in range(3):
         client = Client()
         form = filled(client, path, typed)
-        with CaptureQueriesContext(connection) as statements, Commits() as commits:
+        with Commits() as commits, captured() as statements:
             client.post(path, form)
-        shapes = [shape(q["sql"]) for q in statements.captured_queries if "snapshot" not in q["sql"]]
-        counted.append((commits.count, shapes))
+        counted.append((commits.count, [shape(one) for one in statements]))
     commits, shapes = min(counted)
     return shapes, commits
 
@@ -417,7 +416,7 @@ def _looked(path: str, cookies: dict[str, str], user: str = "") -> tuple:
     """(status, page, headers, cookies, statements) of a look at that page, without what was typed and what is drawn."""
     client = Client()
     client.cookies.load(cookies)
-    with CaptureQueriesContext(connection) as statements:
+    with captured(perhaps_nothing=True) as statements:
         answer = client.get(path)
     body = re.sub(r'(name="csrfmiddlewaretoken" value|data-options)="[^"]+', "", answer.content.decode())
     if user:
@@ -425,16 +424,16 @@ def _looked(path: str, cookies: dict[str, str], user: str = "") -> tuple:
         body = body.replace(user, "USER")
     headers = {name: value for name, value in answer.headers.items() if name != "Content-Length"}
     given = {name: cookie(morsel, user or path) for name, morsel in answer.cookies.items()}
-    shapes = [shape(one["sql"]) for one in statements.captured_queries]
+    shapes = [shape(one) for one in statements]
     return answer.status_code, body.replace(path, "PATH"), headers, given, shapes
 
 
 @pytest.mark.django_db
 def test_the_page_after_asking_reads_nothing(cast):
-    with CaptureQueriesContext(connection) as statements:
+    with captured(perhaps_nothing=True) as statements:
         pages = {Client().get(f"{ASKED}?by=email").content for _ in range(2)}
     masked = {re.sub(rb'value="[^"]{64}"', b"", p) for p in pages}
-    assert len(masked) == 1 and len(statements) == 0
+    assert len(masked) == 1 and statements == []
 
 
 # --- (iv) asking changes nothing

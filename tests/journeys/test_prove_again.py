@@ -4,8 +4,6 @@ asked for; every page says so and leads back; and who can prove nothing any more
 import re
 
 import pytest
-from django.db import connection
-from django.test.utils import CaptureQueriesContext
 
 from massar.core.audit import api as audit_log
 from massar.core.browser import Browser
@@ -16,6 +14,7 @@ from massar.journeys.account import close_sessions, sign_in
 from massar.journeys.outcomes import Gone
 from tests.cast import FATIMA, NEW, YOUSSEF, YOUSSEF_EMAIL, facts
 from tests.support.authenticator import add_app, second_step
+from tests.support.captured import captured
 from tests.support.passkey_device import Authenticator, add_passkey, confirms, signs_in
 from tests.support.steps import home, shows
 from tests.support.visitor import Visitor
@@ -143,10 +142,10 @@ def test_who_has_no_factor_pays_no_statement_for_it(cast, what):
     page, action, typed, event = GRAVE[what]
     visitor, way = home(YOUSSEF).get(page), action()
     body = {**typed, "password": YOUSSEF.password, "csrfmiddlewaretoken": visitor.token}
-    with CaptureQueriesContext(connection) as asked:
+    with captured() as statements:
         visitor.client.post(way, body)
     assert events(event) == 1
-    [about_factors] = [one["sql"] for one in asked if "factors_factor" in one["sql"]]
+    [about_factors] = [one for one in statements if "factors_factor" in one]
     assert "FROM credentials_password" in about_factors
 
 

@@ -4,8 +4,6 @@ from dataclasses import replace
 from datetime import UTC, date, datetime
 
 import pytest
-from django.db import connection
-from django.test.utils import CaptureQueriesContext
 
 from massar.domain.factors import api as factors
 from massar.domain.factors import required
@@ -13,6 +11,7 @@ from massar.domain.sessions.models import Session
 from massar.journeys.account import close_sessions
 from tests.cast import FATIMA, NEW, YOUSSEF, YOUSSEF_EMAIL, facts
 from tests.support.authenticator import App, add_app, backup_codes, second_step
+from tests.support.captured import captured
 from tests.support.steps import home, shows
 from tests.support.visitor import Visitor
 
@@ -96,10 +95,10 @@ def test_the_password_begins_the_app_and_looking_writes_nothing(demand, clock):
     visitor = Visitor().get("/sign-in/")
     typed = {"user": YOUSSEF.login, "password": YOUSSEF.password, "csrfmiddlewaretoken": visitor.token}
     assert visitor.client.post("/sign-in/", typed)["Location"] == STEP
-    with CaptureQueriesContext(connection) as asked:
+    with captured() as statements:
         key = App(visitor.get(STEP).html, clock).otp.secret
         assert App(visitor.get(SET_UP).html, clock).otp.secret == key
-    assert asked.captured_queries and all(one["sql"].startswith("SELECT") for one in asked.captured_queries)
+    assert all(one.startswith("SELECT") for one in statements)
 
 
 @pytest.mark.django_db

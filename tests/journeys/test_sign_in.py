@@ -1,16 +1,15 @@
 """The sign-in page: every honest way of typing a user name, the languages, and where it leads."""
 
 import pytest
-from django.db import connection
 from django.db.models.sql import Query
 from django.db.models.sql.compiler import SQLCompiler
-from django.test.utils import CaptureQueriesContext
 
 from massar.core.audit import api as audit_log
 from massar.domain.people import api as people
 from massar.domain.sessions import api as sessions
 from massar.journeys.people import import_people
 from tests.cast import FATIMA, JAMAL, KHADIJA, STRANGER, YOUSSEF, YOUSSEF_EMAIL, enter, facts
+from tests.support.captured import captured
 from tests.support.steps import holding, home, save_contact, secrets, shows
 from tests.support.visitor import Visitor
 
@@ -63,9 +62,9 @@ def test_a_sign_in_on_a_new_device_makes_no_statement_by_models(cast, monkeypatc
     monkeypatch.setattr(SQLCompiler, "__init__", noticed)
     visitor = Visitor().get("/sign-in/")
     typed = {"user": YOUSSEF.login, "password": YOUSSEF.password, "csrfmiddlewaretoken": visitor.token}
-    with CaptureQueriesContext(connection) as asked:
+    with captured() as statements:
         assert visitor.client.post("/sign-in/", typed).status_code == 303
-    words = [one["sql"] for one in asked.captured_queries if "SAVEPOINT" not in one["sql"]]
+    words = [one for one in statements if "SAVEPOINT" not in one]
     notices = [one for one in words if one.startswith("INSERT INTO delivery_message")]
     assert notices and not made and len(words) - len(notices) <= 12, words
 

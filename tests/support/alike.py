@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import re
 
-from django.db import connection
 from django.test import Client
-from django.test.utils import CaptureQueriesContext
 
 from massar.domain.credentials import api as credentials
+from tests.support.captured import captured
 
 
 class Seen:
@@ -19,7 +18,7 @@ class Seen:
         client.cookies.load(cookies or {})
         typed = filled(client, path, typed)
         hashes, fits = [], credentials.passwords.verify
-        with monkeypatch.context() as patch, CaptureQueriesContext(connection) as statements:
+        with monkeypatch.context() as patch, captured() as statements:
             patch.setattr(credentials.passwords, "verify", lambda *a, **k: hashes.append(1) or fits(*a, **k))
             answer = client.post(path, typed)
         self.status, self.hashes = answer.status_code, len(hashes)
@@ -28,7 +27,7 @@ class Seen:
         self.body = body.replace(typed["user"], "USER")
         self.headers = {k: v for k, v in answer.headers.items() if k != "Content-Length"}
         self.cookies = {name: cookie(morsel, typed["user"]) for name, morsel in answer.cookies.items()}
-        self.statements = [shape(q["sql"]) for q in statements.captured_queries]
+        self.statements = [shape(one) for one in statements]
 
     def differs_from(self, other: Seen) -> list[str]:
         return [name for name in vars(self) if getattr(self, name) != getattr(other, name)]
