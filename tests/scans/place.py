@@ -1,6 +1,5 @@
 """Where the scans look: a demo, an account for programs, the same behind nginx with TLS. All of it on loopback."""
 
-import base64
 import contextlib
 import hashlib
 import http.client
@@ -121,10 +120,6 @@ def behind_nginx(folder: Path) -> Iterator[Front]:
         command = [find_server(NGINX) or "nginx", "-p", f"{folder}/", "-c", "nginx.conf", "-e", "error.log"]
         with running_program(command, folder=folder, ports=(port,), logs=("error.log",)):
             yield Front(url, folder / "authority.pem")
-
-
-def basic() -> str:
-    return base64.b64encode(f"{SITE}:{SECRET}".encode()).decode()
 
 
 def version(name: str) -> str:
