@@ -33,7 +33,10 @@ FROM_ELSEWHERE = {
          "_any(sealed)", "_columns(sealed)", "', '.join(ends)"},
         "constants of journeys/keys/change_data_keys.py, and what is made of them",
     ),
-    "core/sql.py": ({"sequence"}, "the names of tables in journeys' own lists, when a backup is restored"),
+    "core/sql.py": (
+        {"sequence", "table", "columns", "values(len(some), len(some[0]))"},
+        "the names of tables in journeys' own lists, when a backup is restored; of the rooms' own, in `insert`",
+    ),
     "domain/credentials/passwords.py": ({"since"}, "a constant of factors, by journeys/account/sign_in.py"),
     "domain/factors/passkeys.py": ({"condition"}, "made by encryption's list of keys: names of columns and marks"),
     "domain/sites/grants.py": ({"', '.join(GrantFacts._fields[1:])"}, "fields of a class there"),

@@ -44,9 +44,9 @@ def test_the_same_seed_makes_the_same_country_and_another_another():
 
 def test_shares_names_and_contacts_are_those_of_a_country():
     _, persons = made(12000)
-    roles = Counter(one.role for one in persons)
+    roles = Counter(one.kind for one in persons)
     assert 0.03 < roles["staff"] / 12000 < 0.05 and 0.22 < roles["guardian"] / 12000 < 0.26
-    staff, pupils = ([p for p in persons if p.role == role] for role in ("staff", "pupil"))
+    staff, pupils = ([p for p in persons if p.kind == role] for role in ("staff", "pupil"))
     bases = Counter(one.login.partition("@")[0].rstrip("0123456789") for one in staff)
     assert max(bases.values()) > 1, "some have one name, and a number tells them apart"
     assert any(one.other_address for one in staff) and 0 < sum(not p.payroll for p in staff) < len(staff) / 5
@@ -63,7 +63,7 @@ def test_nobody_in_it_could_exist():
         assert not one.phone or not phonenumbers.is_valid_number(phonenumbers.parse(one.phone))
         assert not one.email or one.email.endswith("@example.org")
         assert one.login.endswith(("@taalim.ma", "@men.gov.ma"))
-        assert one.role != "pupil" or one.login.startswith("x")
+        assert one.kind != "pupil" or one.login.startswith("x")
 
 
 @pytest.mark.django_db
@@ -75,8 +75,8 @@ def test_it_stands_in_the_database_as_if_typed_one_by_one(clock, capsys):
     assert Contact.objects.count() == sum(bool(p.email) + bool(p.phone) for p in persons)
     top = people.units.by_code("MEN")
     counted = people.units.count(top.id, on=clock().date())[0].people
-    assert counted == Counter(AS[p.role.upper()] for p in persons)
-    pupil = next(p for p in persons if p.role == "pupil" and p.phone)
+    assert counted == Counter(AS[p.kind.upper()] for p in persons)
+    pupil = next(p for p in persons if p.kind == "pupil" and p.phone)
     found = people.directory.by_login(pupil.login.partition("@")[0], now=clock())
     (held,) = [c for c in people.contacts.of_person(found.id, clock()) if c.kind == "phone"]
     assert held.value == pupil.phone and held.counts(clock()), "it can be read, and serves"

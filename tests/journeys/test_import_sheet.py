@@ -166,6 +166,17 @@ def test_a_payroll_number_stays_with_its_account(listed, school, clock):
     assert report.reasons == {("payroll", "payroll_taken"): 3, ("payroll", "payroll_differs"): 1}
 
 
+def test_a_second_address_leads_to_the_account_and_to_nobody_elses(listed, school, clock):
+    """Neither an address that somebody has as a login or beside it, nor one that two rows claim."""
+    header = "login;other_address"
+    first = listed("a.b@taalim.ma;a.b@men.gov.ma", "c.d@taalim.ma;", header=header)
+    assert written(first, clock) == (2, 0, 0, 0)
+    assert people.directory.by_login("a.b@men.gov.ma", now=clock()).login == "a.b@taalim.ma"
+    rows = ("a.b@men.gov.ma;", "e.f@taalim.ma;c.d@taalim.ma", "g@taalim.ma;x@men.gov.ma", "h@taalim.ma;x@men.gov.ma")
+    report = listed(*rows, header=header).write(ImportReport(), now=clock())
+    assert report.reasons == {("login", "address_taken"): 1, ("other_address", "address_taken"): 3}
+
+
 def test_pupils_are_found_by_their_code(listed, school, clock):
     rows = ("r130012345;يوسف;العلوي;01234A", "Z٩٨٧٦٥٤٣٢١;سلمى;العلوي;01234A", "13001;x;y;")
     report = listed(*rows, header="رمز مسار;الاسم الشخصي;النسب;رمز المؤسسة").write(ImportReport(), now=clock())

@@ -29,7 +29,8 @@ class _Person(NamedTuple):
 
 @dataclass
 class Existing:
-    """One account. units: where it belongs on that day or will, by kind. payroll: its numbers. contacts: the blind
+    """One account. units: where it belongs on that day or will, by kind. other: its other names, (before the
+    @, domain) or (payroll number, ''). contacts: the blind
     indexes of what it holds, proved or proposed, by kind."""
 
     id: int
@@ -37,7 +38,7 @@ class Existing:
     names: Names
     role: str
     units: dict[Kind, set[int]] = field(default_factory=dict)
-    payroll: set[str] = field(default_factory=set)
+    other: set[tuple[str, str]] = field(default_factory=set)
     contacts: dict[str, set[str]] = field(default_factory=dict)
 
     def holds(self, kind: str, value: str) -> bool:
@@ -68,8 +69,8 @@ def _fill(ids: Sequence[int], accounts: dict[int, Existing], on: date) -> None:
     )
     for person_id, kind, unit_id in sql.rows(statement, (*ids, sql.day(on))):
         accounts[person_id].units.setdefault(Kind(kind), set()).add(unit_id)
-    for person_id, name in sql.rows(f"SELECT person_id, name FROM people_alias WHERE {wanted} AND domain = ''", ids):
-        accounts[person_id].payroll.add(name)
+    for person_id, name, domain in sql.rows(f"SELECT person_id, name, domain FROM people_alias WHERE {wanted}", ids):
+        accounts[person_id].other.add((name, domain))
     held = f"SELECT person_id, kind, value_hmac FROM people_contact WHERE {wanted} AND state <> %s"
     for person_id, kind, index in sql.rows(held, (*ids, str(Contact.State.CANCELLED))):
         accounts[person_id].contacts.setdefault(kind, set()).add(index)

@@ -49,7 +49,7 @@ class Resident(NamedTuple):
     last_ar: str
     first_latin: str
     last_latin: str
-    role: str
+    kind: str
     unit: str
     email: str
     phone: str
@@ -244,7 +244,7 @@ def _row(one: Resident, ids: dict[str, int], since: date) -> people.bulk.NewRow:
     other, _, domain = one.other_address.partition("@")
     names = [name for name in ((one.payroll, ""), (other, domain)) if name[0]]
     return people.bulk.NewRow(
-        one.login, one.first_ar, one.last_ar, one.first_latin, one.last_latin, one.language, one.role, names=names,
-        belongs=[(ids[one.unit], As[one.role.upper()], since)],
+        one.login, one.first_ar, one.last_ar, one.first_latin, one.last_latin, one.language, one.kind, names=names,
+        belongs=[(ids[one.unit], As[one.kind.upper()], since)],
         contacts=[(kind, value) for kind, value in (("email", one.email), ("phone", one.phone)) if value],
     )  # fmt: skip

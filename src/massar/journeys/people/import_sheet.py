@@ -8,6 +8,7 @@ own account (contacts, language) counts more than a list; who operates the insta
 
 import hashlib
 from array import array
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
@@ -33,6 +34,7 @@ SHOWN = 50  # differences that a report keeps
 _CHUNK = 1024 * 1024
 
 Tell = Callable[[int], None]
+Name = tuple[str, str]  # before the @ and domain, or a payroll number and ''
 Accounts = Mapping[str, people.existing.Existing]
 
 
@@ -91,7 +93,7 @@ class _Batch:
     new: list[people.bulk.NewRow] = field(default_factory=list)
     names: list[tuple[int, tuple[str, str, str, str]]] = field(default_factory=list)
     units: list[tuple[int, int, int, date]] = field(default_factory=list)
-    payroll: list[tuple[int, str]] = field(default_factory=list)
+    other: list[tuple[int, str, str]] = field(default_factory=list)
     contacts: list[tuple[int, str, str]] = field(default_factory=list)
     touched: set[int] = field(default_factory=set)
     unchanged: int = 0
@@ -103,7 +105,7 @@ class _Batch:
 
     @property
     def changes(self) -> people.bulk.Changes:
-        return people.bulk.Changes(self.names, self.units, self.payroll, self.contacts)
+        return people.bulk.Changes(self.names, self.units, self.other, self.contacts)
 
 
 class PeopleList:
@@ -211,7 +213,7 @@ class _Judge:
         accounts = people.existing.by_logins({entry.login for entry in entries}, on=self._today)
         self._activated = credentials.passwords.activated([one.id for one in accounts.values()])
         self._units.update(people.units.ids({e.unit for e in entries if e.unit} - self._units.keys()))
-        self._taken = self._taken_numbers(entries, accounts)
+        self._taken = self._taken_names(entries, accounts)
         batch = _Batch(rows[-1][0].number)
         for row, read in rows:
             faults = read if isinstance(read, dict) else self._judge(read, accounts.get(read.login), batch)
@@ -220,14 +222,15 @@ class _Judge:
                 self._refuse(RefusedRow(row.number, row.cells, faults))
         return batch
 
-    def _taken_numbers(
-        self, entries: Sequence[PersonRow], accounts: Mapping[str, people.existing.Existing]
-    ) -> set[str]:
-        """Payroll numbers of these rows that somebody else has, or that two rows claim."""
-        wanted = {e.payroll for e in entries if e.payroll and e.payroll not in _numbers(accounts.get(e.login))}
-        taken = {name for name, _ in people.directory.taken([(number, "") for number in wanted])}
-        given = [e.payroll for e in entries if e.payroll]
-        return taken | {number for number in wanted if given.count(number) > 1} if wanted else set()
+    def _taken_names(self, entries: Sequence[PersonRow], accounts: Accounts) -> set[Name]:
+        """Of what leads to the accounts of these rows, what leads to somebody else's or is claimed by two of them."""
+        claimed: Counter[Name] = Counter()
+        for entry in entries:
+            account = accounts.get(entry.login)
+            own = account.other if account else set()
+            claimed.update({*_other_names(entry).values()} - own if account else _all_names(entry))
+        twice = {name for name, many in claimed.items() if many > 1}
+        return twice | people.directory.taken(claimed) if claimed else set()
 
     def _judge(self, entry: PersonRow, account: people.existing.Existing | None, batch: _Batch) -> Faults:
         """Put the row into the batch, or say why not."""
@@ -235,9 +238,14 @@ class _Judge:
         unit = self._units.get(entry.unit) if entry.unit else None
         if entry.unit and unit is None:
             faults[Field.UNIT] = Problem("unit_unknown")
-        if entry.payroll in self._taken:
+        names = _other_names(entry)
+        if names.get(Field.PAYROLL) in self._taken:
             faults[Field.PAYROLL] = Problem("payroll_taken")
-        if account and account.payroll and entry.payroll and entry.payroll not in account.payroll:
+        if names.get(Field.OTHER_ADDRESS) in self._taken:
+            faults[Field.OTHER_ADDRESS] = Problem("address_taken")
+        if account is None and _split(entry.login) in self._taken:
+            faults[Field.LOGIN] = Problem("address_taken")
+        if account and Field.PAYROLL in names and _payroll_differs(names[Field.PAYROLL], account):
             faults[Field.PAYROLL] = Problem("payroll_differs")
         if account and account.role == people.roles.OPERATOR:
             faults[Field.LOGIN] = Problem("privileged")
@@ -253,7 +261,7 @@ class _Judge:
         since = entry.since or self._today
         return people.bulk.NewRow(
             entry.login, entry.first_ar, entry.last_ar, entry.first_latin, entry.last_latin, entry.language or "ar",
-            entry.kind.name.lower(), names=((entry.payroll, ""),) if entry.payroll else (),
+            entry.kind.name.lower(), names=tuple(_other_names(entry).values()),
             belongs=((unit, entry.kind, since),) if unit else (),
             contacts=tuple((kind, value) for kind, value in _contacts(entry) if value),
         )  # fmt: skip
@@ -267,9 +275,10 @@ class _Judge:
         if unit and unit not in account.units.get(entry.kind, set()):
             batch.units.append((account.id, unit, entry.kind, entry.since or self._today))
             found.append(("unit", "", entry.unit))
-        if entry.payroll and not account.payroll:
-            batch.payroll.append((account.id, entry.payroll))
-            found.append(("payroll", "", entry.payroll))
+        for what, name in _other_names(entry).items():
+            if name not in account.other:
+                batch.other.append((account.id, *name))
+                found.append((what, "", "@".join(filter(None, name))))
         # Of an account that somebody uses, contacts are theirs: a list that adds one could take it over (ATK-132).
         for kind, value in _contacts(entry):
             if value and not account.contacts.get(kind) and account.id not in self._activated:
@@ -293,8 +302,23 @@ def _contacts(entry: PersonRow) -> tuple[tuple[str, str], ...]:
     return ("email", entry.email), ("phone", entry.phone)
 
 
-def _numbers(account: people.existing.Existing | None) -> set[str]:
-    return account.payroll if account else set()
+def _split(address: str) -> Name:
+    name, _, domain = address.partition("@")
+    return name, domain
+
+
+def _other_names(entry: PersonRow) -> dict[Field, Name]:
+    """What leads to the account beside its login."""
+    names = {Field.PAYROLL: (entry.payroll, ""), Field.OTHER_ADDRESS: _split(entry.other_address)}
+    return {field: name for field, name in names.items() if name[0] and name != _split(entry.login)}
+
+
+def _all_names(entry: PersonRow) -> set[Name]:
+    return {_split(entry.login), *_other_names(entry).values()}
+
+
+def _payroll_differs(number: Name, account: people.existing.Existing) -> bool:
+    return number not in account.other and any(not domain for _, domain in account.other)
 
 
 def _record(

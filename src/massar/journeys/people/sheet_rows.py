@@ -27,6 +27,7 @@ class Field(StrEnum):
     LOGIN = "login"
     CODE = "code"  # of a pupil
     PAYROLL = "payroll"
+    OTHER_ADDRESS = "other_address"  # of the same person, at another domain of the institution
     FIRST_AR = "first_ar"
     LAST_AR = "last_ar"
     FIRST_LATIN = "first_latin"
@@ -90,6 +91,7 @@ class PersonRow(NamedTuple):
     since: date | None = None
     language: str = ""
     payroll: str = ""
+    other_address: str = ""
     email: str = ""
     phone: str = ""
 
@@ -153,6 +155,7 @@ class Reader:
             since=_since(take(Field.SINCE, ""), faults),
             language=_language(take(Field.LANGUAGE, ""), faults),
             payroll=_payroll(take(Field.PAYROLL, ""), faults),
+            other_address=self._other_address(take(Field.OTHER_ADDRESS, ""), faults),
             email=_email(take(Field.EMAIL, ""), faults),
             phone=_phone(take(Field.PHONE, ""), faults),
         )
@@ -170,6 +173,12 @@ class Reader:
         if login.partition("@")[2] not in self._domains:
             faults.setdefault(Field.LOGIN, Problem("login_shape" if typed else "login_empty"))
         return login
+
+    def _other_address(self, typed: str, faults: Faults) -> str:
+        address = text.login(typed) if typed else ""
+        if typed and (address or "").partition("@")[2] not in self._domains:
+            faults[Field.OTHER_ADDRESS] = Problem("login_shape")
+        return address or ""
 
     def _read_kind(self, typed: str, code: str, faults: Faults) -> Kind:
         if not typed:
@@ -214,7 +223,8 @@ def _phone(typed: str, faults: Faults) -> str:
     if not typed:
         return ""
     national = _NATIONAL.fullmatch(typed)
-    if national and _is_plainly_mobile(national[1][:_RANGE], settings.MASSAR.phone_countries):
+    rules = settings.MASSAR
+    if national and _is_plainly_mobile(national[1][:_RANGE], rules.phone_countries, rules.mobile_ranges):
         return f"+212{national[1]}"
     read = edit_profile.read_contact("phone", typed)
     if isinstance(read, Problem):
@@ -224,12 +234,12 @@ def _phone(typed: str, faults: Faults) -> str:
 
 
 @lru_cache(maxsize=20_000)
-def _is_plainly_mobile(beginning: str, countries: tuple[str, ...]) -> bool:
+def _is_plainly_mobile(beginning: str, countries: tuple[str, ...], opened: tuple[str, ...]) -> bool:
     """Whether every number that begins so is mobile: one of a million is asked of the table, not all."""
     if "MA" not in countries:
         return False
     try:
-        return phone.mobile(f"+212{beginning}0000", countries) == f"+212{beginning}0000"
+        return phone.mobile(f"+212{beginning}0000", countries, opened) == f"+212{beginning}0000"
     except phone.BadPhone:
         return False
 
