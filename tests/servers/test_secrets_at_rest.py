@@ -3,6 +3,7 @@
 import contextlib
 import os
 import re
+import subprocess
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -43,10 +44,11 @@ def tables_away(server: Server) -> Iterator[None]:
             line.execute(f"ALTER TABLE {name}_away RENAME TO {name}")
 
 
-def _rows(line: psycopg.Connection, table: str) -> bytes:
-    """As pg_dump writes them."""
-    with line.cursor().copy(f"COPY (SELECT * FROM {table}) TO STDOUT") as rows:
-        return b"".join(map(bytes, rows))
+def _dumped(server: Server) -> bytes:
+    """The whole database, as a backup of it is."""
+    beside = (server.programs / "postgres").resolve().with_name("pg_dump")
+    command = [str(beside), server.address]
+    return subprocess.run(command, check=True, capture_output=True, timeout=120).stdout
 
 
 def stored(server: Server, since: float) -> dict[str, bytes]:
@@ -55,15 +57,13 @@ def stored(server: Server, since: float) -> dict[str, bytes]:
         line.execute("CREATE TABLE planted (word text)")
         line.execute(f"INSERT INTO planted VALUES ('{PLANTED}')")
         line.execute("CHECKPOINT")
-        tables = [name for (name,) in line.execute("SELECT tablename FROM pg_tables WHERE schemaname = 'public'")]
-        cells = b"".join(_rows(line, name) for name in tables)
     files, ahead = list[bytes](), list[bytes]()
     for one in (server.folder / "data").rglob("*"):
         with contextlib.suppress(FileNotFoundError):  # some come and go
             if one.is_file() and one.stat().st_mtime >= since:
                 (ahead if "pg_wal" in one.parts else files).append(one.read_bytes())
     return {
-        "PostgreSQL's log": (server.folder / "log").read_bytes(), "its cells": cells,
+        "PostgreSQL's log": (server.folder / "log").read_bytes(), "its dump": _dumped(server),
         "its files": b"".join(files), "its write-ahead log": b"".join(ahead),
     }  # fmt: skip
 

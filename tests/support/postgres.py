@@ -41,7 +41,7 @@ class Server:
     """A server that a test may stop and start again; its data stay."""
 
     def __init__(self, programs: Path, folder: Path, options: tuple[str, ...]):
-        self._programs, self.folder, self._port = programs, folder, free_port()
+        self.programs, self.folder, self._port = programs, folder, free_port()
         self._options = [part for setting in options for part in ("-c", setting)]
         # Without a person's own PG… settings, and with messages that the log reader below understands.
         kept = {name: value for name, value in os.environ.items() if not name.startswith("PG")}
@@ -58,7 +58,7 @@ class Server:
         if "user" in self._how:
             os.chown(secret, self._how["user"], self._how["group"])
         command = [
-            self._programs / "initdb", "--pgdata", self.folder / "data", "--username", USER, "--pwfile", secret,
+            self.programs / "initdb", "--pgdata", self.folder / "data", "--username", USER, "--pwfile", secret,
             "--auth", "scram-sha-256", "--encoding", "UTF8", "--locale", "C", "--no-sync",
         ]  # fmt: skip
         done = subprocess.run(command, capture_output=True, text=True, **self._how)
@@ -71,7 +71,7 @@ class Server:
         if self._process is not None and self._process.poll() is None:
             return
         command = [
-            self._programs / "postgres", "-D", self.folder / "data", "-p", str(self._port),
+            self.programs / "postgres", "-D", self.folder / "data", "-p", str(self._port),
             "-c", "listen_addresses=127.0.0.1", "-c", f"unix_socket_directories={self.folder}", *self._options,
         ]  # fmt: skip
         told = self.folder / "log"
