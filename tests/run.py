@@ -167,8 +167,10 @@ class Run:
 
 def main() -> int:
     options, passed_through = read_arguments()
-    # A shell that starts this in the background hands down an ignored Ctrl-C; the parts are ended with one.
+    # A shell that starts this in the background hands down an ignored Ctrl-C, nohup an ignored hang-up: the parts are
+    # ended with the one, and programs under test are sent the other.
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # unwinds: PostgreSQL is ended and removed
     if options.keyword:
         passed_through += ["-k", options.keyword]
