@@ -25,10 +25,11 @@ from massar.providers.smpp import pdu
 from massar.providers.smpp.provider import SmppProvider
 from massar.providers.smpp.settings import read_table
 from tests.contracts import smpp_rig as rig
-from tests.contracts.smpp_rig import PASSWORD, SYSTEM_ID, until
+from tests.contracts.smpp_rig import PASSWORD, SYSTEM_ID
 from tests.servers.machine import running
 from tests.servers.node_modules import installed
 from tests.support.postgres import free_port
+from tests.support.waits import until
 
 WINDOWS = (1, 10, 50)
 TEXT = "Massar: mot de passe provisoire\nkdmwt-47392\nValable jusqu'à 14:35. Ne le donnez à personne."

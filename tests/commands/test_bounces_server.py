@@ -14,10 +14,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from massar.interfaces.commands import bounces
-from tests.contracts.smpp_rig import until
 from tests.support.installation import running
 from tests.support.postgres import free_port
 from tests.support.serving import Receiver
+from tests.support.waits import until
 
 PATIENCE = 10
 

@@ -15,6 +15,7 @@ import pytest
 
 from tests.support.installation import Installation, refused_in_one_sentence
 from tests.support.postgres import free_port
+from tests.support.waits import until
 
 PATIENCE = 60
 SOON = 15  # seconds, on a busy machine; the server itself gives what is being answered 30
@@ -47,7 +48,7 @@ class Started:
             return False
 
     def ends(self) -> None:
-        until(lambda: not self.all(), "somebody is left", within=SOON)
+        until(lambda: not self.all(), SOON, "somebody is left")
 
     def end_what_is_left(self) -> None:
         for pid in self.all():
@@ -55,13 +56,6 @@ class Started:
                 os.kill(pid, signal.SIGKILL)
         self.process.wait()
         self.process.stdout.close()
-
-
-def until(true, otherwise: str, *, within: float = PATIENCE) -> None:
-    deadline = time.monotonic() + within
-    while not true():
-        assert time.monotonic() < deadline, otherwise
-        time.sleep(0.005)
 
 
 @contextlib.contextmanager
@@ -93,7 +87,7 @@ def is_free(port: int) -> bool:
 @pytest.mark.parametrize("later", [0, 0.4], ids=["at once", "while they load"])
 def test_a_signal_that_comes_while_its_workers_start_ends_all_of_them(installed, sent, later):
     with started(installed, "serve", "--port", str(free_port()), "--processes", "2") as server:
-        until(server.others, "no worker was started")
+        until(server.others, PATIENCE, "no worker was started")
         time.sleep(later)
         os.kill(server.process.pid, sent)
         assert server.process.wait(SOON) == (-sent if sent == signal.SIGKILL else 0)
@@ -105,14 +99,14 @@ def test_who_is_told_to_stop_finishes_and_who_is_killed_leaves_nobody(installed)
     for sent in (signal.SIGTERM, signal.SIGHUP, signal.SIGKILL):
         port = free_port()
         with started(installed, "serve", "--port", str(port), "--processes", "2") as server:
-            until(lambda port=port: is_served(port), "it did not start")
+            until(lambda port=port: is_served(port), PATIENCE, "it did not start")
             with socket.create_connection(("127.0.0.1", port)) as kept:
                 kept.sendall(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n")
                 assert kept.recv(100).startswith(b"HTTP/1.1 200")
                 os.kill(server.process.pid, sent)
                 server.process.wait(SOON)
                 server.ends()
-            until(lambda port=port: is_free(port), "the port is still held", within=SOON)
+            until(lambda port=port: is_free(port), SOON, "the port is still held")
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "::1"])
@@ -120,7 +114,7 @@ def test_a_second_server_says_that_the_port_is_taken(installed, host):
     """By one of ours or by any program."""
     port, words = free_port(), ("serve", "--host", host, "--port")
     with started(installed, *words, str(port), "--processes", "1") as first:
-        until(lambda: is_served(port, host), "it did not start")
+        until(lambda: is_served(port, host), PATIENCE, "it did not start")
         refused_in_one_sentence(installed.massar(*words, str(port)), f"Port {port} is taken", "--port")
         assert is_served(port, host)
         first.process.terminate()
@@ -133,8 +127,8 @@ def test_of_two_that_start_together_one_serves(installed):
     words = ("serve", "--port", str(free_port()), "--processes", "1")
     with started(installed, *words) as one, started(installed, *words) as other:
         codes = lambda: (one.process.poll(), other.process.poll())  # noqa: E731
-        until(lambda: None not in codes() or is_served(int(words[2])), "none started")
-        until(lambda: set(codes()) == {None, 1}, "both serve", within=SOON)
+        until(lambda: None not in codes() or is_served(int(words[2])), PATIENCE, "none started")
+        until(lambda: set(codes()) == {None, 1}, SOON, "both serve")
 
 
 def test_a_host_that_is_not_this_machine_is_told(installed):
@@ -174,7 +168,7 @@ def test_a_demo_that_is_ended_while_it_starts_leaves_nobody(tmp_path):
     for sent, parts in ((signal.SIGTERM, 1), (signal.SIGKILL, 4)):
         port = free_port()
         with started(installation, "demo", "--port", str(port)) as demo:
-            until(lambda demo=demo, parts=parts: len(demo.others()) >= parts, "no part was started")
+            until(lambda demo=demo, parts=parts: len(demo.others()) >= parts, PATIENCE, "no part was started")
             done = installation.massar("demo", "--port", str(port))
             assert done.returncode == 2 and f"Port {port} is taken" in done.stderr
             os.kill(demo.process.pid, sent)

@@ -17,9 +17,10 @@ from massar.providers import http_client, oauth_token
 from massar.providers.registry import provider_from_table
 from massar.providers.smpp.provider import SmppProvider
 from massar.providers.smtp import provider as smtp_provider
+from tests.support.waits import until
 
 from .http_rig import Gateway
-from .smpp_rig import PASSWORD, SYSTEM_ID, Smsc, until
+from .smpp_rig import PASSWORD, SYSTEM_ID, Smsc
 from .smtp_rig import MailServer, Script, TokenServer
 
 TEN_MINUTES = timedelta(minutes=10)

@@ -6,27 +6,17 @@ import itertools
 import ssl
 import struct
 import threading
-import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from massar.domain.delivery.sms_text import GSM7_CODES
 from massar.providers.smpp import pdu as smpp
 from massar.providers.smpp.pdu import RESPONSE, Pdu
+from tests.support.waits import DEADLINE, until
 
 SYSTEM_ID, PASSWORD = "massar", "p@s:w/rd"
 BINDS = {smpp.BIND_RECEIVER: "rx", smpp.BIND_TRANSMITTER: "tx", smpp.BIND_TRANSCEIVER: "trx"}
 SIGNS = {code: sign for sign, code in GSM7_CODES.items()}
-DEADLINE = 10.0
-
-
-def until(condition: Callable[[], object], seconds: float = DEADLINE, why: str = "it did not come to that") -> object:
-    """What `condition` gives once it is true; a failure when it is not in time."""
-    deadline = time.monotonic() + seconds
-    while not (found := condition()):
-        assert time.monotonic() < deadline, why
-        time.sleep(0.005)
-    return found
 
 
 @dataclass

@@ -10,9 +10,9 @@ import pytest
 from massar.domain.delivery.provider import Accepted, NotTransmitted, OutcomeUnknown, Rejected
 from massar.providers import http_client
 from massar.providers.connect import connect
+from tests.support.waits import until
 
 from .conftest import at_once, send, to_gateway
-from .smpp_rig import until
 
 PERMANENT, BUSY, LATER = {"permanent": True}, {"permanent": False, "busy": True}, {"permanent": False}
 CONFIGURATION = {"permanent": False, "configuration_error": True}

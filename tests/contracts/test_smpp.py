@@ -15,10 +15,11 @@ from massar.providers.registry import provider_from_table
 from massar.providers.smpp import pdu
 from massar.providers.smpp.provider import SmppProvider
 from massar.providers.smpp.session import Pace
+from tests.support.waits import until
 
 from .conftest import SMS as SHORT
 from .conftest import TEN_MINUTES, smpp_table
-from .smpp_rig import deliver_body, read_submit, receipt_text, until
+from .smpp_rig import deliver_body, read_submit, receipt_text
 
 SMS = replace(SHORT, text="Massar: mot de passe\nkdmwt-47392\nà 14:35")
 NUMBER = SMS.to

@@ -12,9 +12,10 @@ from hypothesis import strategies as st
 from massar.domain.delivery.provider import Accepted, NotTransmitted, OutcomeUnknown, Rejected
 from massar.providers.registry import provider_from_table
 from massar.providers.smpp import pdu
+from tests.support.waits import until
 
 from .conftest import SMS, TEN_MINUTES, Sink, smpp_table
-from .smpp_rig import Smsc, deliver_body, receipt_text, until
+from .smpp_rig import Smsc, deliver_body, receipt_text
 
 COMMANDS = (
     pdu.GENERIC_NACK, pdu.BIND_TRANSCEIVER, pdu.BIND_TRANSCEIVER | pdu.RESPONSE, pdu.SUBMIT_SM,

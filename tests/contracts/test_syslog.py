@@ -11,6 +11,7 @@ import pytest
 
 from massar.core.audit.api import export, verifier
 from massar.providers.syslog import LARGEST_DATAGRAM, SyslogReceiver, _has_ended
+from tests.support.waits import until
 
 # RFC 5424 §6: PRI VERSION TIMESTAMP HOSTNAME APP-NAME PROCID MSGID STRUCTURED-DATA MSG
 SD_NAME = r"[!#-<>-\\^-~]{1,32}"
@@ -75,16 +76,6 @@ def listen():
     yield start
     for one in made:
         one.stop()
-
-
-def until(judge) -> None:
-    """What was acknowledged by the kernel is read by the thread in a moment."""
-    moment = threading.Event()
-    for _ in range(500):
-        if judge():
-            return
-        moment.wait(0.01)
-    assert judge()
 
 
 def test_tcp_counts_octets_and_keeps_its_connection(listen):

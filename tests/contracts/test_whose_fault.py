@@ -8,9 +8,9 @@ from massar.domain.delivery.models import Message
 from massar.interfaces.commands.worker import Worker
 from massar.journeys.messages import watch_messages
 from tests.support.post_office import AtOnce
+from tests.support.waits import until
 
 from .conftest import TEN_MINUTES, to_gateway
-from .smpp_rig import until
 
 pytestmark = [pytest.mark.django_db, pytest.mark.both_databases]
 LISTED = "listed@example.org"

@@ -14,10 +14,10 @@ import pytest
 
 from massar.domain.delivery.provider import Accepted, OutcomeUnknown, Rejected
 from massar.domain.delivery.wording import LANGUAGES, TEMPORARY_PASSWORD, render
-from tests.contracts.smpp_rig import until
 from tests.support.installation import SOURCE
 from tests.support.postgres import free_port
 from tests.support.product import ROOT
+from tests.support.waits import until
 
 from .conftest import start
 

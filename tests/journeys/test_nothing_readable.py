@@ -23,13 +23,14 @@ from massar.journeys.messages import take_bounce
 from massar.providers import registry
 from massar.providers.registry import provider_from_table
 from tests.cast import FATIMA, FATIMA_PHONE, KHADIJA, KHADIJA_EMAIL, YOUSSEF
-from tests.contracts.smpp_rig import PASSWORD, SYSTEM_ID, Smsc, receipt_text, until
+from tests.contracts.smpp_rig import PASSWORD, SYSTEM_ID, Smsc, receipt_text
 from tests.contracts.smtp_rig import MailServer
 from tests.support.bounces import REPORTS
 from tests.support.canary import everything_stored, readable_forms
 from tests.support.faults import empty
 from tests.support.post_office import AtOnce
 from tests.support.visitor import CODE, TEMPORARY, Visitor
+from tests.support.waits import until
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.both_databases]
 PHONE = "+212662000333"

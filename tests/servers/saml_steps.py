@@ -6,11 +6,11 @@ import re
 from pathlib import Path
 
 from tests.cast import YOUSSEF
-from tests.contracts.smpp_rig import until
 from tests.servers.account import Account
 from tests.servers.sites import Layout
 from tests.servers.surfer import Page, Surfer
 from tests.support.visitor import forms
+from tests.support.waits import until
 
 
 def furnish(folder: Path, layout: Layout, metadata_of: str = "") -> None:

@@ -12,7 +12,8 @@ from massar.domain.delivery.provider import DELIVERED, FAILED, Accepted, Outboun
 from massar.providers.registry import provider_from_table
 from massar.providers.smpp.provider import SmppProvider
 from tests.contracts.conftest import TEN_MINUTES, Sink
-from tests.contracts.smpp_rig import PASSWORD, SYSTEM_ID, until
+from tests.contracts.smpp_rig import PASSWORD, SYSTEM_ID
+from tests.support.waits import until
 from tests.support.written import entries
 
 FRENCH = "Massar: mot de passe\nkdmwt-47392\nà 14:35 [é€]"

@@ -7,7 +7,8 @@ those in 77 the first segment, of those in 66 the second; each segment it takes 
 from dataclasses import dataclass
 
 from massar.providers.smpp.pdu import DELIVER_SM, Pdu
-from tests.contracts.smpp_rig import Link, Smsc, Submit, deliver_body, read_submit, receipt_text, until
+from tests.contracts.smpp_rig import Link, Smsc, Submit, deliver_body, read_submit, receipt_text
+from tests.support.waits import until
 
 INVALID_DESTINATION = 0x0B
 LOST = {"88": range(1, 256), "77": (1,), "66": (2,)}

@@ -19,13 +19,13 @@ from massar.providers import registry
 from massar.providers.smtp import connection
 from tests.cast import KHADIJA, YOUSSEF
 from tests.contracts.conftest import send
-from tests.contracts.smpp_rig import until
 from tests.servers import dovecot, submission
 from tests.servers.dovecot import WAYS, running_dovecot
 from tests.servers.machine import open_folder
 from tests.servers.oidc_steps import discovered, posted, tokens
 from tests.servers.surfer import Surfer
 from tests.support.postgres import free_port
+from tests.support.waits import until
 
 COLLEAGUE = KHADIJA.login
 PATIENCE = 30  # seconds for a letter

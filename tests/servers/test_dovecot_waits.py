@@ -8,7 +8,6 @@ from collections.abc import Iterator
 import pytest
 
 from tests.cast import KHADIJA, YOUSSEF
-from tests.contracts.smpp_rig import until
 from tests.servers.dovecot import opens, running_dovecot
 from tests.servers.machine import open_folder
 from tests.servers.oidc_steps import tokens
@@ -16,6 +15,7 @@ from tests.servers.submission import make_queue
 from tests.servers.surfer import Surfer
 from tests.support.postgres import free_port
 from tests.support.product import ROOT
+from tests.support.waits import until
 
 PAGE = " ".join((ROOT / "docs" / "integrate" / "dovecot.md").read_text("utf-8").split())
 SCOPES = "openid email mail"

@@ -14,7 +14,6 @@ from joserfc.jwk import KeySet
 
 from massar.domain.sites.gated_pages import is_plain
 from tests.cast import YOUSSEF
-from tests.contracts.smpp_rig import until
 from tests.servers.gate_steps import FORGED, ODD, Backend, auth_time, believed, raw, seen
 from tests.servers.go_programs import traefik
 from tests.servers.machine import START_SECONDS, open_folder, program, running
@@ -25,6 +24,7 @@ from tests.support.postgres import free_port
 from tests.support.product import ROOT
 from tests.support.programs import CADDY
 from tests.support.serving import serving
+from tests.support.waits import until
 
 DEPLOY = ROOT / "deploy"
 

@@ -22,7 +22,7 @@ from massar.providers.registry import provider_from_table
 from massar.providers.sms_http import settings
 from tests.cast import YOUSSEF
 from tests.contracts.smpp_rig import PASSWORD as BIND_PASSWORD
-from tests.contracts.smpp_rig import SYSTEM_ID, until
+from tests.contracts.smpp_rig import SYSTEM_ID
 from tests.servers import account as product
 from tests.servers.machine import program, running
 from tests.servers.pages import block, written
@@ -31,6 +31,7 @@ from tests.servers.surfer import Surfer
 from tests.support.postgres import free_port
 from tests.support.programs import KANNEL
 from tests.support.serving import site_at_work
+from tests.support.waits import until
 
 CONF = """
 group = core

@@ -5,12 +5,12 @@ import re
 import pytest
 
 from tests.cast import YOUSSEF
-from tests.contracts.smpp_rig import until
 from tests.servers.apache import running_apache
 from tests.servers.machine import open_folder
 from tests.servers.sites import SECRETS
 from tests.support.product import ROOT
 from tests.support.programs import AUTH_OPENIDC
+from tests.support.waits import until
 
 SEEN = """
 <Location /private/>

@@ -14,13 +14,13 @@ from massar.domain.delivery import api as delivery
 from massar.domain.delivery.models import Attempt, Message
 from massar.providers.registry import provider_from_table
 from tests.cast import FATIMA, JAMAL, YOUSSEF
-from tests.contracts.smpp_rig import until
 from tests.servers import postoffice
 from tests.servers.account import COMMAND, running_account
 from tests.servers.machine import running
 from tests.servers.surfer import Surfer
 from tests.support.post_office import worker_with
 from tests.support.postgres import free_port
+from tests.support.waits import until
 from tests.support.words import saying
 
 SECRET = "kdmwt-47392"

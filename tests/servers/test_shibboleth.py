@@ -13,13 +13,13 @@ from massar.domain.sites import saml_metadata
 from massar.domain.sites.registry import Site
 from massar.domain.sites.rules import judge
 from tests.cast import YOUSSEF
-from tests.contracts.smpp_rig import until
 from tests.servers.apache import running_apache
 from tests.servers.machine import open_folder, program, running
 from tests.servers.saml_steps import is_signed_out, leaves_by_soap, metadata, private_page
 from tests.servers.surfer import Surfer
 from tests.support.product import ROOT
 from tests.support.programs import SHIBBOLETH
+from tests.support.waits import until
 
 PAGE = (ROOT / "docs" / "integrate" / "shibboleth.md").read_text("utf-8")
 HOST = "https://retraite.example.ma"

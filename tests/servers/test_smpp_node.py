@@ -9,12 +9,12 @@ import pytest
 import trustme
 
 from massar.domain.delivery.provider import FAILED, Accepted, OutboundMessage, OutcomeUnknown, Rejected
-from tests.contracts.smpp_rig import until
 from tests.servers.machine import open_folder, program, running
 from tests.servers.node_modules import installed
 from tests.servers.smpp_steps import ARABIC, FRENCH, NUMBER, TEN_MINUTES, BothServers, Far, send
 from tests.support.postgres import free_port
 from tests.support.programs import NODE
+from tests.support.waits import until
 
 
 @pytest.fixture(scope="module")

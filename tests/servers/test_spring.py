@@ -9,11 +9,11 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from tests.cast import YOUSSEF
-from tests.contracts.smpp_rig import until
 from tests.servers.machine import open_folder, program, running
 from tests.servers.sites import SECRETS
 from tests.support.product import ROOT
 from tests.support.programs import JAVA, MAVEN
+from tests.support.waits import until
 
 PAGE = (ROOT / "docs" / "integrate" / "java.md").read_text("utf-8")
 HERE = ROOT / "tests" / "servers" / "spring"

@@ -11,7 +11,6 @@ import os
 import re
 import secrets
 import socketserver
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -34,6 +33,7 @@ from tests.support.passkey_device import Authenticator
 from tests.support.postgres import free_port
 from tests.support.product import CONTACT_CODE, TEMPORARY_PASSWORD
 from tests.support.serving import serving
+from tests.support.waits import until
 
 WITHIN = 120  # seconds
 SITE = "http://127.0.0.1:9"  # where nobody listens: the browser stops before it
@@ -48,17 +48,6 @@ redirect_uris = ["{site}/back"]
 scopes = ["openid", "profile", "email", "offline_access"]
 hears_sign_out = false
 """
-
-
-def until(true: Callable[[], object]) -> object:
-    """What it gives, once that is something."""
-    deadline = time.monotonic() + WITHIN
-    while True:
-        with contextlib.suppress(OSError):
-            if found := true():
-                return found
-        assert time.monotonic() < deadline, "it never came"
-        time.sleep(0.05)
 
 
 @dataclass
@@ -131,6 +120,11 @@ class Running:
     def url(self) -> str:
         return f"http://localhost:{self.port}"
 
+    def serves(self) -> bool:
+        with contextlib.suppress(OSError):  # nobody listens yet
+            return Surfer().ask("GET", f"{self.url}/readyz").status == 200
+        return False
+
 
 @contextlib.contextmanager
 def product(folder: Path, database: str = "") -> Iterator[Running]:
@@ -161,7 +155,7 @@ def product(folder: Path, database: str = "") -> Iterator[Running]:
         words = ("serve", "--port", str(port), "--processes", "1"), ("worker",)
         programs = [stack.enter_context(running(*one, **told)) for one in words]
         it = Running(installed, port, office, kept, log, programs, phone, email, password, client_secret)
-        until(lambda: Surfer().ask("GET", f"{it.url}/readyz").status == 200)
+        until(it.serves, WITHIN, "it does not serve")
         yield it
 
 
@@ -229,7 +223,7 @@ class Walk:
 
     def secret_in(self, pattern: re.Pattern[str], seen: Callable[[], list[str]], before: int, name: str) -> str:
         """What fits in a message that came after so many."""
-        found = until(lambda: [m for text in seen()[before:] for m in pattern.findall(text)])
+        found = until(lambda: [m for text in seen()[before:] for m in pattern.findall(text)], WITHIN, f"no {name}")
         last = found[-1] if isinstance(found[-1], str) else found[-1][-1]
         return self.secrets.add(name, last)
 
@@ -362,7 +356,7 @@ class Walk:
         self.submit("/sign-in/second/lost/", contact=contact)
         code = self.secret_in(CONTACT_CODE, lambda: self.it.office.letters(self.it.email), before, "loss code")
         self.submit("/sign-in/second/lost/code/", code=code)
-        until(lambda: self.links(self.it.email, "link").get("factors/keep"))
+        until(lambda: self.links(self.it.email, "link").get("factors/keep"), WITHIN, "no link that keeps the factors")
 
     def links(self, to: str, name: str) -> dict[str, str]:
         """Those of all letters that came, by kind."""
