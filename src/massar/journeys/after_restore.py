@@ -5,7 +5,7 @@ copy. Whose password or factors changed since is told by an export of the audit 
 is one: these accounts are frozen until a recovery, since the old password may be the reason of the change. All
 programs are stopped meanwhile. It may be done again, or be killed between two commits and done once more."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Set
 from datetime import datetime
 from typing import Any, NamedTuple
 
@@ -68,28 +68,34 @@ def guard(lines: Iterable[Mapping[str, Any]], *, now: datetime) -> Lost:
     """Freeze or disable the accounts that lines of an export tell of, as far as this database lacks them. Raises
     KeyError, ValueError or TypeError for a line of anything else."""
     here = audit_log.sealing.cursor()
-    found: dict[int, str] = {}
-    rows = 0
+    guarded, shut, rows = set[int](), set[int](), 0
     for line in lines:
         if line["database"] != here.database or line["seq"] <= here.last_seq:
             continue
         rows += 1
         event, person_id = str(line["event"]), line["person_id"]
-        if person_id is None or event not in GUARDS | {SHUT, OPENED}:
+        if person_id is None:
             continue
-        found[person_id] = event if event in (SHUT, OPENED) or found.get(person_id) != SHUT else SHUT
-    return _act(found, rows, now)
+        if event in GUARDS:
+            guarded.add(person_id)
+        elif event == SHUT:
+            shut.add(person_id)
+        elif event == OPENED:
+            shut.discard(person_id)
+    return _act(guarded, shut, rows, now)
 
 
-def _act(found: Mapping[int, str], rows: int, now: datetime) -> Lost:
+def _act(guarded: Set[int], shut: Set[int], rows: int, now: datetime) -> Lost:
+    """Who is shut may be frozen too: whoever opens the account later opens it to its owner alone."""
     frozen, disabled, strange = [], [], 0
-    for person_id, event in sorted(found.items()):
+    for person_id in sorted(guarded | shut):
         person = people.directory.by_id(person_id, now=now)
         if person is None:
             strange += 1
-        elif event == SHUT:
+            continue
+        if person_id in guarded and freeze_account.by_operator(person=person, reason=REASON, now=now) == Done():
+            frozen.append(person.login)
+        if person_id in shut:
             close_account.disable(person=person, reason=REASON, now=now)
             disabled.append(person.login)
-        elif event in GUARDS and freeze_account.by_operator(person=person, reason=REASON, now=now) == Done():
-            frozen.append(person.login)
     return Lost(rows, frozen, disabled, strange)
