@@ -1,8 +1,10 @@
 """Files of rows as people have them: what is read, what is told, what is refused (ATK-129, 130, 131, 133)."""
 
 import codecs
+import contextlib
 import io
 import zipfile
+from random import Random
 
 import pytest
 import xlsxwriter
@@ -85,6 +87,8 @@ def test_atk_129_a_damaged_file_of_utf8_is_not_read_as_another_encoding(saved):
     (b'a;b\n1;"2\n3;4\n' + b"5;6\n" * 200, ("quotes", 2)),
     (b'a;b\n1;"2"x\n', ("quotes", 2)),
     (b"a;b\n1\0;2\n", ("binary", 2)),
+    (codecs.BOM_UTF16_LE + "a;b\n1;2\n".encode("utf-16-le") + b"3", ("binary", 3)),
+    (codecs.BOM_UTF16_LE + "a;b\n".encode("utf-16-le") + b"\x00\xd8;\0", ("binary", 1)),
     (b"a" + b";" * 12, ("columns", 1)),
     (b";" * 150_000, ("line", 1)),
     (b"a;b\n" + b"1;2\n" * 50, ("rows", 51)),
@@ -260,11 +264,33 @@ def test_files_of_other_programs_are_read(saved, content):
     (packed("<row/>", extra={f"n{n}": "" for n in range(2001)}), "unpacked"),
     (b"PK\x03\x04" + b"\0" * 100, "broken"),
     (packed("<row/>")[:-200], "broken"),
+    (packed("<row/>", extra={"xl/workbook.xml": '<?xml version="1.0" encoding="gbk"?><workbook/>'}), "broken"),
 ])  # fmt: skip
 def test_atk_130_archives_are_bounded_and_looked_through_first(saved, content, kind):
     """ATK-130: nothing is unpacked that is larger than its bound, no entity is expanded, no name leads outside."""
     path = saved(content)
     assert refusal(path, SMALL)[0] == kind
+
+
+@pytest.mark.parametrize("many", [1, 4])
+def test_atk_130_a_workbook_that_is_damaged_anywhere_is_refused(saved, many):
+    """ATK-130: whatever byte of it is another, it is read or refused, and never an error of ours."""
+    whole, random = packed("<row><c t='str'><v>x</v></c></row>" * 40), Random(many)
+    for _ in range(600):
+        content = bytearray(whole)
+        for _ in range(many):
+            content[random.randrange(len(content))] = random.randrange(256)
+        with contextlib.suppress(sheets.SheetRefused):
+            list(opened(saved(bytes(content))).rows())
+
+
+def test_atk_130_an_escape_is_no_way_to_what_is_no_text(saved):
+    """ATK-130: `_x0000_` and half a sign are taken by no database."""
+    content = packed(
+        "<row>" + "".join(f'<c t="str"><v>a{e}</v></c>' for e in ("_x0000_", "_xD800_", "_x0041_")) + "</row>"
+    )
+    (row,) = opened(saved(content)).rows()
+    assert (row.cells, row.faults) == (("", "", "aA"), {0: "broken", 1: "broken"})
 
 
 def test_atk_130_a_size_that_was_understated_is_not_believed(saved):

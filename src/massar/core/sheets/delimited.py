@@ -71,13 +71,20 @@ class DelimitedFile:
         longest = self._bounds.columns * self._bounds.cell
         with self._path.open("rb") as raw, TextIOWrapper(raw, self._encoding, newline="") as text:
             number = 0
-            while line := text.readline(longest + 1):
+            while line := _next_line(text, longest + 1, number + 1):
                 number += 1
                 if len(line) > longest:
                     raise SheetRefused("line", line=number)
                 if "\0" in line:
                     raise SheetRefused("binary", line=number)
                 yield line
+
+
+def _next_line(text: TextIOWrapper, most: int, number: int) -> str:
+    try:
+        return text.readline(most)
+    except UnicodeDecodeError as trouble:  # of UTF-16 alone: the rest was looked through
+        raise SheetRefused("binary", line=number) from trouble
 
 
 def _most_frequent(line: str) -> str:

@@ -3,9 +3,12 @@
 Files come from strangers' hands. Nothing is unpacked to disk, names in the archive are only looked up, and every part
 is read by expat with document types refused, so no entity is ever expanded and no tree of elements is built."""
 
+import errno
 import re
 import zipfile
+import zlib
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Self
@@ -19,6 +22,10 @@ _ESCAPED = re.compile("_x([0-9A-Fa-f]{4})_")  # ECMA-376 part 1, 22.9.2.19
 _DATE_FORMATS = {*range(14, 23), *range(27, 37), *range(45, 48), *range(50, 59)}  # part 1, 18.8.30
 _NOT_OF_A_DATE = re.compile(r'"[^"]*"|\[[^\]]*\]|\\.|_.|\*.|General|E[+-]', re.IGNORECASE)
 _PADDED = re.compile("0{2,}")
+_DAMAGED = (
+    zipfile.BadZipFile, zlib.error, NotImplementedError, EOFError, KeyError, UnicodeDecodeError, expat.ExpatError,
+)  # fmt: skip
+_ENCODINGS = {None, "utf-8", "utf-16", "us-ascii", "iso-8859-1"}  # expat's own; for others Python's codecs are asked
 
 Start = Callable[[str, dict[str, str]], None]
 
@@ -43,10 +50,8 @@ class Workbook:
 
     def __init__(self, path: Path, bounds: Bounds) -> None:
         self._bounds = bounds
-        try:
+        with _damage_told():
             self._archive = zipfile.ZipFile(path)
-        except zipfile.BadZipFile as trouble:
-            raise SheetRefused("broken") from trouble
         try:
             self._parts = self._judged_parts()
             self._main = self._main_part()
@@ -72,14 +77,11 @@ class Workbook:
 
     def read(self, part: str, parser: expat.XMLParserType) -> Iterator[None]:
         """Feed a part to a parser, and give the turn after every piece."""
-        try:
-            with self._archive.open(self._parts[part.lower()]) as stream:
-                while piece := stream.read(_CHUNK):
-                    parser.Parse(piece, False)
-                    yield
-                parser.Parse(b"", True)
-        except (KeyError, expat.ExpatError, zipfile.BadZipFile, NotImplementedError, EOFError) as trouble:
-            raise SheetRefused("broken") from trouble
+        with _damage_told(), self._archive.open(self._parts[part.lower()]) as stream:
+            while piece := stream.read(_CHUNK):
+                parser.Parse(piece, False)
+                yield
+            parser.Parse(b"", True)
         yield
 
     def _judged_parts(self) -> dict[str, zipfile.ZipInfo]:
@@ -190,6 +192,19 @@ class Workbook:
         return found
 
 
+@contextmanager
+def _damage_told() -> Iterator[None]:
+    """Whatever Python says of an archive or an XML part that is broken becomes one refusal."""
+    try:
+        yield
+    except _DAMAGED as trouble:
+        raise SheetRefused("broken") from trouble
+    except OSError as trouble:
+        if trouble.errno != errno.EINVAL:  # the archive points before its own beginning
+            raise
+        raise SheetRefused("broken") from trouble
+
+
 class Texts:
     """The text of a string item (part 1, 18.4.8): its runs in a row, without the phonetic ones."""
 
@@ -220,14 +235,18 @@ class Texts:
 
 
 def new_parser() -> expat.XMLParserType:
-    """A parser that refuses document types: nothing of OOXML has one (part 1, 8)."""
+    """A parser that refuses document types (nothing of OOXML has one: part 1, 8) and encodings of others."""
     parser = expat.ParserCreate(namespace_separator=" ")
     parser.buffer_text = True
 
     def refuse(*_: object) -> None:
         raise SheetRefused("broken")
 
-    parser.StartDoctypeDeclHandler = refuse
+    def declared(_: str, encoding: str | None, __: int) -> None:
+        if (encoding and encoding.lower()) not in _ENCODINGS:
+            refuse()
+
+    parser.StartDoctypeDeclHandler, parser.XmlDeclHandler = refuse, declared
     return parser
 
 

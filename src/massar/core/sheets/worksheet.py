@@ -24,6 +24,7 @@ _FIRST_DAYS = {False: date(1899, 12, 30), True: date(1904, 1, 1)}
 _MISSING_DAY = 60  # 29 February 1900, which never was (part 1, 18.17.4.1)
 _ISO_DATE = re.compile(r"(\d{4}-\d\d-\d\d)(?:T00:00:00(?:\.0*)?Z?)?")
 _PLAIN = Format()
+_NO_TEXT = re.compile("[\0\ud800-\udfff]")  # what an escape may hold and no database, nor UTF-8, takes
 
 
 class _Merged(NamedTuple):
@@ -179,6 +180,8 @@ class _Cells:
             self._faults[self._place] = read.why
         elif len(read) > self._bounds.cell:
             self._faults[self._place] = "long"
+        elif _NO_TEXT.search(read):
+            self._faults[self._place] = "broken"
         else:
             self._cells[self._place] = read
 
