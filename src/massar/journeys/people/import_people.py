@@ -1,4 +1,4 @@
-"""Adding people. (Bulk import joins here later; it will call the same function.)"""
+"""Adding one person. Lists of them: import_sheet.py."""
 
 from dataclasses import dataclass, field
 from datetime import datetime
