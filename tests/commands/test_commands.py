@@ -15,12 +15,8 @@ import tzdata
 
 from massar.config.environment import DEMO_AUDIT_KEY, DEMO_DATA_KEYS, DEMO_SECRET_KEY
 from tests.support import steps
-from tests.support.installation import Done, Installation, refused_in_one_sentence
+from tests.support.installation import COMMANDS, Done, Installation, refused_in_one_sentence
 
-COMMANDS = (
-    "demo", "serve", "worker", "bounces", "check", "newkeys", "migrate", "createperson", "people", "audit", "siege",
-    "messages", "sites", "keys", "send-test", "backup", "units", "demo-country", "grant", "revoke",
-)  # fmt: skip
 PASSWORD = "Girafe&7194-sable"
 
 
@@ -227,6 +223,7 @@ WITH_TABLES = {
     "revoke": ("head", "a.b@taalim.ma", "--at", "24187K", "--reason", ""),
     "grant": ("head", "a.b@taalim.ma", "--at", "24187K", "--reason", "", "--until", "2027-08-31"),
     "messages": (), "keys": ("list",), "send-test": ("sms", "0661123456"),
+    "restored": (), "import": ("staff.csv",),
 }  # fmt: skip
 
 

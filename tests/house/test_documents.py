@@ -1,6 +1,5 @@
 """The documents say what the code does: state pictures, settings, limits, commands, alarms, links, decisions."""
 
-import argparse
 import ast
 import re
 from datetime import timedelta
@@ -24,9 +23,9 @@ from massar.domain.limits.gcra import RateLimit
 from massar.domain.people import contacts
 from massar.domain.people import models as people
 from massar.interfaces.base import cookies
-from massar.interfaces.commands import main
 from tests.house.catalogues import catalogue
 from tests.house.laws import PRODUCT, ROOT, files_of_the_tree, name_of, python_files
+from tests.support.installation import COMMANDS
 
 DOCS = ROOT / "docs"
 JOURNEYS, OPERATE, ADR = DOCS / "journeys", DOCS / "operate", DOCS / "adr"
@@ -52,12 +51,6 @@ def rows(text: str) -> list[list[str]]:
     """The cells of every table row whose first cell begins with something in backticks; the first one bare."""
     lines = [line.strip("| ").split(" | ") for line in text.splitlines() if line.startswith("| `")]
     return [[cells[0].strip().strip("`"), *map(str.strip, cells[1:])] for cells in lines]
-
-
-def commands_of_the_code() -> set[str]:
-    parser = main.build_parser()
-    subparsers = next(a for a in parser._actions if isinstance(a, argparse._SubParsersAction))
-    return set(subparsers.choices)
 
 
 DOCUMENTS = [path for path in files_of_the_tree() if path.suffix == ".md"]
@@ -143,7 +136,7 @@ def test_every_cookie_is_documented_and_comes_from_the_one_table():
 
 def test_every_command_is_documented():
     documented = {cells[0].removeprefix("massar ") for cells in rows(read(OPERATE / "run.md"))}
-    assert documented == commands_of_the_code()
+    assert documented == set(COMMANDS)
 
 
 @each_document
@@ -152,7 +145,7 @@ def test_commands_targets_and_settings_in_documents_exist(path: Path):
     code = "\n".join([*FENCE.findall(text), *re.findall(r"`[^`\n]+`", text)])  # what a reader would type
     targets = set(re.findall(r"^([a-z][a-z-]*):", read("Makefile"), re.MULTILINE))
     assert set(re.findall(r"(?:^|[` ])make ([a-z][a-z-]*)", code, re.MULTILINE)) - targets == set()
-    assert set(re.findall(r"(?:^|`)massar ([a-z-]+)", code, re.MULTILINE)) - commands_of_the_code() == set()
+    assert set(re.findall(r"(?:^|`)massar ([a-z-]+)", code, re.MULTILINE)) - set(COMMANDS) == set()
     named = set(re.findall(r"\bMASSAR_[A-Z0-9_]*[A-Z0-9]\b", text)) - set(settings_of(Settings))
     assert {name for name in named if not name.startswith("MASSAR_TEST_")} == set(), "but what tests are told"
 
@@ -177,7 +170,7 @@ def test_an_alarm_has_its_runbook_page(alarm: Alarm):
     assert f"Alarm `{alarm.id}`." in text, "what it means"
     assert [question for question in QUESTIONS if f"**{question}**" not in text] == []
     looked_at = set(re.findall(r"^massar ([a-z]+)", text, re.MULTILINE))
-    assert looked_at and looked_at <= commands_of_the_code(), "commands to look with"
+    assert looked_at and looked_at <= set(COMMANDS), "commands to look with"
 
 
 def test_the_list_of_alarms_is_that_of_the_code():
@@ -231,7 +224,7 @@ def test_every_decision_has_its_number_its_parts_and_a_place_in_the_index():
         assert text.startswith(f"# {number}. "), path.name
         missing = [part for part in ("**Context.**", "**Decision.**", "**Consequences.**") if part not in text]
         assert missing == [], path.name
-        assert f"[{number}]({path.name})" in read(ADR / "README.md"), f"{path.name} is not in the index"
+        assert read(ADR / "README.md").count(f"[{number}]({path.name})") == 1, f"{path.name} stands once in the index"
 
 
 def test_every_dependency_is_argued():

@@ -1,5 +1,6 @@
 """`massar` as an operator runs it: processes of its own in a folder of its own."""
 
+import argparse
 import contextlib
 import json
 import os
@@ -10,6 +11,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
+from massar.interfaces.commands import main
+
+COMMANDS = tuple(next(a for a in main.build_parser()._actions if isinstance(a, argparse._SubParsersAction)).choices)
 SOURCE = Path(__file__).resolve().parents[2] / "src"
 IN_ONE_SENTENCE = re.compile(r"[A-Z].{20,}\.\n")
 ONE_AFTER_THE_OTHER = """
