@@ -141,6 +141,7 @@ def test_atk_139_a_list_never_touches_an_operator(cast, listed, school, clock):
     ("a@taalim.ma;;;;;;;;0522000000;", ("phone", "phone_fixed")),
     ("a@taalim.ma;;;;;;;;;31/02/2025", ("since", "day_shape")),
     ("a@taalim.ma;;;;;;;;;09/31/2025", ("since", "day_shape")),
+    ("a@taalim.ma;;;;;;;;;01/01/0001", ("since", "day_shape")),
 ])  # fmt: skip
 def test_atk_132_a_row_that_is_wrong_is_refused_alone(listed, school, clock, row, fault):
     """ATK-132: with its reason, and the others are imported."""
@@ -164,6 +165,17 @@ def test_a_payroll_number_stays_with_its_account(listed, school, clock):
         ImportReport(), now=clock()
     )
     assert report.reasons == {("payroll", "payroll_taken"): 3, ("payroll", "payroll_differs"): 1}
+
+
+def test_what_is_somebodys_own_stays_theirs_whoever_claims_it(listed, school, clock):
+    """A slip in another one's row costs the one who has the number nothing."""
+    written(listed(AMINA), clock)
+    report = listed(AMINA, OMAR.replace(";;01234A", ";0123456;01234A")).write(ImportReport(), now=clock())
+    assert tuple(report.tally) == (0, 0, 1, 1) and report.reasons == {("payroll", "payroll_taken"): 1}
+
+
+def test_rows_of_spaces_are_no_people(listed, school, clock):
+    assert written(listed(" ;;\u00a0", OMAR, "  "), clock) == (1, 0, 0, 0)
 
 
 def test_a_second_address_leads_to_the_account_and_to_nobody_elses(listed, school, clock):
@@ -191,6 +203,11 @@ def test_titles_may_stand_above_the_header_and_columns_may_be_said(listed, schoo
         "الموسم الدراسي;;", "Compte;prenom;GSM", "omar.tazi@men.gov.ma;Omar;nonsense", header="لائحة;;", said=said
     )
     assert one.mapped.unused == ("GSM",) and written(one, clock) == (1, 0, 0, 0)
+
+
+def test_a_header_may_be_known_by_what_is_said_alone(listed, school, clock):
+    said = Said(columns={"Compte": Field.LOGIN, "Appel": Field.FIRST_LATIN})
+    assert written(listed("omar.tazi@men.gov.ma;Omar", header="Compte;Appel", said=said), clock) == (1, 0, 0, 0)
 
 
 @pytest.mark.parametrize(("header", "kind"), [

@@ -77,12 +77,14 @@ class UnusableList(Exception):
 
 @dataclass
 class ImportReport:
-    """What came of a list, or would. changes: the first of them. refuse: told of each row that is not taken."""
+    """What came of a list, or would. changes: the first of them. refuse: told of each row that is not taken. earlier:
+    how many were refused before the import was stopped; of these nothing is told."""
 
     tally: people.import_runs.ImportTally = field(default_factory=people.import_runs.ImportTally)
     changes: list[Change] = field(default_factory=list)
     reasons: dict[tuple[str, str], int] = field(default_factory=dict)
     refuse: Callable[[RefusedRow], None] = lambda _: None
+    earlier: int = 0
 
 
 @dataclass
@@ -116,7 +118,7 @@ class PeopleList:
         self._sheet = sheets.open_sheet(path, bounds=bounds, choices=said.choices)
         self.notes = self._sheet.notes
         first = list(islice(self._sheet.rows(), LOOKED_FOR_HEADER))
-        header = sheet_rows.find_header(first)
+        header = sheet_rows.find_header(first, said.columns)
         if header is None:
             raise UnusableList("header", "; ".join(first[0].cells) if first else "")
         self.header = header
@@ -158,7 +160,7 @@ class PeopleList:
     ) -> ImportReport:
         """Import it, or go on where it stopped. Raises UnusableList where another program imports it just now."""
         run = people.import_runs.begin(self.digest(), now=now)
-        report.tally = run.tally
+        report.tally, report.earlier = run.tally, run.refused
         for batch in self._batches(report, now=now, after=run.position):
             run = self._keep(batch, run, now)
             report.tally = run.tally
@@ -187,6 +189,8 @@ class PeopleList:
         rows: list[tuple[sheets.SheetRow, PersonRow | Faults]] = []
         for row in self._sheet.rows():
             if row.number <= self.header.number or (row.hidden and not self._said.hidden):
+                continue
+            if not row.faults and not any(map(str.strip, row.cells)):
                 continue
             read = reader.read(row)
             if isinstance(read, PersonRow) and not seen.add(read.login):
@@ -239,9 +243,10 @@ class _Judge:
         if entry.unit and unit is None:
             faults[Field.UNIT] = Problem("unit_unknown")
         names = _other_names(entry)
-        if names.get(Field.PAYROLL) in self._taken:
+        taken = self._taken - account.other if account else self._taken
+        if names.get(Field.PAYROLL) in taken:
             faults[Field.PAYROLL] = Problem("payroll_taken")
-        if names.get(Field.OTHER_ADDRESS) in self._taken:
+        if names.get(Field.OTHER_ADDRESS) in taken:
             faults[Field.OTHER_ADDRESS] = Problem("address_taken")
         if account is None and _split(entry.login) in self._taken:
             faults[Field.LOGIN] = Problem("address_taken")

@@ -46,6 +46,7 @@ _ISO = re.compile(r"(\d{4})[-/](\d{1,2})[-/](\d{1,2})")
 _DAY_FIRST = re.compile(r"(\d{1,2})[-/. ](\d{1,2})[-/. ](\d{4})")
 _IN_WORDS = re.compile(r"(\d{1,2}) (\w+) (\d{4})")
 _NATIONAL = re.compile(r"(?:\+?212|00212|0)?([67][0-9]{8})")
+_FIRST_YEAR = 1900  # before it nobody who is alive belonged anywhere
 _RANGE = 5  # digits after which libphonenumber's table tells no more between the mobile numbers of Morocco
 
 
@@ -117,10 +118,10 @@ def mapped(header: Sequence[str], said: Mapping[str, Field | None] | None = None
     return Mapped(columns, tuple(unused), tuple(refused), tuple(twice))
 
 
-def find_header(rows: Sequence[SheetRow]) -> SheetRow | None:
-    """The first of these rows in which two columns are known by their titles: titles of the whole list may stand above
-    it. None: there is none."""
-    return next((row for row in rows if _known(mapped(row.cells)) > 1), None)
+def find_header(rows: Sequence[SheetRow], said: Mapping[str, Field | None]) -> SheetRow | None:
+    """The first of these rows in which two columns are known, by their titles or by what a person said about them:
+    titles of the whole list may stand above it. None: there is none."""
+    return next((row for row in rows if _known(mapped(row.cells, said)) > 1), None)
 
 
 def _known(found: Mapped) -> int:
@@ -263,6 +264,6 @@ def _day(typed: str) -> date | None:
         parts = (words[3], _MONTHS.get(_plain(words[2]), 0), words[1])
     try:
         year, month, day = map(int, parts)
-        return date(year, month, day)
+        return date(year, month, day) if year >= _FIRST_YEAR else None
     except ValueError:
         return None
