@@ -18,6 +18,10 @@ from massar.journeys.people.sheet_rows import Field
 KINDS: Mapping[str, Kind] = {"staff": Kind.STAFF, "pupil": Kind.PUPIL, "guardian": Kind.GUARDIAN}
 
 
+class WrongOption(Exception):
+    """An option that doesn't fit this list, with a sentence to the person who wrote it."""
+
+
 def run(options: argparse.Namespace) -> int:
     """Compare, or write; 1 where the list can't be taken or rows were refused."""
     with translation.override("en"):
@@ -27,14 +31,19 @@ def run(options: argparse.Namespace) -> int:
             said = gettext(f"sheet.{refused.kind}") % {"detail": refused.detail, "line": refused.line}
         except import_sheet.UnusableList as unusable:
             said = gettext(f"import.refused.{unusable.kind}") % {"detail": unusable.detail}
-        except OSError as trouble:
-            said = f"{options.file} can't be read: {trouble.strerror}"
+        except WrongOption as wrong:
+            said = str(wrong)
     print(said, file=sys.stderr)
     return 1
 
 
 def _import(options: argparse.Namespace) -> int:
-    people = import_sheet.PeopleList(options.file, _said(options))
+    said = _said(options)
+    if options.report and (options.report.resolve() == options.file.resolve() or not options.report.parent.is_dir()):
+        raise WrongOption(f"--report {options.report}: name another file, in a folder that is there.")
+    people = import_sheet.PeopleList(options.file, said)
+    if unknown := said.columns.keys() - set(people.header.cells):
+        raise WrongOption(f"There is no column {', '.join(map(repr, sorted(unknown)))}.")
     for note in people.notes:
         print("Note: " + gettext(f"sheet.note.{note.kind}") % {"many": note.many, "detail": note.detail})
     taken: dict[int, str] = {place: field for field, place in people.mapped.columns.items()}
@@ -54,7 +63,9 @@ def _import(options: argparse.Namespace) -> int:
 def _said(options: argparse.Namespace) -> import_sheet.Said:
     columns: dict[str, Field | None] = {}
     for one in options.column:
-        title, _, name = one.rpartition("=")
+        title, said, name = one.rpartition("=")
+        if not said or name not in ("", *Field):
+            raise WrongOption(f"--column {one}: write TITLE=FIELD; a field is one of {', '.join(Field)}.")
         columns[title] = Field(name) if name else None
     hidden = {"take": True, "leave": False}.get(options.hidden or "")
     choices = sheets.Choices(options.encoding, options.delimiter, options.sheet)
@@ -70,6 +81,8 @@ def _print(report: import_sheet.ImportReport, *, written: bool, rate: float) -> 
         print("and more")
     for (field, problem), many in sorted(report.reasons.items()):
         print(f"{many} row(s) refused, {field}: {_words(Problem(problem))}")
+    if report.earlier:
+        print(f"{report.earlier} row(s) were refused before it was stopped: the same without --write tells of all.")
     print(
         f"{'Imported' if written else 'It would be'}: {tally.added} new, {tally.changed} changed, "
         f"{tally.unchanged} unchanged, {tally.refused} refused ({rate:.0f} rows a second)."
