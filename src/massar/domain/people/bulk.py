@@ -5,8 +5,7 @@ from datetime import date, datetime
 from typing import NamedTuple
 
 from massar.core import encryption, ids, sql
-from massar.domain.people import belonging
-from massar.domain.people.contacts import State
+from massar.domain.people import belonging, contacts
 
 _PERSON = (
     "login, local, first_name_ar, last_name_ar, first_name_latin, last_name_latin, language, role, state, created_at"
@@ -44,11 +43,14 @@ class Changes(NamedTuple):
 
 
 def change(changes: Changes, *, now: datetime) -> None:
-    """Make them all. Inside the caller's transaction."""
+    """Make them all. Inside the caller's transaction. All these people are locked first, in the order of their ids:
+    another list, or a journey, that has one of them and asks for the next is not met in a circle."""
     renamed = (
         "UPDATE people_person SET first_name_ar = %s, last_name_ar = %s, first_name_latin = %s, last_name_latin = %s "
         "WHERE id = %s"
     )
+    if touched := {one[0] for part in changes for one in part}:
+        contacts.lock(*touched)
     for person_id, names in changes.names:
         sql.execute(renamed, (*names, person_id))
     for person_id, unit, kind, since in changes.units:
@@ -77,4 +79,4 @@ def _contact(person_id: int, kind: str, value: str, at: object) -> tuple[object,
     keys, uid = encryption.data_keys(), ids.short_token()
     ciphertext = keys.encrypt(value.encode(), associated_data=f"contact|{person_id}|{kind}|{uid}")
     index = keys.blind_index("contact-value", kind, value)
-    return person_id, kind, str(State.PROVED), ciphertext, index, uid, at, at, at, "", 0
+    return person_id, kind, str(contacts.State.PROVED), ciphertext, index, uid, at, at, at, "", 0

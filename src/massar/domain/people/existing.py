@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import date
 from typing import NamedTuple
 
-from massar.core import encryption, sql
+from massar.core import sql
 from massar.domain.people.belonging import Kind
 from massar.domain.people.models import Contact
 
@@ -30,8 +30,7 @@ class _Person(NamedTuple):
 @dataclass
 class Existing:
     """One account. units: where it belongs on that day or will, by kind. other: its other names, (before the
-    @, domain) or (payroll number, ''). contacts: the blind
-    indexes of what it holds, proved or proposed, by kind."""
+    @, domain) or (payroll number, ''). contacts: the kinds of which it has one, proved or proposed."""
 
     id: int
     login: str
@@ -39,11 +38,7 @@ class Existing:
     role: str
     units: dict[Kind, set[int]] = field(default_factory=dict)
     other: set[tuple[str, str]] = field(default_factory=set)
-    contacts: dict[str, set[str]] = field(default_factory=dict)
-
-    def holds(self, kind: str, value: str) -> bool:
-        indexes = encryption.data_keys().blind_indexes("contact-value", kind, value)
-        return not self.contacts.get(kind, set()).isdisjoint(indexes)
+    contacts: set[str] = field(default_factory=set)
 
 
 def by_logins(logins: Collection[str], *, on: date) -> dict[str, Existing]:
@@ -71,6 +66,6 @@ def _fill(ids: Sequence[int], accounts: dict[int, Existing], on: date) -> None:
         accounts[person_id].units.setdefault(Kind(kind), set()).add(unit_id)
     for person_id, name, domain in sql.rows(f"SELECT person_id, name, domain FROM people_alias WHERE {wanted}", ids):
         accounts[person_id].other.add((name, domain))
-    held = f"SELECT person_id, kind, value_hmac FROM people_contact WHERE {wanted} AND state <> %s"
-    for person_id, kind, index in sql.rows(held, (*ids, str(Contact.State.CANCELLED))):
-        accounts[person_id].contacts.setdefault(kind, set()).add(index)
+    held = f"SELECT person_id, kind FROM people_contact WHERE {wanted} AND state <> %s"
+    for person_id, kind in sql.rows(held, (*ids, str(Contact.State.CANCELLED))):
+        accounts[person_id].contacts.add(kind)

@@ -286,7 +286,7 @@ class _Judge:
                 found.append((what, "", "@".join(filter(None, name))))
         # Of an account that somebody uses, contacts are theirs: a list that adds one could take it over (ATK-132).
         for kind, value in _contacts(entry):
-            if value and not account.contacts.get(kind) and account.id not in self._activated:
+            if value and kind not in account.contacts and account.id not in self._activated:
                 batch.contacts.append((account.id, kind, value))
                 found.append((kind, "", text.masked_email(value) if kind == "email" else text.masked_phone(value)))
         if found:
