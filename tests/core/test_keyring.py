@@ -150,6 +150,23 @@ def test_a_first_node_that_dies_while_it_tells_its_keys_has_told_none(monkeypatc
         assert look() == "" and states() == {"k1": "old", "k2": "writes"}
 
 
+def test_first_nodes_with_other_keys_each_tell_them_in_one_order():
+    """What one has the other lacks: in two orders each would wait for a row of the other's for good."""
+    told: list[str] = []
+
+    def listen(execute, statement, params, many, context):
+        told.extend(params[:1] if "INTO keyring_datakey" in statement else ())
+        return execute(statement, params, many, context)
+
+    for own, absent in (("k3", "k1"), "k2"), (("k3", "k2"), "k1"):
+        sql.execute("DELETE FROM keyring_datakey")
+        told.clear()
+        with node(*own), connection.execute_wrapper(listen):
+            keyring.state.trouble(absent=[absent])
+        assert told == ["k1", "k2", "k3"]
+        assert states() == {own[0]: "writes", own[1]: "old", absent: "held"}
+
+
 @pytest.mark.parametrize(("told", "after"), [
     ({"k1": "old"}, {"k1": "writes"}),
     ({"k1": "retired", "k2": "old"}, {"k1": "retired", "k2": "writes"}),

@@ -199,18 +199,15 @@ def _make_known(own: tuple[tuple[str, bytes], ...], absent: Iterable[str], *, fi
     have written: what it holds is older than this table. Where none writes, the first does that may. Of those that are
     absent only the name is known, until somebody comes who has them."""
     state, until = (State.OLD, now) if first else (State.HELD, None)
-    for name, key in sorted(own):  # in one order: of two processes that do so at once, one waits for the other
+    told: dict[str, tuple[str, State, datetime | None]] = dict.fromkeys(absent, ("", State.HELD, None))
+    told |= {name: (encryption.check_value(key), state, until) for name, key in own}
+    # In one order, whoever has which of them: of two processes that do so at once, one waits for the other.
+    for name, (check, state, until) in sorted(told.items()):
         sql.execute(
             "INSERT INTO keyring_datakey (name, check_value, state, since, written_until) "
             "VALUES (%s, %s, %s, %s, %s) ON CONFLICT (name) DO UPDATE SET check_value = excluded.check_value "
             "WHERE keyring_datakey.check_value = ''",
-            (name, encryption.check_value(key), state, sql.at(now), sql.at(until)),
-        )
-    for name in sorted(absent):
-        sql.execute(
-            "INSERT INTO keyring_datakey (name, check_value, state, since) VALUES (%s, '', 'held', %s) "
-            "ON CONFLICT (name) DO NOTHING",
-            (name, sql.at(now)),
+            (name, check, state, sql.at(now), sql.at(until)),
         )
     with suppress(IntegrityError), transaction.atomic():  # another process was first to say which one writes
         sql.execute(
