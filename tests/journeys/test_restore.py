@@ -93,3 +93,19 @@ def test_atk_150_what_the_copy_forgot_is_guarded(cast, post, clock):
     assert Visitor().sign_in(SALMA.login, SALMA.password).signed_in
     assert Visitor().sign_in(KHADIJA.login, KHADIJA.password).signed_in
     assert len(post.messages(YOUSSEF_EMAIL)) == 1, "its owner is told"
+
+
+def test_atk_150_a_role_that_was_taken_back_does_not_come_back(cast, clock):
+    """ATK-150: who may recover the accounts of others, or not any more, stands in the copy as it was."""
+    here, today, jamal = audit_log.sealing.cursor(), clock().date(), facts(JAMAL)
+    head, school = people.rights.Role.HEAD, people.units.by_code("24187K")
+    people.roles.grant(jamal.id, head, school, since=today, until=today, reason="note", by=None, now=clock())
+    line = {
+        "database": here.database, "seq": here.last_seq + 1, "event": "role_revoked", "person_id": jamal.id,
+        "outcome": "head", "detail": {"unit": "24187K", "reason": "note"},
+    }  # fmt: skip
+    assert after_restore.guard([line], now=clock()) == after_restore.Lost(
+        1, [], [], 0, [(JAMAL.login, "head", "24187K")]
+    )
+    assert people.roles.of_person(jamal.id)[0].revoked_at
+    assert after_restore.guard([line], now=clock()) == after_restore.Lost(1, [], [], 0, []), "it may be done again"

@@ -2,9 +2,11 @@
 
 Every session, code, token and secret of everybody ends, and no device is known any more. Passwords are those of the
 copy. Whose password or factors changed since is told by an export of the audit log from before the loss, where there
-is one: these accounts are frozen until a recovery, since the old password may be the reason of the change. All
-programs are stopped meanwhile. It may be done again, or be killed between two commits and done once more."""
+is one: these accounts are frozen until a recovery, since the old password may be the reason of the change. Who was
+disabled is so again, and a role that was taken back is. All programs are stopped meanwhile. It may be done again, or be
+killed between two commits and done once more."""
 
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Set
 from datetime import datetime
 from typing import Any, NamedTuple
@@ -20,6 +22,7 @@ from massar.domain.sessions import api as sessions
 from massar.domain.sites import api as sites
 from massar.journeys.account import close_account, freeze_account
 from massar.journeys.outcomes import Done
+from massar.journeys.people import grant_roles
 
 WHY = "restored"
 REASON = "the database was restored from a copy of before"
@@ -28,17 +31,18 @@ GUARDS = frozenset({
     "password_changed", "password_recovered", "account_frozen", "factors_dropped", "factors_removed", "factor_removed",
     "factor_added", "backup_codes_made", "contact_removed", "contact_cancelled",
 })  # fmt: skip
-SHUT, OPENED = "account_disabled", "account_enabled"
+SHUT, OPENED, REVOKED = "account_disabled", "account_enabled", "role_revoked"
 
 
 class Lost(NamedTuple):
-    """Rows of the audit log that this database does not have: how many, and of whom. strange: ids of people who are
-    newer than the copy."""
+    """Rows of the audit log that this database does not have: how many, and of whom. strange: how many people are newer
+    than the copy. revoked: (login, role, unit's code)."""
 
     rows: int
     frozen: list[str]
     disabled: list[str]
     strange: int
+    revoked: list[tuple[str, str, str]]
 
 
 @transaction.atomic
@@ -65,10 +69,11 @@ def end_everything(*, now: datetime) -> dict[str, int]:
 
 
 def guard(lines: Iterable[Mapping[str, Any]], *, now: datetime) -> Lost:
-    """Freeze or disable the accounts that lines of an export tell of, as far as this database lacks them. Raises
-    KeyError, ValueError or TypeError for a line of anything else."""
+    """Freeze or disable the accounts that lines of an export tell of, and take back their roles, as far as this
+    database lacks them. Raises KeyError, ValueError or TypeError for a line of anything else."""
     here = audit_log.sealing.cursor()
     guarded, shut, rows = set[int](), set[int](), 0
+    revoked = defaultdict[int, set[tuple[people.rights.Role, str]]](set)
     for line in lines:
         if line["database"] != here.database or line["seq"] <= here.last_seq:
             continue
@@ -82,20 +87,28 @@ def guard(lines: Iterable[Mapping[str, Any]], *, now: datetime) -> Lost:
             shut.add(person_id)
         elif event == OPENED:
             shut.discard(person_id)
-    return _act(guarded, shut, rows, now)
+        elif event == REVOKED:
+            revoked[person_id].add((people.rights.Role(line["outcome"]), line["detail"]["unit"]))
+    return _act(guarded, shut, revoked, rows, now)
 
 
-def _act(guarded: Set[int], shut: Set[int], rows: int, now: datetime) -> Lost:
+def _act(
+    guarded: Set[int], shut: Set[int], revoked: Mapping[int, Set[tuple[people.rights.Role, str]]], rows: int,
+    now: datetime,
+) -> Lost:  # fmt: skip
     """Who is shut may be frozen too: whoever opens the account later opens it to its owner alone."""
-    frozen, disabled, strange = [], [], 0
-    for person_id in sorted(guarded | shut):
+    lost = Lost(rows, [], [], 0, [])
+    for person_id in sorted({*guarded, *shut, *revoked}):
         person = people.directory.by_id(person_id, now=now)
         if person is None:
-            strange += 1
+            lost = lost._replace(strange=lost.strange + 1)
             continue
         if person_id in guarded and freeze_account.by_operator(person=person, reason=REASON, now=now) == Done():
-            frozen.append(person.login)
+            lost.frozen.append(person.login)
         if person_id in shut:
             close_account.disable(person=person, reason=REASON, now=now)
-            disabled.append(person.login)
-    return Lost(rows, frozen, disabled, strange)
+            lost.disabled.append(person.login)
+        for role, code in sorted(revoked.get(person_id, ())):
+            if grant_roles.revoke(person=person, role=role, code=code, reason=REASON, now=now) == Done():
+                lost.revoked.append((person.login, role, code))
+    return lost

@@ -44,5 +44,7 @@ def _tell(lost: after_restore.Lost) -> None:
         print(f"{login} is frozen, and opens by a recovery.")
     for login in lost.disabled:
         print(f"{login} is disabled.")
+    for login, role, code in lost.revoked:
+        print(f"{login} holds the role {role} at {code} no more.")
     if lost.strange:
         print(f"{lost.strange} account(s) are newer than the copy: import them again.")
