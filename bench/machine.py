@@ -3,9 +3,11 @@
 import contextlib
 import os
 import platform
+import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 
@@ -67,6 +69,13 @@ def _stat_of_family(process: int) -> list[list[str]]:
         return one == process
 
     return [fields for one, fields in found.items() if descends(one)]
+
+
+def begun() -> str:
+    """Day and commit, for what is measured from now on."""
+    command = ["git", "rev-parse", "--short=8", "HEAD"]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=Path(__file__).parent)
+    return f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC, commit {done.stdout.strip()}"
 
 
 def described(postgres: str) -> list[str]:

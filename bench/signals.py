@@ -14,12 +14,10 @@ import gc
 import json
 import os
 import random
-import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime
 from pathlib import Path
 from statistics import median
 from typing import NamedTuple
@@ -407,9 +405,8 @@ def _measured(which: str, quick: bool, minutes: float) -> tuple[str, bool]:
     """The section of one part, and whether every interval lies within the aim."""
     most = QUICK if quick else MOST
     cast = Cast(most + WARM, min(LIVE, most))
-    rows, within, loads, begun = [], [], [os.getloadavg()[0]], datetime.now(UTC)
-    part = PARTS[which]
-    commit = subprocess.run(["git", "rev-parse", "--short=8", "HEAD"], capture_output=True, text=True, cwd=place.ROOT)
+    rows, within, loads, begun = [], [], [os.getloadavg()[0]], machine.begun()
+    part, start = PARTS[which], time.monotonic()
     say(f"{part.title}: people")
     with _standing(part, cast) as (version, server, tried):
         facts = machine.described(version)
@@ -422,9 +419,9 @@ def _measured(which: str, quick: bool, minutes: float) -> tuple[str, bool]:
             loads.append(os.getloadavg()[0])
             for row in more:
                 say(" | ".join(row))
-    minutes = (datetime.now(UTC) - begun).total_seconds() / 60
+    took = (time.monotonic() - start) / 60
     facts += [
-        f"{begun:%Y-%m-%d %H:%M} UTC, {minutes:.0f} minutes; commit {commit.stdout.strip()}",
+        f"begun {begun}; {took:.0f} minutes",
         f"load average of the machine meanwhile (a minute's, after each page): {min(loads):.1f} to {max(loads):.1f}",
         f"intervals within {AIM[0]} to {AIM[1]}: {sum(within)} of {len(within)}",
     ]

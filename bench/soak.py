@@ -266,10 +266,10 @@ def main() -> int:
     def tell(line: str) -> None:
         print(f"[{time.monotonic() - start:5.0f} s] {line}", file=sys.stderr, flush=True)
 
+    facts = [*machine.described(connection.vendor), f"begun {machine.begun()}"]
     soak.run(asked.hours, tell)
-    text = (
-        "\n".join(f"* {fact}" for fact in _facts(asked.hours, load, time.monotonic() - start)) + "\n\n" + soak.figures()
-    )
+    facts += _facts(asked.hours, load, time.monotonic() - start)
+    text = "\n".join(f"* {fact}" for fact in facts) + "\n\n" + soak.figures()
     print(text)
     if asked.write:
         report.write(text, PAGE, MARKS)
@@ -286,11 +286,9 @@ def _again_on_postgres() -> int:
 
 
 def _facts(hours: int, load: Load, wall: float) -> list[str]:
-    commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True).stdout.strip()
     cpu = resource.getrusage(resource.RUSAGE_SELF)
     return [
-        *machine.described(connection.vendor),
-        f"commit {commit}; {hours} hours of the product in {wall / 60:.0f} minutes "
+        f"{hours} hours of the product in {wall / 60:.0f} minutes "
         f"({(cpu.ru_utime + cpu.ru_stime) / 60:.0f} of the processor)",
         f"an hour: {load.wrong:.0f} wrong passwords, {load.asks:.0f} recoveries and {load.codes:.0f} codes asked for "
         f"with the right contact at one account; one password on {load.accounts} others; from {load.networks} networks",

@@ -19,6 +19,7 @@ from queue import SimpleQueue
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
+from bench.machine import begun
 from tests.guards.listed import ROOT, Guard, guards
 
 PAGE = ROOT / "docs" / "security" / "guards.md"
@@ -29,12 +30,13 @@ COPIED = ("src", "tests", "examples", "bench", "docs", "pyproject.toml", "SECURI
 
 def main() -> int:
     chosen, workers = read_arguments()
+    of = begun()
     results = judge_all(chosen, workers)
     for guard, result in zip(chosen, results, strict=True):
         if result != MISSED:
             print(f"{result}: {guard.name} ({guard.file}; {guard.test}) {guard.why_alive}")
     if len(chosen) == len(guards()):
-        PAGE.write_text(page(chosen, results), "utf-8")
+        PAGE.write_text(page(chosen, results, of), "utf-8")
     left = sum(1 for g, r in zip(chosen, results, strict=True) if r != MISSED and not (r == NOT_MISSED and g.why_alive))
     print(f"{len(chosen)} guards, {results.count(MISSED)} missed when removed, {left} unexplained")
     return 1 if left else 0
@@ -127,8 +129,8 @@ def progress(what: str, results: Iterator[str], total: int) -> Iterator[str]:
         print(f"\r  {what}: {number} of {total}, {rest:.0f} s left  ", end=end, file=sys.stderr, flush=True)
 
 
-def page(chosen: list[Guard], results: list[str]) -> str:
-    """The table. Of those that no test missed, what else does their work."""
+def page(chosen: list[Guard], results: list[str], of: str) -> str:
+    """The table. Of those that no test missed, what else does their work. of: day and commit of the run."""
     rows = [f"| {g.case} | {g.name} | `{g.file}` | {g.test} | {r} |" for g, r in zip(chosen, results, strict=True)]
     alive = [
         f"* {g.name}: {g.why_alive or 'not explained yet'}"
@@ -137,6 +139,8 @@ def page(chosen: list[Guard], results: list[str]) -> str:
     ]
     return "\n".join([
         "# Guards, each removed once",
+        "",
+        f"Run of {of}. Guards that came later, and other tests for these, are in `tests/guards/` alone.",
         "",
         f"Written by `make guards`. Of {len(chosen)} guards, each was taken out alone and the test named beside it was",
         f"run: {results.count(MISSED)} were missed by it. A case is a number of [attack-cases.md](attack-cases.md).",
