@@ -162,9 +162,8 @@ def inspect(page: Page, name: str, language: str) -> None:
             continue
         page.set_viewport_size(size)
         page.emulate_media(color_scheme=theme, reduced_motion="reduce")
-        looked_at = theme == "light" and (
-            size is PHONE or language == "ar"
-        )  # a desk's is the same page in each language
+        # A desk's is the same page in each language.
+        looked_at = theme == "light" and (size is PHONE or language == "ar")
         found = axe_violations(page, EVERYTHING if looked_at else COLOURS)
         if page.evaluate(WIDER_THAN_SCREEN) > 0:
             found.append("the page is wider than the screen")

@@ -2,16 +2,12 @@
 
 import contextlib
 import sqlite3
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.support import canary
-from tests.support.canary_walk import PLANTED, Running, Walk, product, read_nowhere, written
-
-AWAY = ("people_person", "people_contact", "credentials_password", "credentials_temporarypassword", "factors_factor",
-        "factors_loss", "sessions_session", "sites_grant", "sites_savedrequest", "limits_bucketstate")  # fmt: skip
+from tests.support.canary_walk import PLANTED, Running, Walk, product, read_nowhere, tables_away, written
 
 
 @pytest.mark.parametrize("plain", ["Zq8c7-3!x", "+212661998877", b"\x00\x01canary\xfe\xff~", "123456"])
@@ -23,21 +19,14 @@ def test_the_search_knows_every_dress(plain):
     assert not canary.found({"it": plain}, b"0 1123456 .123456 123456a" * 9)
 
 
-@contextlib.contextmanager
-def tables_away(database: Path) -> Iterator[None]:
-    """Whoever asks for them meets a fault."""
-    with contextlib.closing(sqlite3.connect(database, isolation_level=None, timeout=30)) as line:
-        for name in AWAY:
-            line.execute(f"ALTER TABLE {name} RENAME TO {name}_away")
-        yield
-        for name in AWAY:
-            line.execute(f"ALTER TABLE {name}_away RENAME TO {name}")
+def opened(database: Path) -> contextlib.closing[sqlite3.Connection]:
+    return contextlib.closing(sqlite3.connect(database, isolation_level=None, timeout=30))
 
 
 def stored(it: Running) -> dict[str, bytes]:
     """SQLite's files as they lie there while the programs run, and what stands in each cell."""
     database = it.installed.folder / "massar.sqlite3"
-    with contextlib.closing(sqlite3.connect(database, isolation_level=None, timeout=30)) as line:
+    with opened(database) as line:
         line.execute("CREATE TABLE planted AS SELECT ? AS word", (PLANTED,))
         cells = "\n".join(line.iterdump()).encode()
     files = [Path(f"{database}{end}") for end in ("", "-wal", "-shm", "-journal")]
@@ -50,7 +39,7 @@ def test_no_secret_can_be_read_anywhere(tmp_path):
         walk = Walk(it)
         links = walk.all_of_it()
         requests = walk.troubles(links)
-        with tables_away(tmp_path / "massar.sqlite3"):
+        with opened(tmp_path / "massar.sqlite3") as line, tables_away(line.execute):
             pages = [one() for one in requests]
         assert {page.status for page in pages} == {500}
         log = it.log.read_text()

@@ -194,16 +194,8 @@ TYPED = re.compile(r"\b(?:POST|GET|COOKIES|body|META|headers|get_full_path|QUERY
 LOGGERS = {"note", "log", "logger", "logging"}
 LEVELS = {"debug", "info", "warning", "error", "exception", "critical", "log"}
 ASKED = re.compile(r"""\.GET(?:\.get|\.getlist)?[(\[]["'](\w+)""")
-IN_ADDRESSES = {
-    "window",
-    "before",
-    "by",
-    "after",
-    "ref",
-    "said",
-    "again",
-    "ticket",
-}  # a ticket is good once, for seconds
+# A ticket is good once, for seconds.
+IN_ADDRESSES = {"window", "before", "by", "after", "ref", "said", "again", "ticket"}
 
 
 def lines_that_log_what_was_typed(source: str) -> Iterator[int]:

@@ -15,12 +15,10 @@ from playwright.sync_api import BrowserContext, Page, sync_playwright
 from tests.cast import YOUSSEF
 from tests.support import programs
 from tests.support.authenticator import App
-from tests.support.canary_walk import PLANTED, Running, Walk, product, read_nowhere, written
+from tests.support.canary_walk import PLANTED, Running, Walk, product, read_nowhere, tables_away, written
 from tests.support.postgres import Server, server_to_restart
 from tests.support.product import CONTACT_CODE, TEMPORARY_PASSWORD
 
-AWAY = ("people_person", "people_contact", "credentials_password", "credentials_temporarypassword", "factors_factor",
-        "factors_loss", "sessions_session", "sites_grant", "sites_savedrequest", "limits_bucketstate")  # fmt: skip
 TELLS_ALL = ("log_statement=all", "log_min_error_statement=debug5", "log_error_verbosity=verbose",
              "log_parameter_max_length=-1", "log_parameter_max_length_on_error=-1", "fsync=off")  # fmt: skip
 
@@ -32,16 +30,6 @@ def server() -> Iterator[Server]:
         pytest.fail(programs.POSTGRES.sentence) if os.environ.get("CI") else pytest.skip(programs.POSTGRES.sentence)
     with server_to_restart(found, TELLS_ALL) as it:
         yield it
-
-
-@contextlib.contextmanager
-def tables_away(server: Server) -> Iterator[None]:
-    with psycopg.connect(server.address, autocommit=True) as line:
-        for name in AWAY:
-            line.execute(f"ALTER TABLE {name} RENAME TO {name}_away")
-        yield
-        for name in AWAY:
-            line.execute(f"ALTER TABLE {name}_away RENAME TO {name}")
 
 
 def _dumped(server: Server) -> bytes:
@@ -76,7 +64,7 @@ def test_no_secret_can_be_read_anywhere_over_postgresql(tmp_path, server):
         walk = Walk(it)
         links = walk.all_of_it()
         requests = walk.troubles(links)
-        with tables_away(server):
+        with psycopg.connect(server.address, autocommit=True) as line, tables_away(line.execute):
             faults = [one() for one in requests]
         assert {page.status for page in faults} == {500}
         kept = stored(server, since) | written(it)
