@@ -10,13 +10,12 @@ from massar.core import clock, ids, local_time
 from massar.core.keyring.rows import Progress
 from massar.core.keyring.state import State
 from massar.domain.sites import api as sites
+from massar.interfaces.commands.progress import CommandProgress
 from massar.journeys.keys import change_data_keys
 from massar.journeys.keys.change_data_keys import DataKeyStatus
 
 USES = {"oidc": (sites.keys.ES256, sites.keys.RS256), "saml": (sites.keys.SAML,)}
 PATIENCE = 30.0  # seconds that `activate` waits for programs that were just stopped or started
-SAID_EVERY = 5.0  # seconds, where nobody looks at a terminal
-BAR = 30  # signs
 
 
 def run(options: argparse.Namespace) -> int:
@@ -88,43 +87,34 @@ def _reseal(_: argparse.Namespace) -> int:
     if not old:
         print("There is no old key: nothing to do.")
         return 0
-    bar = _Bar()
-    broken = change_data_keys.reseal(say=bar.say)
-    bar.end()
+    told = _ByColumn()
+    broken = change_data_keys.reseal(say=told.say)
+    told.end()
     for row in broken:
         print(f"The row {row} can't be opened: it was changed, or moved. It stays as it is.", file=sys.stderr)
-    print(f"{bar.rows} row(s) were encrypted anew. Next: massar keys retire {' or '.join(old)}")
+    print(f"{told.rows} row(s) were encrypted anew. Next: massar keys retire {' or '.join(old)}")
     return 1 if broken else 0
 
 
-class _Bar:
-    """How far it is: on a terminal a line that is written anew, elsewhere a line now and then."""
+class _ByColumn:
+    """How far it is, with a bar for each column."""
 
     def __init__(self) -> None:
-        self.begun = self.said = time.monotonic()
-        self.rows, self.before, self.name, self.open = 0, 0, "", False
+        self.rows, self._column, self._bar = 0, "", CommandProgress(0, "")
 
     def say(self, progress: Progress) -> None:
-        now, sealed = time.monotonic(), progress.sealed
-        name = f"{sealed.table}.{sealed.column} {sealed.where}".strip()
-        if name != self.name:
+        sealed = progress.sealed
+        column = f"{sealed.table}.{sealed.column} {sealed.where}".strip()
+        if column != self._column:
             self.end()
-            self.name, self.begun, self.before = name, now, self.rows
-        self.rows = self.before + progress.done
-        terminal = sys.stdout.isatty()
-        if terminal or now - self.said >= SAID_EVERY:
-            rate = progress.done / max(now - self.begun, 0.001)
-            left = (progress.total - progress.done) / max(rate, 0.001)
-            filled = BAR * progress.done // max(progress.total, 1)
-            drawn = f"{name} [{'#' * filled}{'.' * (BAR - filled)}] {progress.done} of {progress.total}"
-            sentence = f"{drawn}, {rate:.0f} a second, {left:.0f} s left"
-            print(f"\r{sentence}" if terminal else sentence, end="" if terminal else "\n", flush=True)
-            self.said, self.open = now, terminal
+            self._column, self._bar = column, CommandProgress(progress.total, f"rows of {column}")
+        self._bar.total, more = progress.total, progress.done - self._bar.done
+        self.rows += more
+        self._bar.add(more)
 
     def end(self) -> None:
-        if self.open:
-            print()
-        self.open = False
+        if self._column:
+            self._bar.end()
 
 
 def _retire(options: argparse.Namespace) -> int:
