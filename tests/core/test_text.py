@@ -1,6 +1,8 @@
 """Cleaning of what people type."""
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from massar.core import normalize, phone, text
 
@@ -23,6 +25,16 @@ def test_a_login_is_bounded_before_anything_is_cleaned():
 def test_cleaning_a_login_twice_changes_nothing():
     once = text.login(" \u200fJAMAL.Jalal@TAALIM.ma\u202c")
     assert text.login(once) == once == "jamal.jalal@taalim.ma"
+
+
+@given(st.text(max_size=12) | st.text(alphabet=[*map(chr, range(0x20, 0x7F)), "\t", "\x1c", "\x7f"], max_size=12))
+def test_the_quick_look_at_a_line_says_what_the_slow_one_says(typed):
+    assert text.one_line(typed) == text.one_line(typed + "\u200b")
+
+
+@given(st.text(max_size=12) | st.text(alphabet="a \u00ad\u034f\u2800\u3164\ufe0f\U000e0100\ufffd", max_size=4))
+def test_the_quick_look_for_what_can_not_be_seen_misses_nothing(typed):
+    assert normalize.has_invisible(typed) == any(map(normalize.is_invisible, typed))
 
 
 @pytest.mark.parametrize(("typed", "canonical"), [
