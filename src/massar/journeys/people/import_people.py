@@ -66,16 +66,25 @@ def add(new: NewPerson, *, now: datetime) -> Done | Problems:
     return Done()
 
 
+def name_fits(name: str, longest: int = LONGEST_NAME) -> bool:
+    """Marks that can't be seen could make a name read as another one's (ATK-096)."""
+    return len(name) <= longest and not normalize.has_invisible(name)
+
+
+def institution_address(typed: str) -> str:
+    """An address at a domain of the institution in canonical form; '' where it is none."""
+    address = text.login(typed) or ""
+    return address if address.partition("@")[2] in settings.MASSAR.institution_domains else ""
+
+
 def _read(new: NewPerson) -> tuple[str, dict[str, str], dict[str, list[Problem]]]:
     """Return login and contacts as they are stored, and what is wrong."""
     problems: dict[str, list[Problem]] = {}
     names, school = (new.first_ar, new.last_ar, new.first_latin, new.last_latin), new.establishment or ()
-    odd = any(len(n) > LONGEST_NAME for n in names) or any(len(n) > 2 * LONGEST_NAME for n in school)
-    # Marks that can't be seen could make a name read as another one's (ATK-096).
-    if odd or any(map(normalize.has_invisible, (*names, *school))):
+    if not all(map(name_fits, names)) or not all(name_fits(one, 2 * LONGEST_NAME) for one in school):
         problems["name"] = [Problem("name_shape")]
-    login = text.login(new.login) or ""
-    if "@" not in login or login.partition("@")[2] not in settings.MASSAR.institution_domains:
+    login = institution_address(new.login)
+    if not login:
         problems["login"] = [Problem("login_shape")]
     contacts: dict[str, str] = {}
     for kind, typed in (("email", new.email), ("phone", new.phone)):
@@ -96,8 +105,8 @@ def _other_names(new: NewPerson, problems: dict[str, list[Problem]]) -> dict[str
         else:
             problems["payroll"] = [Problem("payroll_shape")]
     if new.other_address:
-        name, at, domain = (text.login(new.other_address) or "").partition("@")
-        if at and domain in settings.MASSAR.institution_domains:
+        name, at, domain = institution_address(new.other_address).partition("@")
+        if at:
             names["other_address"] = (name, domain)
         else:
             problems["other_address"] = [Problem("login_shape")]

@@ -18,7 +18,7 @@ from massar.core.sheets.api import SheetRow
 from massar.domain.people.api import Kind
 from massar.journeys.account import edit_profile
 from massar.journeys.outcomes import Problem
-from massar.journeys.people.import_people import LONGEST_NAME
+from massar.journeys.people import import_people
 
 
 class Field(StrEnum):
@@ -133,7 +133,6 @@ class Reader:
 
     def __init__(self, columns: Mapping[Field, int], *, kind: Kind = Kind.STAFF) -> None:
         self._columns, self._kind = columns, kind
-        self._domains = frozenset(settings.MASSAR.institution_domains)
         self._fields = {place: field for field, place in columns.items()}
 
     def read(self, row: SheetRow) -> PersonRow | Faults:
@@ -146,7 +145,7 @@ class Reader:
         code = take(Field.CODE, "")
         entry = PersonRow(
             row.number,
-            self._login(take(Field.LOGIN, ""), code, faults),
+            _login(take(Field.LOGIN, ""), code, faults),
             _name(Field.FIRST_AR, take(Field.FIRST_AR, ""), faults),
             _name(Field.LAST_AR, take(Field.LAST_AR, ""), faults),
             _name(Field.FIRST_LATIN, take(Field.FIRST_LATIN, ""), faults),
@@ -156,30 +155,11 @@ class Reader:
             since=_since(take(Field.SINCE, ""), faults),
             language=_language(take(Field.LANGUAGE, ""), faults),
             payroll=_payroll(take(Field.PAYROLL, ""), faults),
-            other_address=self._other_address(take(Field.OTHER_ADDRESS, ""), faults),
+            other_address=_other_address(take(Field.OTHER_ADDRESS, ""), faults),
             email=_email(take(Field.EMAIL, ""), faults),
             phone=_phone(take(Field.PHONE, ""), faults),
         )
         return faults or entry
-
-    def _login(self, typed: str, code: str, faults: Faults) -> str:
-        """The institution address; a pupil's is the code at the first domain."""
-        if code:
-            read = text.login(code) or ""
-            if not _CODE.fullmatch(read):
-                faults[Field.CODE] = Problem("pupil_code_shape")
-            if not typed:
-                return f"{read}@{settings.MASSAR.institution_domains[0]}"
-        login = text.login(typed) or ""
-        if login.partition("@")[2] not in self._domains:
-            faults.setdefault(Field.LOGIN, Problem("login_shape" if typed else "login_empty"))
-        return login
-
-    def _other_address(self, typed: str, faults: Faults) -> str:
-        address = text.login(typed) if typed else ""
-        if typed and (address or "").partition("@")[2] not in self._domains:
-            faults[Field.OTHER_ADDRESS] = Problem("login_shape")
-        return address or ""
 
     def _read_kind(self, typed: str, code: str, faults: Faults) -> Kind:
         if not typed:
@@ -190,10 +170,30 @@ class Reader:
         return kind or self._kind
 
 
+def _login(typed: str, code: str, faults: Faults) -> str:
+    """The institution address; a pupil's is the code at the first domain."""
+    if code:
+        read = text.login(code) or ""
+        if not _CODE.fullmatch(read):
+            faults[Field.CODE] = Problem("pupil_code_shape")
+        if not typed:
+            return f"{read}@{settings.MASSAR.institution_domains[0]}"
+    login = import_people.institution_address(typed)
+    if not login:
+        faults.setdefault(Field.LOGIN, Problem("login_shape" if typed else "login_empty"))
+    return login
+
+
+def _other_address(typed: str, faults: Faults) -> str:
+    address = import_people.institution_address(typed)
+    if typed and not address:
+        faults[Field.OTHER_ADDRESS] = Problem("login_shape")
+    return address
+
+
 def _name(field: Field, typed: str, faults: Faults) -> str:
-    """Single spaces; no sign that can't be seen, which could make a name read as another one's (ATK-096)."""
     name = " ".join(typed.split())
-    if len(name) > LONGEST_NAME or normalize.has_invisible(name):
+    if not import_people.name_fits(name):
         faults[field] = Problem("name_shape")
     return name
 
