@@ -1,13 +1,17 @@
 """Yesterday's copy of the database was put back: nothing that had ended since lives again (ATK-150)."""
 
+from datetime import timedelta
+
 import pytest
 
 from massar.core.audit import api as audit_log
+from massar.domain.credentials import api as credentials
 from massar.domain.delivery.models import Message, RecoveryRequest
 from massar.domain.people import api as people
 from massar.domain.sessions.models import Session
 from massar.domain.sites import api as sites
 from massar.journeys import after_restore
+from massar.journeys.sso import access
 from tests.cast import FATIMA, FATIMA_PHONE, JAMAL, KHADIJA, KHADIJA_EMAIL, SALMA, YOUSSEF, YOUSSEF_EMAIL, facts
 from tests.support.authenticator import add_app, second_step
 from tests.support.visitor import Visitor
@@ -56,6 +60,17 @@ def test_atk_150_nothing_of_the_copy_lives(cast, post, clock):
     ]
     told = audit_log.of_person(facts(YOUSSEF).id, limit=50)
     assert told and not after_restore.end_everything(now=clock())["temporary passwords"], "it may be done again"
+
+
+def test_a_restore_is_no_recovery_of_anybody(cast, clock):
+    """Who had a device that is a stranger now has recovered nothing: a site that waits after that opens as before."""
+    strict = [sites.Site("strict", protocol="oidc", no_recovery_hours=72)]
+    people_here = facts(YOUSSEF), facts(KHADIJA)
+    credentials.passwords.distrust_devices(people_here[1].id, now=clock())
+    clock.advance(minutes=60)
+    after_restore.end_everything(now=clock())
+    youssef, khadija = (access.opening_times(strict, person=one, now=clock()) for one in people_here)
+    assert youssef == {} and list(khadija.values()) == [clock() + timedelta(hours=71)]
 
 
 def test_atk_150_a_code_of_an_app_serves_once_though_the_copy_forgot(cast, clock):

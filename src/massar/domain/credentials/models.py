@@ -5,12 +5,14 @@ from django.db import models
 
 class Password(models.Model):
     """The password in use. `ciphertext` holds the PHC string, bound to the account (decision 15). `devices_since`:
-    device cookies older than this are strangers again (set by a recovery)."""
+    device cookies older than this are strangers again (set by a recovery, and for everybody after a restore).
+    `recovered_at`: when the account was last recovered or frozen."""
 
     person = models.OneToOneField("people.Person", primary_key=True, on_delete=models.CASCADE, related_name="+")
     ciphertext = models.BinaryField()
     changed_at = models.DateTimeField()
     devices_since = models.DateTimeField(null=True)
+    recovered_at = models.DateTimeField(null=True)
 
 
 class FormerPassword(models.Model):

@@ -112,6 +112,7 @@ class _Row(NamedTuple):
     ciphertext: bytes
     changed_at: datetime
     devices_since: datetime | None
+    recovered_at: datetime | None
     factors_since: datetime | None
 
 
@@ -135,14 +136,14 @@ def unchanged(person_id: int, seen: StoredPassword, *, factors: str = NO_FACTORS
 
 
 def recovered_at(person_id: int) -> datetime | None:
-    """When the account was last recovered or frozen (its devices are strangers since then)."""
+    """When the account was last recovered or frozen."""
     return recovery_and_factors(person_id)[0]
 
 
 def recovery_and_factors(person_id: int, *, factors: str = NO_FACTORS) -> tuple[datetime | None, datetime | None]:
     """As `recovered_at`, and `factors_since` of `stored` beside it."""
     row = _row(person_id, factors)
-    return (row.devices_since, row.factors_since) if row else (None, None)
+    return (row.recovered_at, row.factors_since) if row else (None, None)
 
 
 def activated(person_ids: Sequence[int]) -> set[int]:
@@ -153,8 +154,11 @@ def activated(person_ids: Sequence[int]) -> set[int]:
 
 def _row(person_id: int | None, factors: str = NO_FACTORS) -> _Row | None:
     since = factors.format(person="credentials_password.person_id")
-    statement = f"SELECT ciphertext, changed_at, devices_since, {since} AS factors_since FROM credentials_password"
-    return sql.select_one(_Row, f"{statement} WHERE person_id = %s", (person_id or 0,))
+    statement = (
+        f"SELECT ciphertext, changed_at, devices_since, recovered_at, {since} AS factors_since "
+        "FROM credentials_password WHERE person_id = %s"
+    )
+    return sql.select_one(_Row, statement, (person_id or 0,))
 
 
 def is_right(password: str, stored: StoredPassword, *, known: bool) -> bool:
@@ -169,8 +173,9 @@ def was_used(password: str, person_id: int) -> bool:
     return any([verify(password, phc) for phc in (current.real and current.phc, *phcs) if phc])
 
 
-def save(person_id: int, phc: str, *, now: datetime, distrust_devices: bool = False) -> None:
-    """Store a new password; the one it replaces joins the history. Inside the caller's transaction."""
+def save(person_id: int, phc: str, *, now: datetime, recovered: bool = False) -> None:
+    """Store a new password; the one it replaces joins the history. Inside the caller's transaction. recovered: by a
+    recovery, which makes the account's devices strangers."""
     older = Password.objects.filter(person_id=person_id).first()
     former = FormerPassword.objects.filter(person_id=person_id)
     # None when the row was forged: that must not keep its owner from a new password.
@@ -179,17 +184,17 @@ def save(person_id: int, phc: str, *, now: datetime, distrust_devices: bool = Fa
         FormerPassword.objects.create(person_id=person_id, ciphertext=ciphertext, replaced_at=now)
         former.exclude(pk__in=list(former.order_by("-id").values_list("pk", flat=True)[:HISTORY])).delete()
     values = {"ciphertext": _encrypt(person_id, phc), "changed_at": now}
-    values |= {"devices_since": now} if distrust_devices else {}
+    values |= {"devices_since": now, "recovered_at": now} if recovered else {}
     Password.objects.update_or_create(person_id=person_id, defaults=values)
 
 
 def distrust_devices(person_id: int, *, now: datetime) -> None:
-    """Make all devices of the account strangers; who is signing in at this moment does not come in."""
-    Password.objects.filter(person_id=person_id).update(devices_since=now)
+    """Make all devices of a frozen account strangers; who is signing in at this moment does not come in."""
+    Password.objects.filter(person_id=person_id).update(devices_since=now, recovered_at=now)
 
 
 def distrust_all_devices(*, now: datetime) -> None:
-    """The same for everybody."""
+    """Make everybody's devices strangers. Nobody has recovered by that: no site makes anybody wait for it."""
     Password.objects.update(devices_since=now)
 
 

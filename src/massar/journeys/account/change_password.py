@@ -41,7 +41,7 @@ def by_temporary(
         people.contacts.lock(person.id)
         if not credentials.temporary.consume(grant.temporary_id, grant.claim, now=now):
             return Gone()
-        credentials.passwords.save(person.id, hashed, now=now, distrust_devices=True)
+        credentials.passwords.save(person.id, hashed, now=now, recovered=True)
         ended, told = close_sessions.end_everything(person, now=now, why="recovered")
         undone = people.contacts.undo_pending_changes(person.id, now=now, wait=settings.MASSAR.contact_wait)
         sign_in.fill_limits(person)
