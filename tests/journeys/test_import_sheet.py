@@ -197,6 +197,16 @@ def test_pupils_are_found_by_their_code(listed, school, clock):
     assert (pupil.login, pupil.role) == ("z987654321@taalim.ma", "pupil")
 
 
+def test_who_has_an_account_stays_what_it_is_where_nobody_says_another(listed, school, clock):
+    """A list of pupils by their addresses made staff of them."""
+    written(listed("r130012345;01234A", header="code massar;GRESA"), clock)
+    again = listed("r130012345@taalim.ma;01234A", header="login;GRESA")
+    assert written(again, clock) == (0, 0, 1, 0)
+    moved = listed("r130012345@taalim.ma;05678B", header="login;GRESA")
+    assert written(moved, clock) == (0, 1, 0, 0)
+    assert {b.kind for b in people.belonging.of_person(Person.objects.get().pk)} == {people.Kind.PUPIL}
+
+
 def test_titles_may_stand_above_the_header_and_columns_may_be_said(listed, school, clock):
     said = Said(columns={"Compte": Field.LOGIN, "GSM": None})
     one = listed(

@@ -40,6 +40,11 @@ class Existing:
     other: set[tuple[str, str]] = field(default_factory=set)
     contacts: set[str] = field(default_factory=set)
 
+    @property
+    def kind(self) -> Kind:
+        """As what this account belongs, where nothing else is said."""
+        return Kind.__members__.get(self.role.upper(), Kind.STAFF)
+
 
 def by_logins(logins: Collection[str], *, on: date) -> dict[str, Existing]:
     """The accounts with these logins, by login, as they stand on a day."""

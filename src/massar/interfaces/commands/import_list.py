@@ -69,7 +69,7 @@ def _said(options: argparse.Namespace) -> import_sheet.Said:
         columns[title] = Field(name) if name else None
     hidden = {"take": True, "leave": False}.get(options.hidden or "")
     choices = sheets.Choices(options.encoding, options.delimiter, options.sheet)
-    return import_sheet.Said(choices, columns, KINDS[options.kind], hidden)
+    return import_sheet.Said(choices, columns, KINDS.get(options.kind), hidden)
 
 
 def _print(report: import_sheet.ImportReport, *, written: bool, rate: float) -> None:

@@ -19,7 +19,7 @@ from django.db import Error
 from massar.core import processes
 
 EPILOG = "Settings are read from the environment (MASSAR_...) or from a file named .env; `massar check` judges them."
-KIND = "what people of the list are where no column says so (default staff)"
+KIND = "what people are where no column says so (default: what their account is, staff where there is none)"
 COLUMN = "what a column holds (login, code, payroll, first_ar, unit, email …); TITLE= leaves it alone"
 LOGIN = "institution address, as jamal.jalal@taalim.ma"
 LANGUAGES = ("ar", "fr", "en")
@@ -204,7 +204,7 @@ def _people(command: Command) -> None:
         """, module="import_list")  # fmt: skip
     one.add_argument("file", type=Path, metavar="FILE")
     one.add_argument("--write", action="store_true", help="do it; without, nothing is written")
-    one.add_argument("--kind", choices=("staff", "pupil", "guardian"), default="staff", help=KIND)
+    one.add_argument("--kind", choices=("staff", "pupil", "guardian"), help=KIND)
     one.add_argument("--column", action="append", default=[], metavar="TITLE=FIELD", help=COLUMN)
     one.add_argument("--hidden", choices=("take", "leave"), help="what to do with rows that are hidden in the sheet")
     one.add_argument("--sheet", metavar="NAME", help="which sheet of a workbook")

@@ -41,11 +41,12 @@ Accounts = Mapping[str, people.existing.Existing]
 @dataclass(frozen=True)
 class Said:
     """What a person said about a list. columns: what they hold, by their titles. kind: of people, where no column says
-    so. hidden: whether rows that a filter hides are people too; None: not said."""
+    so; None: who has an account stays what it is, anybody else is staff. hidden: whether rows that a filter hides are
+    people too; None: not said."""
 
     choices: sheets.Choices = field(default_factory=sheets.Choices)
     columns: Mapping[str, Field | None] = field(default_factory=dict)
-    kind: Kind = Kind.STAFF
+    kind: Kind | None = None
     hidden: bool | None = None
 
 
@@ -140,7 +141,7 @@ class PeopleList:
     def digest(self) -> str:
         """SHA-256 over the list and all that was said about it: another word about it makes another run."""
         said, columns = self._said, sorted((title, str(f)) for title, f in self._said.columns.items())
-        whole = hashlib.sha256(repr((said.choices, columns, int(said.kind), said.hidden)).encode())
+        whole = hashlib.sha256(repr((said.choices, columns, str(said.kind), said.hidden)).encode())
         with self._path.open("rb") as file:
             while chunk := file.read(_CHUNK):
                 whole.update(chunk)
@@ -263,11 +264,11 @@ class _Judge:
         return faults
 
     def _new(self, entry: PersonRow, unit: int | None) -> people.bulk.NewRow:
-        since = entry.since or self._today
+        since, kind = entry.since or self._today, entry.kind or Kind.STAFF
         return people.bulk.NewRow(
             entry.login, entry.first_ar, entry.last_ar, entry.first_latin, entry.last_latin, entry.language or "ar",
-            entry.kind.name.lower(), names=tuple(_other_names(entry).values()),
-            belongs=((unit, entry.kind, since),) if unit else (),
+            kind.name.lower(), names=tuple(_other_names(entry).values()),
+            belongs=((unit, kind, since),) if unit else (),
             contacts=tuple((kind, value) for kind, value in _contacts(entry) if value),
         )  # fmt: skip
 
@@ -277,8 +278,9 @@ class _Judge:
         if names != account.names:
             batch.names.append((account.id, names))
             found.append(("names", " ".join(account.names), " ".join(names)))
-        if unit and unit not in account.units.get(entry.kind, set()):
-            batch.units.append((account.id, unit, entry.kind, entry.since or self._today))
+        belongs_as = entry.kind or account.kind
+        if unit and unit not in account.units.get(belongs_as, set()):
+            batch.units.append((account.id, unit, belongs_as, entry.since or self._today))
             found.append(("unit", "", entry.unit))
         for what, name in _other_names(entry).items():
             if name not in account.other:

@@ -87,7 +87,7 @@ class PersonRow(NamedTuple):
     last_ar: str = ""
     first_latin: str = ""
     last_latin: str = ""
-    kind: Kind = Kind.STAFF
+    kind: Kind | None = None
     unit: str = ""
     since: date | None = None
     language: str = ""
@@ -129,9 +129,9 @@ def _known(found: Mapped) -> int:
 
 
 class Reader:
-    """Reads the rows of one list. kind: what people are where no column says so."""
+    """Reads the rows of one list. kind: what people are where no column says so; None: not said."""
 
-    def __init__(self, columns: Mapping[Field, int], *, kind: Kind = Kind.STAFF) -> None:
+    def __init__(self, columns: Mapping[Field, int], *, kind: Kind | None = None) -> None:
         self._columns, self._kind = columns, kind
         self._fields = {place: field for field, place in columns.items()}
 
@@ -161,7 +161,7 @@ class Reader:
         )
         return faults or entry
 
-    def _read_kind(self, typed: str, code: str, faults: Faults) -> Kind:
+    def _read_kind(self, typed: str, code: str, faults: Faults) -> Kind | None:
         if not typed:
             return Kind.PUPIL if code else self._kind
         kind = _KINDS.get(_plain(typed))
