@@ -1,7 +1,6 @@
 """A server that is told to stop while it starts, is killed, finds its port taken: nobody is left at the port."""
 
 import contextlib
-import http.client
 import os
 import signal
 import socket
@@ -13,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.installation import Installation, refused_in_one_sentence
+from tests.support.installation import Installation, is_served, refused_in_one_sentence
 from tests.support.postgres import free_port
 from tests.support.waits import until
 
@@ -65,14 +64,6 @@ def started(installed: Installation, *words: str) -> Iterator[Started]:
         yield one
     finally:
         one.end_what_is_left()
-
-
-def is_served(port: int, host: str = "127.0.0.1") -> bool:
-    line = http.client.HTTPConnection(host, port, timeout=PATIENCE)
-    with contextlib.closing(line), contextlib.suppress(OSError):
-        line.request("GET", "/healthz", headers={"Host": "localhost"})
-        return line.getresponse().status == 200
-    return False
 
 
 def is_free(port: int) -> bool:

@@ -2,11 +2,9 @@
 
 import contextlib
 import hashlib
-import http.client
 import re
 import secrets
 import subprocess
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -14,9 +12,10 @@ from typing import NamedTuple
 import trustme
 
 from tests.servers.machine import running as running_program
-from tests.support.installation import Installation, running
+from tests.support.installation import Installation, is_served, running
 from tests.support.postgres import free_port
 from tests.support.programs import NGINX, find_server
+from tests.support.waits import until
 
 ROOT = Path(__file__).resolve().parents[2]
 HOST = "localhost"
@@ -75,18 +74,8 @@ def serving(folder: Path, public_url: str = "", **settings: str) -> Iterator[Acc
     words = ("serve", "--port", str(port), "--processes", "1")
     with (folder / "serve.txt").open("w") as output:
         with running(*words, folder=folder, environ=account.environ, stdout=output, stderr=output):
-            wait_for(port)
+            until(lambda: is_served(port), START_SECONDS, "the account did not start")
             yield Account(here, receipt[1] if receipt else "")
-
-
-def wait_for(port: int) -> None:
-    deadline = time.monotonic() + START_SECONDS
-    while time.monotonic() < deadline:
-        with contextlib.suppress(OSError), contextlib.closing(http.client.HTTPConnection(HOST, port)) as line:
-            line.request("GET", "/healthz")
-            return line.getresponse().close()
-        time.sleep(0.1)
-    raise SystemExit("the account did not start")
 
 
 class Front(NamedTuple):

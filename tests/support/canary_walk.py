@@ -28,7 +28,7 @@ from tests.contracts.http_rig import Gateway
 from tests.servers.surfer import Page, Surfer
 from tests.support.authenticator import App
 from tests.support.canary import found
-from tests.support.installation import Installation, running
+from tests.support.installation import Installation, is_served, running
 from tests.support.passkey_device import Authenticator
 from tests.support.postgres import free_port
 from tests.support.product import CONTACT_CODE, TEMPORARY_PASSWORD
@@ -120,11 +120,6 @@ class Running:
     def url(self) -> str:
         return f"http://localhost:{self.port}"
 
-    def serves(self) -> bool:
-        with contextlib.suppress(OSError):  # nobody listens yet
-            return Surfer().ask("GET", f"{self.url}/readyz").status == 200
-        return False
-
 
 @contextlib.contextmanager
 def product(folder: Path, database: str = "") -> Iterator[Running]:
@@ -155,7 +150,7 @@ def product(folder: Path, database: str = "") -> Iterator[Running]:
         words = ("serve", "--port", str(port), "--processes", "1"), ("worker",)
         programs = [stack.enter_context(running(*one, **told)) for one in words]
         it = Running(installed, port, office, kept, log, programs, phone, email, password, client_secret)
-        until(it.serves, WITHIN, "it does not serve")
+        until(lambda: is_served(port, path="/readyz"), WITHIN, "it does not serve")
         yield it
 
 

@@ -2,6 +2,7 @@
 
 import argparse
 import contextlib
+import http.client
 import json
 import os
 import re
@@ -40,6 +41,15 @@ def running(*words: str, folder: Path, environ: dict[str, str], **how: object) -
     finally:
         process.terminate()
         process.wait(30)
+
+
+def is_served(port: int, host: str = "127.0.0.1", path: str = "/healthz") -> bool:
+    """Whether `massar serve` answers there by now, and has nothing to complain of."""
+    line = http.client.HTTPConnection(host, port, timeout=60)
+    with contextlib.closing(line), contextlib.suppress(OSError, http.client.HTTPException):
+        line.request("GET", path, headers={"Host": "localhost"})
+        return line.getresponse().status == 200
+    return False
 
 
 class Done(NamedTuple):

@@ -11,9 +11,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import urlencode
 
-from tests.support.installation import Installation
+from tests.support.installation import Installation, is_served
 from tests.support.postgres import free_port
 from tests.support.visitor import forms
+from tests.support.waits import until
 
 STARTS_WITHIN = 60  # seconds
 
@@ -35,15 +36,11 @@ class Node:
             self.programs.append(subprocess.Popen(command, stdout=self.log, stderr=self.log, **how))
 
     def serves(self) -> None:
-        deadline = time.monotonic() + STARTS_WITHIN
-        while time.monotonic() < deadline and self.programs[0].poll() is None:
-            line = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
-            with contextlib.closing(line), contextlib.suppress(OSError, http.client.HTTPException):
-                line.request("GET", "/readyz", headers={"Host": "localhost"})
-                if line.getresponse().status == 200:
-                    return
-            time.sleep(0.05)
-        raise AssertionError(f"node at {self.port} does not serve: {self.words()}")
+        until(lambda: self._ended() or is_served(self.port, path="/readyz"), STARTS_WITHIN, "it does not serve")
+        assert not self._ended(), f"node at {self.port} does not serve: {self.words()}"
+
+    def _ended(self) -> bool:
+        return self.programs[0].poll() is not None
 
     def stop(self, how: int = signal.SIGTERM) -> None:
         for one in self.programs:
