@@ -123,3 +123,17 @@ def test_what_was_cancelled_is_kept_from_that_day_on(person):
     assert contacts.cancel(contact.id, person, now=cancelled)
     assert contacts.sweep(now=cancelled + keep, keep=keep) == 0
     assert contacts.sweep(now=cancelled + keep + timedelta(seconds=1), keep=keep) == 1
+
+
+def test_a_contact_is_read_with_all_its_columns_in_their_types(person):
+    """Its list is written by hand: one that was left out would be asked for again, or stay the text that SQLite has."""
+    contacts.prove(proposed(person).id, person, now=NOW, wait=WAIT)
+    read = contacts.of_person(person, NOW)[0]
+    every = dict.fromkeys(
+        ("counts_from", "ends_at", "bounced_at", "undone_at", "code_sent_at", "code_expires_at"), NOW + WAIT
+    )
+    people.Contact.objects.filter(pk=read.pk).update(**every)
+    read, whole = contacts.of_person(person, NOW)[0], contacts.by_id(read.pk, person)
+    assert not read.get_deferred_fields()
+    fields = [{k: v for k, v in vars(one).items() if k != "_state"} for one in (read, whole)]
+    assert fields[0] == fields[1] and None not in [v for k, v in fields[0].items() if k.endswith(("_at", "_from"))]

@@ -177,6 +177,9 @@ def test_atk_111_a_site_that_asks_for_a_fresh_proof_gets_the_factor_too(register
     assert types_the_password(browser).path == STEP, "no device is spared for it"
     second_step(browser, app.code)
     assert rp.finish(browser, asked).claims["amr"] == ["pwd", "otp", "mfa"]
+    clock.advance(minutes=2)
+    rp.start(browser, **wish)
+    assert types_the_password(browser).path == STEP, "nor for the factor that this session has proved earlier"
 
 
 @pytest.mark.parametrize("wish", [{"prompt": "login"}, {"max_age": "3600"}])

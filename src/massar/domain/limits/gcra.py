@@ -8,7 +8,7 @@ a clock ahead of ours gives nothing, and is corrected by the first request that 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
@@ -65,7 +65,7 @@ def consume(buckets: Iterable[Bucket], *, now: datetime) -> RateLimited | None:
     return taken if isinstance(taken, RateLimited) else None
 
 
-def take(buckets: Iterable[Bucket], *, silent: Iterable[Bucket] = (), now: datetime) -> dict[str, int] | RateLimited:
+def take(buckets: Iterable[Bucket], *, silent: Sequence[Bucket] = (), now: datetime) -> dict[str, int] | RateLimited:
     """Do what `consume` does, and tell by each key how many units are gone now, with those of this call. silent: taken
     from too, in the same statement, where they have enough; a spent one refuses nothing, and its key is missing."""
     quiet = {one.key for one in silent}
@@ -127,7 +127,7 @@ def remaining(bucket: Bucket, *, now: datetime) -> int:
 
 
 def count_spent(limit: RateLimit, *, now: datetime) -> int:
-    """How many of this limit's buckets have no unit left. The limit is known by its room, which no other has."""
+    """How many of this limit's buckets have no unit left. It is known by its room, which no other may have."""
     least, most = clock.micros(now) + limit.room - limit.cost, clock.micros(now) + limit.room
     statement = "SELECT COUNT(*) FROM limits_bucketstate WHERE tat > %s AND tat <= %s AND room = %s"
     return int(sql.rows(statement, (least, most, limit.room))[0][0])

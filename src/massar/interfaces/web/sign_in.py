@@ -46,7 +46,6 @@ def sign_in(request: Request) -> HttpResponse:
     outcome = journey.enter(
         typed_login=form.cleaned_data["user"], password=form.cleaned_data["password"], browser=request.browser,
         now=request.now, earlier=request.recognised.session if request.recognised else None, answer=answer,
-        anew=bool(waits.get("again")),
     )  # fmt: skip
     match outcome:
         case outcomes.SessionOpened() | outcomes.MustChangePassword():

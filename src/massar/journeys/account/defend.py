@@ -10,7 +10,7 @@ Sources: decision 18; NIST SP 800-63B-4 §3.2.2; OWASP ASVS 5.0 6.3.1. No challe
 waiting is enough, and a known device meets none. One becomes known by a sign-in, a recovery or a code to a proved
 contact (`vouch.py`); in a siege an unknown one meets a challenge before it asks for these two."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -60,7 +60,7 @@ def resume(*, sealed: str, solution: str, action: str, browser: Browser, now: da
 
 
 def charge(
-    tried: Stranger, by_account: list[limits.Bucket], *, silent: list[limits.Bucket] | None = None, now: datetime
+    tried: Stranger, by_account: list[limits.Bucket], *, silent: Sequence[limits.Bucket] = (), now: datetime
 ) -> list[limits.Bucket] | TooManyAttempts | ChallengeRequired | PasswordSprayed:
     """Charge a try before it is judged. Returns what it was charged to, for `refund` where it is right. silent: as in
     `limits.take`; those of them that were spent are not among what is returned."""
@@ -75,12 +75,11 @@ def charge(
         if unmet:
             return unmet
         buckets = by_account
-    quiet = silent or []
-    taken = limits.take(buckets, silent=quiet, now=now) if buckets or quiet else {}
+    taken = limits.take(buckets, silent=silent, now=now) if buckets or silent else {}
     if isinstance(taken, limits.RateLimited):
         # Another try was faster: only the network's, so this one needs a challenge.
         return _challenge(tried, now) if taken.spent == {network.limit.name} else TooManyAttempts(taken.until)
-    buckets = [*buckets, *(one for one in quiet if one.key in taken)]
+    buckets = [*buckets, *(one for one in silent if one.key in taken)]
     if verdict is Verdict.NONE and taken.get(tried.account.key, 0) > FREE:  # others were faster at this account
         limits.refund(buckets, now=now)
         return _challenge(tried, now)

@@ -39,10 +39,8 @@ def look(*, token: str, now: datetime) -> Denied | AccountFrozen | Gone:
     event = audit_log.by_uid(*named) if named else None
     if event is None or event.person_id is None or event.at + LINK_LIFE <= now:
         return Gone()
-    person, reopened_at = (
-        people.directory.by_id(event.person_id, now=now),
-        people.directory.reopened_at(event.person_id),
-    )
+    person = people.directory.by_id(event.person_id, now=now)
+    reopened_at = people.directory.reopened_at(event.person_id)
     if person is None or (reopened_at and event.at < reopened_at):
         return Gone()
     return AccountFrozen() if person.frozen_at else Denied(person, event)

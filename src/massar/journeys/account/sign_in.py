@@ -56,7 +56,7 @@ _REFUSED = ((TooManyAttempts, "wait"), (outcomes.ChallengeRequired, "challenge")
 @dataclass(frozen=True)
 class _Attempt:
     """What name was typed, who is meant, and which browser tries it when. `typed`: all that was typed, as it was;
-    `answer`: the challenge that came back with it. `anew`: see `enter`. `found`: whom the name may mean."""
+    `answer`: the challenge that came back with it. `found`: whom the name may mean."""
 
     login: str
     person: people.PersonFacts | None
@@ -65,7 +65,6 @@ class _Attempt:
     now: datetime
     typed: Mapping[str, str] = field(default_factory=dict, repr=False)
     answer: defend.ChallengeAnswer | None = None
-    anew: bool = False
     found: Sequence[people.PersonFacts] = ()
 
     def known_device(self) -> sessions.devices.TrustedDevice | None:
@@ -102,17 +101,17 @@ def known_device(
 
 def enter(
     *, typed_login: str, password: str, browser: Browser, now: datetime, earlier: sessions.SessionFacts | None = None,
-    answer: defend.ChallengeAnswer | None = None, anew: bool = False,
+    answer: defend.ChallengeAnswer | None = None,
 ) -> Entered | Refused:  # fmt: skip
     """Judge what was typed on the sign-in page. Nothing tells an unknown account from a wrong password. earlier: the
     session this browser has; its own person's sign-in renews it, another's leaves it to the caller. answer: the
-    challenge that kept what was typed. anew: a site wants a fresh proof, for which no device is spared."""
+    challenge that kept what was typed."""
     login = text.login(typed_login) or ""
     found = people.directory.candidates(login, now=now)
     person = _meant(found, browser, now)
     stored = credentials.passwords.stored(person.id if person else None, factors=factors.held.SINCE)
     typed = {"login": typed_login, "password": password}
-    attempt = _Attempt(login or typed_login, person, stored, browser, now, typed, answer, anew, found)
+    attempt = _Attempt(login or typed_login, person, stored, browser, now, typed, answer, found)
     secret = policy.canonical_temporary(password)
     return (
         _enter_with_password(attempt, password, earlier) if secret is None else _enter_with_temporary(attempt, secret)
@@ -175,8 +174,7 @@ def owes_second_step(attempt: _Attempt, person: people.PersonFacts, stored: cred
     """Whether a right password is not enough: a second factor is asked for, or has to be set up."""
     if must_have_factor(person, now=attempt.now):
         return True
-    has_factor, anew = stored.factors_since is not None, attempt.anew
-    return has_factor and (anew or not _spared(person, stored, attempt.browser, attempt.now))
+    return stored.factors_since is not None and not _spared(person, stored, attempt.browser, attempt.now)
 
 
 def _spared(person: people.PersonFacts, stored: credentials.StoredPassword, browser: Browser, now: datetime) -> bool:
@@ -233,7 +231,7 @@ def _count_failure(stranger: defend.Stranger | None, now: datetime) -> None:
 def _verify(attempt: _Attempt, password: str) -> _Verified | Unjudged:
     """Charge the try before anything is verified. A known device whose limit is spent falls to the shared one."""
     typed, device, stranger = policy.strip_invisible(password), attempt.known_device(), None
-    charged = _charge_device(device, attempt.now) if device else []
+    charged, beyond = _charge_device(device, attempt.now) if device else [], False
     if not charged:
         stranger = attempt.stranger(typed)
         own = _own_limits(attempt.login, attempt.person)
@@ -241,10 +239,9 @@ def _verify(attempt: _Attempt, password: str) -> _Verified | Unjudged:
         if not isinstance(given, list):
             return given
         charged = given
-        if any(one not in charged for one in own):
-            verified = _compare(attempt, typed, charged, stranger, known=False)
-            return verified._replace(right=False) if isinstance(verified, _Verified) else verified
-    return _compare(attempt, typed, charged, stranger, known=device is not None)
+        beyond = any(one not in charged for one in own)
+    verified = _compare(attempt, typed, charged, stranger, known=device is not None)
+    return verified._replace(right=False) if beyond and isinstance(verified, _Verified) else verified
 
 
 def _compare(
@@ -402,10 +399,10 @@ def prove_again(
     STILL_FRESH where there is one: a password alone does nothing that its owner needs two things for. Whether there is
     one stands in the statement that reads the password. None: all is right. field: where the password was typed, for
     the problem."""
-    stored = credentials.passwords.stored(signed_in.person.id, factors=factors.held.SINCE)
-    if stored.factors_since is not None and not _is_fresh(signed_in.session, now):
+    attempt = _again(signed_in.person, browser, now)
+    if attempt.stored.factors_since is not None and not _is_fresh(signed_in.session, now):
         return FactorNotFresh()
-    return _judge_again(signed_in.person, stored, password, field, browser, now)
+    return _judge_again(attempt, signed_in.person, password, field)
 
 
 def begin_again(
@@ -414,26 +411,28 @@ def begin_again(
     """Open a half-done sign-in beside the session, for somebody who can prove no factor any more: from there the loss
     is told (`lose_factors`), although this device is one that is not asked. It takes the password. Gone: there is no
     factor, or the session has ended."""
-    person, stored = signed_in.person, credentials.passwords.stored(signed_in.person.id, factors=factors.held.SINCE)
-    if stored.factors_since is None:
+    person, attempt = signed_in.person, _again(signed_in.person, browser, now)
+    if attempt.stored.factors_since is None:
         return outcomes.Gone()
-    attempt = _Attempt(person.login, person, stored, browser, now)
-    refused = _judge_again(person, stored, password, "password", browser, now)
+    refused = _judge_again(attempt, person, password, "password")
     if refused:
         return refused
     with transaction.atomic():
         people.contacts.lock(person.id)
         if not sessions.signed_in.hold(signed_in.session.id, person.id):  # another password may have been saved
             return outcomes.Gone()
-        return _ask_for_second_step(attempt, person, stored)
+        return _ask_for_second_step(attempt, person, attempt.stored)
+
+
+def _again(person: people.PersonFacts, browser: Browser, now: datetime) -> _Attempt:
+    stored = credentials.passwords.stored(person.id, factors=factors.held.SINCE)
+    return _Attempt(person.login, person, stored, browser, now)
 
 
 def _judge_again(
-    person: people.PersonFacts, stored: credentials.StoredPassword, password: str, field: str, browser: Browser,
-    now: datetime,
-) -> outcomes.Problems | TooManyAttempts | Overloaded | None:  # fmt: skip
-    attempt = _Attempt(person.login, person, stored, browser, now)
-    device = attempt.known_device()
+    attempt: _Attempt, person: people.PersonFacts, password: str, field: str
+) -> outcomes.Problems | TooManyAttempts | Overloaded | None:
+    device, now = attempt.known_device(), attempt.now
     charged = _charge_device(device, now) if device else []
     if not charged:
         charged = [*_shared_limits(person.login), *_own_limits(person.login, person)]
@@ -444,7 +443,7 @@ def _judge_again(
     if not isinstance(verified, _Verified):
         return verified
     if not verified.right:
-        audit_log.record_event("proof_refused", now=now, person_id=person.id, browser=browser)
+        audit_log.record_event("proof_refused", now=now, person_id=person.id, browser=attempt.browser)
         return outcomes.Problems({field: [outcomes.Problem("password_wrong")]})
     _refund(verified, person, now)
     return None

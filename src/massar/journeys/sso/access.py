@@ -104,10 +104,10 @@ def decide(
     not_anew = fresh_since is not None and session.signed_in_at < fresh_since
     if too_old or not_anew or is_stale(site, session.signed_in_at, now=now):
         return SignInRequired(again=True)
-    denied, since = None, credentials.passwords.recovery_and_factors(person.id, factors=factors.held.SINCE)
-    recovered_at, factors_since = since
+    recovered_at, factors_since = credentials.passwords.recovery_and_factors(person.id, factors=factors.held.SINCE)
     settled_now = recovered_at is None or now >= recovered_at + RECENT_RECOVERY
     opens_at = _opens_at(site, recovered_at, set(one_of) == {ACR_NO_RECENT_RECOVERY})
+    denied = None
     if not has_role(site, person):
         denied = AccessDenied("role")
     elif opens_at and now < opens_at:
