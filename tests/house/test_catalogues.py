@@ -13,6 +13,7 @@ from babel.messages.mofile import read_mo
 
 from massar.domain.delivery import alarms, breaker, models, provider, wording
 from massar.domain.factors.models import Factor
+from massar.domain.people import api as people
 from massar.interfaces.demo import views as demo
 from massar.journeys import personal_data
 from massar.journeys.account import recover_password, see_history
@@ -98,7 +99,8 @@ def test_templates_ask_for_ids_that_exist(path: Path):
 
 
 def test_code_asks_for_ids_that_exist():
-    known, pages = set(catalogue("ar")), [*python_files(INTERFACES / "web"), *python_files(INTERFACES / "ops")]
+    known, folders = set(catalogue("ar")), ("web", "desk", "ops")
+    pages = [path for folder in folders for path in python_files(INTERFACES / folder)]
     found = {name: path.name for path in pages for name in whole_ids(ast.parse(path.read_text("utf-8")))}
     assert found and {name: file for name, file in found.items() if name not in known} == {}
 
@@ -219,6 +221,9 @@ ENDS: dict[str, Iterable[str]] = {
     "demo.step_": demo.STEPS,
     "demo.fault_": [name for _, name in demo.FAULTS],
     "activity.": see_history.SHOWN,
+    "agent.role.": people.rights.Role,
+    "agent.kind.": set(people.roles.Kind) - {people.roles.Kind.OWN},
+    "agent.right.": people.rights.Right,
     "strength.": ("password", "temporary", "two_steps", "passkey"),
     "data.kind.": [f"{kept.name}{part}" for kept in personal_data.TABLE for part in ("", ".why")],
     "data.lasts.": {kept.lasts for kept in personal_data.TABLE},
@@ -276,9 +281,13 @@ def events_recorded() -> dict[str, str]:
         tree = ast.parse(path.read_text("utf-8"))
         for function in (node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)):
             for call in (node for node in ast.walk(function) if isinstance(node, ast.Call)):
-                if ast.unparse(call.func).split(".")[-1] in ("record_event", "AuditEvent") and call.args:
+                name = ast.unparse(call.func)
+                recorded = name.split(".")[-1] in ("record_event", "AuditEvent") or name == "agents.record"
+                if recorded and call.args:
                     names = given_names(call.args[0], function, tree)
-                    assert names or path.name == "events.py", f"{path.name}:{call.lineno}: which event is it?"
+                    assert names or path.name in ("events.py", "agents.py"), (
+                        f"{path.name}:{call.lineno}: which event is it?"
+                    )
                     found |= dict.fromkeys(names, f"{path.name}:{call.lineno}")
     return found
 

@@ -23,7 +23,7 @@ DATABASE_CLOCK = re.compile(r"\bCURRENT_TIMESTAMP\b|\bNOW\(\)|\bclock_timestamp\
 ARABIC_LETTER = re.compile("[\u0621-\u064a]")
 ARABIC_IN_ARABIC = "العربية"  # a language is offered in its own words, which no catalogue translates
 TEMPLATE_COMMENT = re.compile(r"\{#.*?#\}", re.DOTALL)
-PAGES_SOURCE = [PRODUCT / "interfaces" / name for name in ("web", "ops")]
+PAGES_SOURCE = [PRODUCT / "interfaces" / name for name in ("web", "desk", "ops")]
 # The page of last resort is shown when even the catalogues can't be read: it carries its own words.
 LAST_RESORT = "errors/plain.html"
 CHECKED_FOR_WORDS = [

@@ -3,7 +3,7 @@
 from django.conf import settings
 from django.urls import include, path
 
-PARTS = ("web.urls", "sso.urls", "receipts", "ops.views")
+PARTS = ("web.urls", "sso.urls", "receipts", "desk.urls", "ops.views")
 urlpatterns = [path("", include(f"massar.interfaces.{part}")) for part in PARTS]
 if settings.MASSAR.demo:  # the on-screen phone exists in the demo alone
     urlpatterns.append(path("demo/", include("massar.interfaces.demo.views")))

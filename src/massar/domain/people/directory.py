@@ -15,23 +15,26 @@ from django.db import models
 from massar.core import local_time, sql
 from massar.domain.people import belonging, units
 from massar.domain.people.models import Alias, Person
-from massar.domain.people.roles import OPERATOR
+from massar.domain.people.roles import HELPS_BY, OPERATOR
 
 # In the order and by the names of the fields of PersonFacts.
 COLUMNS = """p.id, p.login, p.first_name_ar AS first_ar, p.last_name_ar AS last_ar, p.first_name_latin AS first_latin,
 p.last_name_latin AS last_latin, p.language, p.state = 'active' AS enabled, p.contacts_frozen_until AS frozen_until,
 COALESCE(e.name_ar, '') AS establishment_ar, COALESCE(e.name_latin, '') AS establishment_latin, p.role,
-p.frozen_at"""
+p.frozen_at, COALESCE(h.role, '') AS helps_as"""
 TABLE = "people_person p"
-# The establishment of a day; of a pupil in a class the one that the class is of. Takes what `today` gives.
-WITH_SCHOOL = f"""LEFT JOIN people_unit u ON u.id = ({belonging.MAIN})
-LEFT JOIN people_unit e ON e.id = CASE u.kind WHEN {units.Kind.CLASS} THEN u.parent_id ELSE u.id END"""
+# Of a day: the establishment, of a pupil in a class the one that the class is of, and the role for others. Takes what
+# `today` gives.
+WITH_DAY = f"""LEFT JOIN people_unit u ON u.id = ({belonging.MAIN})
+LEFT JOIN people_unit e ON e.id = CASE u.kind WHEN {units.Kind.CLASS} THEN u.parent_id ELSE u.id END
+LEFT JOIN people_rolegrant h ON h.id = ({HELPS_BY})"""
 MOST_CANDIDATES = 2
 
 
 class PersonFacts(NamedTuple):
     """A person as journeys see one. Names and establishment are in two scripts; '' where unknown. enabled: not
-    disabled. frozen_at: since when nothing but a recovery opens the account. frozen_until: that of the contacts."""
+    disabled. frozen_at: since when nothing but a recovery opens the account. frozen_until: that of the contacts.
+    helps_as: a role by which the person helps others today, 'teacher' where there is no other; '' for most."""
 
     id: int
     login: str
@@ -46,6 +49,7 @@ class PersonFacts(NamedTuple):
     establishment_latin: str
     role: str
     frozen_at: datetime | None
+    helps_as: str = ""
 
     @property
     def active(self) -> bool:
@@ -71,9 +75,9 @@ class PersonFacts(NamedTuple):
         return tuple(n for n in (self.first_ar, self.last_ar, self.first_latin, self.last_latin) if n)
 
 
-def today(now: datetime) -> tuple[object, object]:
-    """What WITH_SCHOOL takes: the day of that moment in the country."""
-    return units.params(_day(now))
+def today(now: datetime) -> tuple[object, ...]:
+    """What WITH_DAY takes: the day of that moment in the country."""
+    return units.params(_day(now)) * 3
 
 
 def candidates(typed: str | None, *, now: datetime) -> list[PersonFacts]:
@@ -89,7 +93,7 @@ def candidates(typed: str | None, *, now: datetime) -> list[PersonFacts]:
         PersonFacts,
         f"SELECT {COLUMNS} FROM (SELECT id FROM people_person WHERE {by_column} = %s UNION "
         f"SELECT person_id FROM people_alias WHERE {by_alias} LIMIT {MOST_CANDIDATES + 1}) f "
-        f"JOIN {TABLE} ON p.id = f.id {WITH_SCHOOL}",
+        f"JOIN {TABLE} ON p.id = f.id {WITH_DAY}",
         (*params, *today(now)),
     )
     return sorted(found) if len(found) <= MOST_CANDIDATES else []
@@ -108,7 +112,7 @@ def by_login(typed: str | None, *, now: datetime) -> PersonFacts | None:
 
 
 def by_id(person_id: int, *, now: datetime) -> PersonFacts | None:
-    statement = f"SELECT {COLUMNS} FROM {TABLE} {WITH_SCHOOL} WHERE p.id = %s"
+    statement = f"SELECT {COLUMNS} FROM {TABLE} {WITH_DAY} WHERE p.id = %s"
     return sql.select_one(PersonFacts, statement, (*today(now), person_id))
 
 

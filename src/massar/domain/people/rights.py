@@ -44,8 +44,8 @@ AT: Mapping[Role, Unit.Kind] = {
     Role.HEAD: Unit.Kind.ESTABLISHMENT,
     Role.TEACHER: Unit.Kind.CLASS,
 }
-_LOOK = frozenset({Right.SEARCH, Right.STATE})
-_HELP = _LOOK | {Right.RECOVER, Right.SLIP, Right.APPROVE, Right.PROPOSE}
+LOOK = frozenset({Right.SEARCH, Right.STATE})  # what changes nothing; open for a disabled account too
+_HELP = LOOK | {Right.RECOVER, Right.SLIP, Right.APPROVE, Right.PROPOSE}
 _DESK = _HELP | {Right.UNMASK, Right.CONFIRM, Right.FACTOR}
 _STAFF, _FAMILIES = (Kind.STAFF, Kind.COMPLEMENT), (Kind.PUPIL, Kind.GUARDIAN)
 _OF_DESK = dict.fromkeys((*_STAFF, *_FAMILIES), _DESK)
@@ -55,7 +55,7 @@ RIGHTS: Mapping[Role, Mapping[Kind, frozenset[Right]]] = {
     Role.ACADEMY_DESK: _OF_DESK,
     Role.DIRECTORATE_DESK: _OF_DESK,
     Role.HEAD: {**dict.fromkeys(_STAFF, _HELP), Kind.PUPIL: _HELP | {Right.CODE}, Kind.GUARDIAN: _HELP},
-    Role.TEACHER: {Kind.PUPIL: _LOOK | {Right.SLIP, Right.CODE}},
+    Role.TEACHER: {Kind.PUPIL: LOOK | {Right.SLIP, Right.CODE}},
 }
 _RANK = {role: rank for rank, role in enumerate(reversed(Role), 1)}
 
@@ -72,10 +72,12 @@ class Standing(NamedTuple):
 
 
 class Permission(NamedTuple):
-    """by: the role by which it is allowed; None: it is not. why: 'self', 'outside', 'privileged' or 'right'."""
+    """by: the role by which it is allowed; None: it is not. why: 'self', 'outside', 'privileged' or 'right'. unit: code
+    of the agent's branch, where somebody has asked which of several it is."""
 
     by: Role | None
     why: str = ""
+    unit: str = ""
 
 
 def judge(right: Right, standing: Standing) -> Permission:

@@ -16,12 +16,21 @@ LONGEST = timedelta(days=400)  # a school year, and its summer
 LONGEST_REASON = 200
 OPERATOR = "operator"  # the kind of person who watches over the installation
 _HOLDS = f"g.revoked_at IS NULL AND {units.HOLDS.format('g')}"
+_GRANTS = """SELECT g.id, g.role, u.code, g.kind, g.since, g.until, g.reason, g.revoked_at, u.id AS unit_id,
+u.name_ar, u.name_latin FROM people_rolegrant g JOIN people_unit u ON u.id = g.unit_id"""
 _STANDING = f"""{belonging.ABOVE}
 SELECT 'over', g.role, above.kind FROM above JOIN people_rolegrant g ON g.unit_id = above.id
 WHERE g.person_id = %s AND {_HOLDS}
 UNION ALL SELECT 'held', g.role, 0 FROM people_rolegrant g JOIN people_unit u ON u.id = g.unit_id
 WHERE g.person_id = %s AND {_HOLDS} AND {units.HOLDS.format("u")}
 UNION ALL SELECT 'is', p.role, 0 FROM people_person p WHERE p.id = %s"""
+
+
+# The grant by which a person helps others on a day, a teacher's last; in a statement where `p` is the person. Takes
+# the day four times.
+HELPS_BY = f"""SELECT g.id FROM people_rolegrant g JOIN people_unit d ON d.id = g.unit_id
+WHERE g.person_id = p.id AND {_HOLDS} AND {units.HOLDS.format("d")}
+ORDER BY CASE g.role WHEN '{Role.TEACHER}' THEN 1 ELSE 0 END, g.id LIMIT 1"""
 
 
 class HeldRole(NamedTuple):
@@ -35,6 +44,9 @@ class HeldRole(NamedTuple):
     until: date
     reason: str
     revoked_at: datetime | None
+    unit_id: int
+    name_ar: str
+    name_latin: str
 
 
 def grant(
@@ -66,9 +78,13 @@ def revoke(person_id: int, role: Role, code: str, *, on: date, now: datetime) ->
 
 def of_person(person_id: int) -> list[HeldRole]:
     """All that were ever granted, newest first."""
-    statement = """SELECT g.id, g.role, u.code, g.kind, g.since, g.until, g.reason, g.revoked_at FROM people_rolegrant g
-    JOIN people_unit u ON u.id = g.unit_id WHERE g.person_id = %s ORDER BY g.id DESC"""
-    return sql.select(HeldRole, statement, (person_id,))
+    return sql.select(HeldRole, f"{_GRANTS} WHERE g.person_id = %s ORDER BY g.id DESC", (person_id,))
+
+
+def holding(person_id: int, *, on: date) -> list[HeldRole]:
+    """Those that hold on that day, at units that are open, oldest first."""
+    held = f"{_GRANTS} WHERE g.person_id = %s AND {_HOLDS} AND {units.HOLDS.format('u')} ORDER BY g.id"
+    return sql.select(HeldRole, held, (person_id, *units.params(on) * 2))
 
 
 def standing(agent_id: int, person_id: int, *, on: date) -> Standing:

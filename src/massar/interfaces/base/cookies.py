@@ -67,6 +67,7 @@ RECENT_LOGOUT_LIFE = timedelta(minutes=15)
 RECENT_LOGOUT = Cookie("told", RECENT_LOGOUT_LIFE)
 RETURN_TO = Cookie("next", timedelta(hours=1))
 DRAFT = Cookie("draft", timedelta(hours=1))
+DESK = Cookie("desk", None)  # when this session last used the help desk
 
 
 def write_flash(response: HttpResponse, kind: str, message_id: str, **args: str) -> None:

@@ -1,5 +1,5 @@
-"""What operators look at: the page about messages and the metrics. People open /desk/ with their role, programs
-/metrics with a token. Whoever may not see it meets what stands at an address that does not exist."""
+"""What operators look at: the page about messages and the metrics. People open it with their role, programs /metrics
+with a token. Whoever may not see it meets what stands at an address that does not exist."""
 
 from collections.abc import Callable, Iterable, Iterator
 from functools import wraps
@@ -36,12 +36,6 @@ def operators_only(view: Callable[[Request], HttpResponse]) -> Callable[..., Htt
         return view(request)
 
     return way_back.signed_in_only(guarded)
-
-
-@require_safe
-@operators_only
-def index(request: Request) -> HttpResponse:
-    return page.redirect_to("ops_messages")
 
 
 @require_safe
@@ -158,7 +152,6 @@ def _hand_over(counts: delivery.counters.Counts) -> Iterator[Metric]:
 
 
 urlpatterns = [
-    path("desk/", index, name="ops"),
     path("desk/messages/", messages, name="ops_messages"),
     path("metrics", metrics, name="metrics"),
 ]

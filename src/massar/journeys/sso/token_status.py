@@ -16,7 +16,7 @@ from massar.domain.sites import api as sites
 _STATEMENT = f"""SELECT {sites.grants.TOKEN_COLUMNS}, s.id, p.id, {sites.grants.COLUMNS}, {people.directory.COLUMNS}
 FROM {sites.grants.TABLES}
 LEFT JOIN {sessions.signed_in.TABLE} ON s.id = g.session_id AND {sessions.signed_in.NOT_ENDED}
-LEFT JOIN {people.directory.TABLE} ON p.id = g.person_id {people.directory.WITH_SCHOOL}
+LEFT JOIN {people.directory.TABLE} ON p.id = g.person_id {people.directory.WITH_DAY}
 WHERE t.hash = %s"""
 _GRANT_COLUMNS = len(sites.GrantFacts._fields)
 

@@ -1,0 +1,75 @@
+"""The way in for agents: a role, and a proof of who they are that is not old.
+
+To everybody else these pages do not exist."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from functools import wraps
+from typing import Concatenate, ParamSpec
+
+from django.http import Http404, HttpResponse
+
+from massar.domain.people.api import rights
+from massar.interfaces.base import cookies, page, way_back
+from massar.interfaces.base.request import Request
+from massar.journeys.account.close_sessions import SignedIn
+from massar.journeys.desk import agents
+from massar.journeys.desk.agents import Agent
+
+P = ParamSpec("P")
+_PROOFS = {  # what is owed -> its page, and what is said there
+    "factor": ("second_step", "flash.desk_factor"),
+    "set_up": ("security", "flash.desk_set_up"),
+    "password": ("desk_prove", "flash.desk_password"),
+}
+View = Callable[Concatenate[Request, Agent, P], HttpResponse]
+
+
+def agents_only(view: View[P]) -> Callable[..., HttpResponse]:
+    """Give the view the agent. Whoever has no role finds nothing; an agent whose proof is old or short gives it first
+    and comes back."""
+
+    @wraps(view)
+    def guarded(request: Request, signed_in: SignedIn, /, *args: P.args, **kwargs: P.kwargs) -> HttpResponse:
+        agent = of(request, signed_in)
+        owed = agents.proof_owed(agent, used_at=_used_at(request, agent), now=request.now)
+        if owed:
+            at, said = _PROOFS[owed]
+            response = way_back.remember(request, page.redirect_to(at))
+            cookies.write_flash(response, "info", said)
+            return response
+        response = view(request, agent, *args, **kwargs)
+        cookies.DESK.write_signed(response, "desk", [agent.session.id, int(request.now.timestamp())])
+        return response
+
+    return way_back.signed_in_only(guarded)
+
+
+def for_person(right: rights.Right) -> Callable[[Callable[..., HttpResponse]], Callable[..., HttpResponse]]:
+    """Give the view of an address with a `token` the person of it, for whom the agent may do this: `(request, agent,
+    found, …)`. Everybody else is nobody."""
+
+    def decorate(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
+        @wraps(view)
+        def guarded(request: Request, agent: Agent, /, token: str, **kwargs: str | int) -> HttpResponse:
+            found = agents.find(agent, token, right, now=request.now)
+            if found is None:
+                raise Http404
+            return view(request, agent, found, **kwargs)
+
+        return agents_only(guarded)
+
+    return decorate
+
+
+def of(request: Request, signed_in: SignedIn) -> Agent:
+    agent = agents.recognise(signed_in, now=request.now)
+    if agent is None:
+        raise Http404
+    return agent
+
+
+def _used_at(request: Request, agent: Agent) -> datetime | None:
+    """When this session last used the desk, as this browser was told; nobody else can have written it."""
+    session_id, at = cookies.DESK.read_signed(request, "desk") or (0, 0)
+    return datetime.fromtimestamp(at, UTC) if session_id == agent.session.id else None
