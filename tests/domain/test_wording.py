@@ -17,7 +17,7 @@ from massar.domain.delivery.wording import (
     VOUCHING_CODE,
     render,
 )
-from tests.support.letters import CANCEL, CASES, CODE, LONG_HELP, LONGEST, NOT_ME, SECRET, UNTIL, rendered
+from tests.support.letters import CANCEL, CASES, CHILD, CODE, LONG_HELP, LONGEST, NOT_ME, SECRET, UNTIL, rendered
 
 every_message = pytest.mark.parametrize(("template", "event"), CASES, ids=lambda case: case or None)
 every_language = pytest.mark.parametrize("language", LANGUAGES)
@@ -53,6 +53,24 @@ def test_the_sms_of_a_temporary_password_says_this():
     )
     assert text("ar") == "مسار: كلمة مرور مؤقتة\nkdmwt-47392\nصالحة إلى غاية 14:35. لا تعطوها لأحد"
     assert text("en").splitlines()[1] == SECRET
+
+
+@every_language
+def test_a_childs_password_names_the_child_and_fits_one_sms(language):
+    """A guardian of three has to know whose it is. A name of many parts gives way to its first."""
+    for child in (CHILD["child"], "Abdelhamid", "Mohamed-Abderrahmane El Amine"):
+        sms = rendered(TEMPORARY_PASSWORD, "", language, "sms", child=child).text
+        assert measure(sms).segments == 1 and sms.splitlines()[1] == SECRET, sms
+        mail = rendered(TEMPORARY_PASSWORD, "", language, "email", child=child)
+        assert child in mail.text and child in mail.html and child in mail.subject
+        assert mail.text.splitlines().count(SECRET) == mail.html.count(SECRET) == 1
+    assert "Abdelhamid" in rendered(TEMPORARY_PASSWORD, "", language, "sms", child="Abdelhamid").text
+
+
+def test_the_sms_of_a_childs_password_says_this():
+    values = {"secret": SECRET, "valid_until": "14:35", "child": "سلمى"}
+    text = render(TEMPORARY_PASSWORD, language="ar", channel="sms", values=values).text
+    assert text == "مسار: كلمة مرور سلمى\nkdmwt-47392\nأعطوها لطفلكم وحده قبل 14:35"
 
 
 @with_secret

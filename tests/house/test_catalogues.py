@@ -14,6 +14,7 @@ from babel.messages.mofile import read_mo
 from massar.domain.delivery import alarms, breaker, models, provider, wording
 from massar.domain.factors.models import Factor
 from massar.domain.people import api as people
+from massar.domain.people.models import Guardianship
 from massar.interfaces.demo import views as demo
 from massar.journeys import personal_data
 from massar.journeys.account import recover_password, see_history
@@ -228,6 +229,7 @@ ENDS: dict[str, Iterable[str]] = {
     "data.kind.": [f"{kept.name}{part}" for kept in personal_data.TABLE for part in ("", ".why")],
     "data.lasts.": {kept.lasts for kept in personal_data.TABLE},
     "factor.kind.": Factor.Kind.values,
+    "family.relation_": Guardianship.Relation.values,
     "how.": literals(r'how="(\w+)"', "journeys"),
     "sheet.": sheet_refusals(),
     "sheet.note.": literals(r'Note\("(\w+)"', "core/sheets"),

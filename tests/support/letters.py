@@ -31,6 +31,7 @@ LONGEST = {
     NOTICE: {"when": UNTIL, "device": "Samsung Internet 27 – Android", "contact": "k•••@etu.univ-mohammed5.ac.ma",
              "counts_from": UNTIL, "cancel_url": CANCEL, "not_me_url": NOT_ME, **OURS},
 }  # fmt: skip
+CHILD = {"child": "فاطمة الزهراء"}
 CASES = [(TEMPORARY_PASSWORD, ""), (VOUCHING_CODE, ""), (CONTACT_CODE, ""), (LOSS_CODE, ""), (TRIAL, "")] + [
     (NOTICE, event) for event in EVENTS
 ]
@@ -45,7 +46,8 @@ MINISTRY = {
 
 def rendered(template, event, language, channel, **changes):
     """A message with the longest values there may be, but for `changes`."""
-    values = {**LONGEST[template], **({"event": event} if event else {}), **changes}
+    of_child = CHILD if event == "child_recovered" else {}
+    values = {**LONGEST[template], **({"event": event} if event else {}), **of_child, **changes}
     return render(template, language=language, channel=channel, values=values)
 
 

@@ -53,6 +53,8 @@ TABLE: tuple[Kept, ...] = (
          ("id", "local", "contacts_frozen_until"), owner="id"),
     Kept("other_names", "people_alias", ("name", "domain"), ("id", "person_id")),
     Kept("belongings", "people_belonging", ("since", "until"), ("person_id", "unit_id", "kind")),
+    Kept("guardians", "people_guardianship", ("relation", "since", "until"), ("pupil_id", "guardian_id", "made_by"),
+         owner="pupil_id"),
     Kept("roles", "people_rolegrant", ("role", "since", "until", "reason", "granted_at", "revoked_at"),
          ("id", "person_id", "unit_id", "kind", "granted_by")),
     Kept("contacts", "people_contact",

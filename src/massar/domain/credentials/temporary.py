@@ -242,6 +242,17 @@ def end_all(person_id: int, *, now: datetime, why: str) -> int:
     return _end(_live(person_id=person_id), now, why)
 
 
+def end_told(person_ids: Sequence[int], contact_ids: Sequence[int], *, now: datetime, why: str) -> int:
+    """End what these people's secrets are that went to one of these contacts, which may be others'."""
+    return _end(_live(person_id__in=person_ids, contact_id__in=contact_ids), now, why)
+
+
+def running(person_ids: Sequence[int], *, now: datetime) -> set[int]:
+    """Those of these people who have a secret that serves, or is on its way."""
+    found = _live(_not_expired(now), person_id__in=person_ids, purpose=RECOVERY)
+    return set(found.values_list("person_id", flat=True)) if person_ids else set()
+
+
 def end_everybodys(*, now: datetime, why: str) -> int:
     return _end(_live(), now, why)
 

@@ -25,7 +25,7 @@ EVENTS = (
     "password_changed", "password_recovered", "contact_added", "contact_change_waiting", "contact_removed",
     "contact_change_cancelled", "recovery_closed", "new_device", "factor_added", "factor_removed", "backup_codes_made",
     "passkey_copied", "browser_let_in", "factors_lost", "factors_found", "factors_removed", "account_frozen",
-    "account_reopened", "factors_dropped",
+    "account_reopened", "factors_dropped", "child_recovered",
 )  # fmt: skip
 LANGUAGES = ("ar", "fr", "en")
 CHANNELS = ("email", "sms")
@@ -40,13 +40,13 @@ class Rendered(NamedTuple):
 
 
 _VALUES = {  # those that a template must have, and those that it may have
-    TEMPORARY_PASSWORD: ({"secret", "valid_until"}, {"valid_date", "host", "help"}),
+    TEMPORARY_PASSWORD: ({"secret", "valid_until"}, {"valid_date", "host", "help", "child"}),
     VOUCHING_CODE: ({"secret", "valid_until"}, {"valid_date", "host", "help"}),
     CONTACT_CODE: ({"code", "valid_until"}, {"valid_date", "host", "help"}),
     LOSS_CODE: ({"code", "valid_until"}, {"valid_date", "host", "help"}),
     NOTICE: (
         {"event", "when"},
-        {"device", "contact", "counts_from", "dropped", "cancel_url", "not_me_url", "host", "help"},
+        {"device", "contact", "counts_from", "dropped", "cancel_url", "not_me_url", "host", "help", "child"},
     ),
     TRIAL: ({"when"}, {"host", "help", "lines"}),
 }
@@ -54,6 +54,7 @@ _VALUES = {  # those that a template must have, and those that it may have
 _MOST_SEGMENTS = {(name, language): 1 for name in _VALUES for language in LANGUAGES} | {(NOTICE, "ar"): 2}
 _SECRET_FIELD = {TEMPORARY_PASSWORD: "secret", VOUCHING_CODE: "secret", CONTACT_CODE: "code", LOSS_CODE: "code"}
 
+_LONGEST_CHILD = 13  # signs of a child's first name in an SMS: with them the Arabic one fills its segment
 _DAY = "EEEE d MMMM y"
 _MASK = "•*…"
 _BREAKS = ("Cc", "Zl", "Zp")  # categories of signs that end a line or steer a terminal
@@ -75,10 +76,10 @@ def render(template: str, *, language: str, channel: str, values: Mapping[str, o
     template: TEMPORARY_PASSWORD or VOUCHING_CODE (values secret, valid_until; optional valid_date, host, help),
     CONTACT_CODE or LOSS_CODE (code, valid_until; the same options), TRIAL (when; optional lines, a number of numbered
     lines that an SMS goes on with; an operator tries a provider) or NOTICE (event of EVENTS, when; optional device,
-    contact (masked), counts_from, dropped (masked contacts; e-mail only), cancel_url and not_me_url (e-mail only),
-    host, help). Empty and None are "not there". Moments may be aware datetimes, which are written in the country's
-    time, or text that is written already. Raises KeyError for an unknown template, language, channel, event or value,
-    or a missing one."""
+    contact (masked), child, counts_from, dropped (masked contacts; e-mail only), cancel_url and not_me_url (e-mail
+    only), host, help). Empty and None are "not there". Moments may be aware datetimes, which are written in the
+    country's time, or text that is written already. Raises KeyError for an unknown template, language, channel, event
+    or value, or a missing one."""
     if language not in LANGUAGES or channel not in CHANNELS or template not in _VALUES:
         raise KeyError(f"no wording for {template!r} in {language!r} by {channel!r}")
     required, optional = _VALUES[template]
@@ -105,6 +106,8 @@ def _sms(template: str, language: str, values: Mapping[str, object]) -> Rendered
         # What GSM-7 lacks is replaced by its nearest sign: ê becomes e, ’ becomes '.
         ready = {name: "".join(map(_gsm7_sign, value.translate(_GSM_TWINS))) for name, value in ready.items()}
     host, help_line = ready.pop("host"), ready.pop("help")
+    if len(ready.get("child", "")) > _LONGEST_CHILD:
+        ready["child"] = ready["child"].split()[0][:_LONGEST_CHILD]
     body = _template(template, language, "sms.txt")
     text = body.render(ready, help=help_line)
     size = measure(text)

@@ -1,7 +1,18 @@
 """What others may use from the room `people`."""
 
 from massar.core.keyring.api import Ending, Index, Sealed
-from massar.domain.people import belonging, bulk, contacts, directory, existing, import_runs, rights, roles, units
+from massar.domain.people import (
+    belonging,
+    bulk,
+    contacts,
+    directory,
+    existing,
+    guardians,
+    import_runs,
+    rights,
+    roles,
+    units,
+)
 from massar.domain.people.belonging import Kind
 from massar.domain.people.contacts import CODE_TRIES
 from massar.domain.people.directory import PersonFacts
@@ -9,7 +20,7 @@ from massar.domain.people.models import Contact
 
 __all__ = [
     "CODE_TRIES", "ENDING", "SEALED", "Contact", "Kind", "PersonFacts", "belonging", "bulk", "contacts",
-    "directory", "existing", "import_runs", "rights", "roles", "units",
+    "directory", "existing", "guardians", "import_runs", "rights", "roles", "units",
 ]  # fmt: skip
 SEALED = (
     Sealed(

@@ -29,6 +29,7 @@ WITH_DAY = f"""LEFT JOIN people_unit u ON u.id = ({belonging.MAIN})
 LEFT JOIN people_unit e ON e.id = CASE u.kind WHEN {units.Kind.CLASS} THEN u.parent_id ELSE u.id END
 LEFT JOIN people_rolegrant h ON h.id = ({HELPS_BY})"""
 MOST_CANDIDATES = 2
+PUPIL, GUARDIAN = "pupil", "guardian"
 
 
 class PersonFacts(NamedTuple):
@@ -65,6 +66,20 @@ class PersonFacts(NamedTuple):
     def establishment(self, language: str) -> str:
         arabic, latin = self.establishment_ar, self.establishment_latin
         return (arabic or latin) if language == "ar" else (latin or arabic)
+
+    @property
+    def is_pupil(self) -> bool:
+        return self.role == PUPIL
+
+    @property
+    def is_guardian(self) -> bool:
+        """Whether the account was made for that; staff may be guardians too."""
+        return self.role == GUARDIAN
+
+    def first_name(self, language: str) -> str:
+        """The first name alone, as a family says it; else what stands before the @."""
+        arabic, latin = self.first_ar, self.first_latin
+        return (arabic or latin if language == "ar" else latin or arabic) or self.login.partition("@")[0]
 
     @property
     def operates(self) -> bool:
@@ -175,7 +190,7 @@ def create(
     return person_id
 
 
-_AS = {"pupil": belonging.Kind.PUPIL, "guardian": belonging.Kind.GUARDIAN}
+_AS = {PUPIL: belonging.Kind.PUPIL, GUARDIAN: belonging.Kind.GUARDIAN}
 
 
 def _day(now: datetime) -> date:

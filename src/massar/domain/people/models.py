@@ -95,6 +95,25 @@ class Belonging(models.Model):
     kind = models.PositiveSmallIntegerField()
 
 
+class Guardianship(models.Model):
+    """From day to day a guardian answers for a pupil, who has several, as a guardian has several pupils. until: the
+    last day; each has one, and a list of a new year moves it. made_by: the agent who made it; None: a list or a command
+    did. As `Belonging`: columns stand widest first, and no id of its own, for there are millions."""
+
+    class Relation(models.IntegerChoices):
+        MOTHER = 1
+        FATHER = 2
+        TUTOR = 3
+
+    pk = models.CompositePrimaryKey("pupil_id", "guardian_id", "since")
+    pupil = models.ForeignKey(Person, on_delete=models.CASCADE, related_name="+", db_index=False)
+    guardian = models.ForeignKey(Person, on_delete=models.CASCADE, related_name="+")
+    made_by = models.BigIntegerField(null=True)
+    since = models.DateField()
+    until = models.DateField()
+    relation = models.PositiveSmallIntegerField()
+
+
 class RoleGrant(models.Model):
     """A role of a person at a unit and everything below it, from `since` to the last day `until`. kind: whose place it
     is, one's own, an acting head's, a deputy's. granted_by: the person who did; None: a command did."""

@@ -31,6 +31,19 @@ SALMA = NewPerson(
     login="salma.bennani@men.gov.ma", first_ar="سلمى", last_ar="بناني", first_latin="Salma", last_latin="Bennani",
     role="operator", establishment=_DIRECTORATE, email="salma.bennani@example.org", password="Qantara+6184-jaune",
 )  # fmt: skip
+HALIMA = NewPerson(
+    login="w130000001@taalim.ma", first_ar="حليمة", last_ar="التازي", first_latin="Halima", last_latin="Tazi",
+    role="guardian", establishment=_KHALDOUN, phone="0663000444", password="Fanous+3941-azul",
+)  # fmt: skip
+ILYAS, RIM, YASSINE = (
+    NewPerson(
+        login=f"{code}@taalim.ma", first_ar=arabic, last_ar="التازي", first_latin=latin, last_latin="Tazi",
+        role="pupil", establishment=_KHALDOUN,
+    )
+    for code, arabic, latin in (
+        ("x130000001", "إلياس", "Ilyas"), ("x130000002", "ريم", "Rim"), ("x130000003", "ياسين", "Yassine")
+    )
+)  # fmt: skip
 STRANGER = "nobody.atall@taalim.ma"
 PEOPLE = (
     (JAMAL, "the guide's person, no contact yet"),

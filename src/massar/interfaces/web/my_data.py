@@ -25,9 +25,10 @@ from massar.journeys.personal_data import Kept
 MOST_ROWS = 40  # of one kind in the pages; the file for programs has all but old refusals
 _HAVE_WORDS = frozenset(
     "email phone sms active disabled staff operator ar fr en proposed proved cancelled issued claimed consumed dead "
-    "removed enrolled app passkey pupil guardian ministry_desk academy_desk directorate_desk head teacher".split()
+    "removed enrolled app passkey pupil guardian ministry_desk academy_desk directorate_desk head teacher mother "
+    "father tutor".split()
 )
-_ARABIC = frozenset(("first_name_ar", "last_name_ar", "establishment_ar"))
+_ARABIC = frozenset(("first_name_ar", "last_name_ar", "establishment_ar", "guardian", "pupil"))
 
 
 class ExportForm(forms.Form):
@@ -140,7 +141,7 @@ def _value(column: str, value: object, language: str) -> dict[str, object]:
     text = str(value)
     if column == "event" and text in SHOWN:
         return {"text": _words(f"activity.{text}"), "ltr": False}
-    if column in ("kind", "state", "channel", "role", "language") and text in _HAVE_WORDS:
+    if column in ("kind", "state", "channel", "role", "language", "relation") and text in _HAVE_WORDS:
         return {"text": _words(f"data.value.{text}"), "ltr": False}
     return {"text": text, "ltr": column not in _ARABIC}
 

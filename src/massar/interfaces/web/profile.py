@@ -199,7 +199,7 @@ def _page(
         request, "profile/profile.html", status=status, form=form or ContactsForm(), contacts=contacts,
         frozen_until=person.frozen_until if person.frozen_until and person.frozen_until > now else None,
         undone=edit_profile.undone(person=person, now=now), wait_hours=_wait_hours(signed_in, contacts, now),
-        resend_of=resend_of, now=now, **shown,
+        resend_of=resend_of, now=now, family=people.guardians.all_of(person.id, now=now), **shown,
     )  # fmt: skip
 
 

@@ -3,6 +3,7 @@
 from django.urls import path
 
 from massar.interfaces.web import (
+    children,
     devices,
     home,
     lost_factors,
@@ -54,6 +55,9 @@ urlpatterns = [
     path("profile/security/codes/", security.renew_codes, name="backup_codes"),
     path("profile/security/lost/stop/", lost_factors.stop, name="loss_stop"),
     path("profile/security/<int:factor_id>/remove/", security.remove, name="factor_remove"),
+    path("children/", children.children, name="children"),
+    path("children/<int:child_id>/new/", children.start, name="child_start"),
+    path("children/<int:child_id>/stop/", children.stop, name="child_stop"),
     path("contacts/cancel/<str:token>/", profile.cancel_link, name="contact_cancel_link"),
     path("not-me/<str:token>/", not_me.not_me, name="not_me"),
     path("devices/", devices.devices, name="devices"),

@@ -15,7 +15,7 @@ from massar.domain.limits import api as limits
 from massar.domain.people import api as people
 from massar.domain.policy import api as policy
 from massar.domain.sessions import api as sessions
-from massar.journeys.account import close_sessions, edit_profile, notices, recover_password, sign_in
+from massar.journeys.account import close_sessions, edit_profile, guardians, notices, recover_password, sign_in
 from massar.journeys.account.close_sessions import SignedIn
 from massar.journeys.outcomes import FactorNotFresh, Gone, Overloaded, Problem, Problems, SessionOpened, TooManyAttempts
 
@@ -54,6 +54,7 @@ def by_temporary(
             browser=browser, sessions_ended=len(ended), changes_cancelled=len(undone), sites_told=told,
         )  # fmt: skip
         notices.tell(person, "password_recovered", now=now, browser=browser, dropped=dropped, entry=entry)
+        guardians.tell(person, "child_recovered", entry=entry, browser=browser, now=now)
         amr = f"{sign_in.PASSWORD_ALONE} {grant.amr}".strip()
         return sign_in.open_session(person, how="temporary_password", amr=amr, browser=browser, now=now)
 

@@ -11,7 +11,7 @@ from django.db import transaction
 from massar.core.audit import api as audit_log
 from massar.domain.credentials import api as credentials
 from massar.domain.people import api as people
-from massar.journeys.account import close_sessions
+from massar.journeys.account import close_sessions, guardians
 
 LONGEST_REASON = 200
 
@@ -47,4 +47,5 @@ def enable(*, person: people.PersonFacts, reason: str, now: datetime) -> Closed:
 def _end(person: people.PersonFacts, now: datetime) -> tuple[int, int]:
     ended, told = close_sessions.end_everything(person, now=now, why="disabled")
     credentials.temporary.end_all(person.id, now=now, why="disabled")
+    guardians.end_what_was_told(person, now=now, why="disabled")
     return len(ended), told

@@ -18,7 +18,7 @@ from massar.domain.credentials import api as credentials
 from massar.domain.factors import api as factors
 from massar.domain.limits import api as limits
 from massar.domain.people import api as people
-from massar.journeys.account import close_sessions, edit_profile, notices
+from massar.journeys.account import close_sessions, edit_profile, guardians, notices
 from massar.journeys.outcomes import AccountFrozen, Done, Gone, TooManyAttempts
 
 LINK_LIFE = timedelta(days=30)  # mailboxes of the institution are not read every day
@@ -113,6 +113,7 @@ def _end_everything(
     )
     factors.losses.cancel(person.id, now=now)
     credentials.temporary.end_all(person.id, now=now, why="frozen")
+    guardians.end_what_was_told(person, now=now, why="frozen")
     credentials.passwords.distrust_devices(person.id, now=now)
     ended, told = close_sessions.end_everything(person, now=now, why="frozen")
     return len(ended), told, undone

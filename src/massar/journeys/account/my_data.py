@@ -69,6 +69,16 @@ def _rows(kept: Kept, person: people.PersonFacts, most: int) -> list[dict[str, o
             }
             for one in reversed(people.belonging.of_person(person.id))
         ]
+    if kept.name == "guardians":  # two people's row: each is told the other's name
+        return [
+            {
+                "guardian" if one.guards else "pupil": one.name(person.language),
+                "relation": people.guardians.Relation(one.relation).name.lower(),
+                "since": one.since,
+                "until": one.until,
+            }
+            for one in people.guardians.all_of(person.id)
+        ]
     rows = personal_data.rows_of(kept, person.id, most=most)
     if kept.name == "identity":
         rows[0] |= {"establishment_ar": person.establishment_ar, "establishment_latin": person.establishment_latin}

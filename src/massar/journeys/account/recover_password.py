@@ -9,8 +9,10 @@ right contact
   ├─ beyond that too, and it left less than two minutes ago → that message serves, also in this browser
   └─ else → within two minutes, when it has not been sent meanwhile
 
+A pupil's message may go to a guardian's contact (`guardians.py`); limits and secrets are the pupil's.
 A request for vouching (`vouch.py`) is asked and answered here by the same moves; budgets and secrets are its own."""
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
@@ -25,7 +27,7 @@ from massar.domain.delivery import api as delivery
 from massar.domain.limits import api as limits
 from massar.domain.people import api as people
 from massar.domain.sessions import api as sessions
-from massar.journeys.account import defend, edit_profile, sign_in
+from massar.journeys.account import defend, edit_profile, guardians, sign_in
 from massar.journeys.messages import sms_budget
 from massar.journeys.outcomes import ChallengeRequired, Done, Problem, TooManyAttempts
 
@@ -44,42 +46,66 @@ def ask(
     and row are one commit: who reads "asked" is answered, whatever dies. TooManyAttempts only speaks of the network's
     limit, or of this browser's, which know nothing of what was typed. In a siege a browser that knows no account meets
     a challenge first. answer: the one that kept what was typed."""
-    contact = edit_profile.read_contact(channel, typed_contact)
-    asked = delivery.TypedRecovery(
-        login=text.login(typed_login) or "", channel=channel, contact="" if isinstance(contact, Problem) else contact,
+    asked = typed(typed_login, channel, typed_contact, browser, purpose=purpose)
+    known = sessions.devices.read(browser.trusted_devices, now=now)[:1]
+    if not known:
+        kept = {"login": typed_login, "channel": channel, "contact": typed_contact, "ask_id": ask_id}
+        unmet = defend.before_asking(action=purpose, typed=kept, browser=browser, answer=answer, now=now)
+        if unmet:
+            return unmet
+    # The limit of a browser that knows an account comes first; the network's when that is spent.
+    buckets = [limits.rate_limits.ASK_DEVICE.bucket(device.person_id) for device in known]
+    return put(ask_id, asked, [*buckets, limits.rate_limits.ASK_NETWORK.bucket(browser.network)], now=now) or Done()
+
+
+def typed(
+    login: str, channel: str, contact: str, browser: Browser, *, purpose: str = credentials.temporary.RECOVERY
+) -> delivery.TypedRecovery:
+    """What a request for a secret holds; channel: email or phone."""
+    read = edit_profile.read_contact(channel, contact)
+    return delivery.TypedRecovery(
+        login=text.login(login) or "", channel=channel, contact="" if isinstance(read, Problem) else read,
         language=browser.language, network=browser.network, browser=browser.label,
         trusted_devices=browser.trusted_devices, recovery_browser=browser.recovery_browser, purpose=purpose,
     )  # fmt: skip
-    known = sessions.devices.read(browser.trusted_devices, now=now)[:1]
-    if not known:
-        typed = {"login": typed_login, "channel": channel, "contact": typed_contact, "ask_id": ask_id}
-        unmet = defend.before_asking(action=purpose, typed=typed, browser=browser, answer=answer, now=now)
-        if unmet:
-            return unmet
-    with transaction.atomic(savepoint=False):
-        # The limit of a browser that knows an account comes first; the network's when that is spent.
-        buckets = [limits.rate_limits.ASK_DEVICE.bucket(device.person_id) for device in known]
-        for bucket in (*buckets, limits.rate_limits.ASK_NETWORK.bucket(browser.network)):
-            refused = limits.consume([bucket], now=now)
-            if refused is None:
-                break
-        if refused:
-            return TooManyAttempts(refused.until)
-        if not delivery.requests.put(ask_id, asked, now=now):
-            limits.refund([bucket], now=now)  # a reload, or a repeat after a lost answer
-    return Done()
+
+
+@transaction.atomic(savepoint=False)
+def put(
+    ask_id: str, asked: delivery.TypedRecovery, buckets: Sequence[limits.Bucket], *, now: datetime
+) -> TooManyAttempts | None:
+    """Store a request, charged to the first of these limits that is not spent: one commit."""
+    for bucket in buckets:
+        refused = limits.consume([bucket], now=now)
+        if refused is None:
+            break
+    if refused:
+        return TooManyAttempts(refused.until)
+    if not delivery.requests.put(ask_id, asked, now=now):
+        limits.refund([bucket], now=now)  # a reload, or a repeat after a lost answer
+    return None
 
 
 class _Judged(NamedTuple):
     """What a request leads to: the word of the audit log and, where a message is to leave, the `contact` it goes to.
-    `known`: asked for at a known device. `again`: beyond the limits of new secrets, so with the `live` one, if any."""
+    `guardian`: whose contact it is, where it is not the person's own. `known`: asked for at a known device. `again`:
+    beyond the limits of new secrets, so with the `live` one, if any."""
 
     person: people.PersonFacts | None
     outcome: str
     contact: people.Contact | None = None
+    guardian: people.PersonFacts | None = None
     known: bool = False
     again: bool = False
     live: credentials.temporary.LiveSecret | None = None
+
+
+class _Way(NamedTuple):
+    """To whom a message may go: the contact that was typed, of the person or of that guardian."""
+
+    person: people.PersonFacts
+    contact: people.Contact
+    guardian: people.PersonFacts | None = None
 
 
 class _Later(Exception):
@@ -136,7 +162,7 @@ def _answer(claimed: delivery.requests.ClaimedRequest, judged: _Judged | None, n
     person_id = person.id if person else None
     audit_log.record_event(
         f"{asked.purpose}_asked", now=now, person_id=person_id, outcome=judged.outcome, browser=browser,
-        typed_login=asked.login, channel=asked.channel,
+        typed_login=asked.login, channel=asked.channel, **({"guardian": judged.guardian.id} if judged.guardian else {}),
     )  # fmt: skip
     if person and judged.contact:
         _send(person, judged.contact, judged, asked, now)
@@ -154,11 +180,10 @@ def _judge(asked: delivery.TypedRecovery, asked_at: datetime, now: datetime) -> 
     if not opens:
         return _Judged(one, "disabled")
     # What a freeze drops at this moment gets nothing; two secrets alive at most.
-    people.contacts.lock(*people.directory.ids_of(found))
-    kind = "email" if asked.channel == "email" else "phone"
-    right = [(p, held) for p in opens if (held := people.contacts.matching(p.id, kind, asked.contact, now))]
+    links = guardians.lock_with_pupils(found, now=now)
+    right = [way for p in opens if (way := _way_to(p, links, asked, now))]
     if len(right) == 1:  # of two with one name the contact tells who is meant; one of both tells nothing
-        return _find_a_way(*right[0], asked, asked_at, now)
+        return _find_a_way(right[0], asked, asked_at, now)
     if one is None:
         return _Judged(None, "no_match")
     # Counted against network and browser, never against the account; it only changes the word in the audit log.
@@ -167,38 +192,49 @@ def _judge(asked: delivery.TypedRecovery, asked_at: datetime, now: datetime) -> 
     return _Judged(person, "guesses_spent") if spent else _Judged(person, "no_match")
 
 
-def _find_a_way(
-    person: people.PersonFacts, contact: people.Contact, asked: delivery.TypedRecovery, asked_at: datetime,
-    now: datetime,
-) -> _Judged:  # fmt: skip
-    """Find the limit that gives the message, a known device's own first: what strangers spend is not his. Raises _Later
-    where none does, and nothing was sent since."""
+def _way_to(
+    person: people.PersonFacts, links: Sequence[people.guardians.Link], asked: delivery.TypedRecovery, now: datetime
+) -> _Way | None:
+    """The contact that was typed, where it is the person's own, or for a recovery that of a guardian."""
+    kind = "email" if asked.channel == "email" else "phone"
+    if held := people.contacts.matching(person.id, kind, asked.contact, now):
+        return _Way(person, held)
+    guarded = links if asked.purpose == credentials.temporary.RECOVERY else ()
+    reached = guardians.reached(person, guarded, kind, asked.contact, now=now)
+    return _Way(person, reached.contact, reached.guardian) if reached else None
+
+
+def _find_a_way(way: _Way, asked: delivery.TypedRecovery, asked_at: datetime, now: datetime) -> _Judged:
+    """Find the limit that gives the message, a known device's own first: what strangers spend is not his; a guardian's
+    own device counts for a child. Raises _Later where none does, and nothing was sent since."""
+    person, contact, guardian = way
     rates, owner = limits.rate_limits, (person.id, contact.kind, contact.value)
     gap = rates.apart(rates.ASK_GAP, asked.purpose).bucket(asked.recovery_browser, *owner)
     if asked.recovery_browser and limits.consume([gap], now=now):
         return _Judged(person, "too_often")
-    device = sign_in.known_device(person, asked.trusted_devices, now=now)
+    owners = (person, guardian) if guardian else (person,)
+    known_ones = (sign_in.known_device(one, asked.trusted_devices, now=now) for one in owners)
+    device = next(filter(None, known_ones), None)
     known = device is not None
     ways = [(rates.SEND_DEVICE_HOUR, rates.SEND_DEVICE_DAY, (device.nonce, *owner))] if device else []
     for hour, day, whose in (*ways, (rates.SEND_HOUR, rates.SEND_DAY, owner)):
         both = (rates.hourly(hour, settings.MASSAR.recoveries_per_hour), day)
         if limits.consume([rates.apart(one, asked.purpose).bucket(*whose) for one in both], now=now) is None:
-            return _Judged(person, "sent", contact, known)
-    return _send_again(person, contact, asked, asked_at, known=known, now=now)
+            return _Judged(person, "sent", contact, guardian, known)
+    return _send_again(way, asked, asked_at, known=known, now=now)
 
 
-def _send_again(
-    person: people.PersonFacts, contact: people.Contact, asked: delivery.TypedRecovery, asked_at: datetime, *,
-    known: bool, now: datetime,
-) -> _Judged:  # fmt: skip
+def _send_again(way: _Way, asked: delivery.TypedRecovery, asked_at: datetime, *, known: bool, now: datetime) -> _Judged:
     """Beyond the limits of new secrets: what runs serves this browser too. Raises _Later."""
+    person, contact, guardian = way
     live = credentials.temporary.find_live(person.id, contact.id, purpose=asked.purpose, now=now)
     refused = None
     if live is None or live.issued_at <= asked_at:  # else one message answers all who waited for it
         refused = limits.consume([_again(asked.purpose, person, contact)], now=now)
         if refused is None:
             runs_out = live and live.expires_at and live.expires_at < now + _WORTH_SENDING
-            return _Judged(person, "sent_again", contact, known, again=True, live=None if runs_out else live)
+            live = None if runs_out else live
+            return _Judged(person, "sent_again", contact, guardian, known, again=True, live=live)
     if refused and (live is None or now - live.issued_at > limits.rate_limits.JUST_SENT):
         raise _Later(refused.until, _Judged(person, "too_often"))
     if live:
@@ -213,7 +249,7 @@ def _again(purpose: str, person: people.PersonFacts, contact: people.Contact) ->
 
 def fill_limits(person: people.PersonFacts, *, purpose: str, now: datetime) -> None:
     """Let the next request be answered at once, for the running secrets have just served their owner and ended."""
-    held = people.contacts.of_person(person.id, now)
+    held = [*people.contacts.of_person(person.id, now), *guardians.contacts_of(person, now=now)]
     limits.refund([], reset=[_again(purpose, person, contact) for contact in held])
 
 
@@ -251,11 +287,13 @@ def _send(
     # An SMS binds the secret to the host (a phone offers it to no other site); a mail says what to type.
     host = settings.MASSAR.host if channel == "sms" else settings.MASSAR.address
     lifetime = _lifetime(channel)
+    language = judged.guardian.language if judged.guardian else asked.language or person.language
+    child = {"child": person.first_name(language)} if judged.guardian else {}
     delivery.outbox.put(
-        purpose=MESSAGES[asked.purpose], channel=channel, language=asked.language or person.language,
+        purpose=MESSAGES[asked.purpose], channel=channel, language=language,
         person_id=person.id, to=contact.value, temporary_id=temporary_id, lifetime=lifetime,
         expires_at=live.expires_at if live else None, now=now, within=QUEUE_LONGEST + lifetime, priority=1,
-        values={"secret": secret, "host": host, "help": settings.MASSAR.help_contact},
+        values={"secret": secret, "host": host, "help": settings.MASSAR.help_contact, **child},
     )  # fmt: skip
     if channel == "email":
         return

@@ -26,7 +26,7 @@ SHOWN = (
     *REFUSED, *DENIABLE, "sign_out", "recovery_asked", "temporary_accepted", "contact_proposed", "session_ended",
     "sessions_ended_all", "program_ended", "account_disabled", "account_enabled", "account_frozen", "account_reopened",
     "factors_dropped", "vouching_asked", "passkey_copied", "data_exported",
-    "role_granted", "role_revoked",
+    "role_granted", "role_revoked", "recovery_stopped", "guardian_linked", "guardian_unlinked",
 )  # fmt: skip
 _BATCH, _MOST_READ, _NEWEST = 200, 2000, 1 << 62
 

@@ -1,0 +1,134 @@
+"""Who answers for a pupil, from a day to a day: a link of a guardian to a pupil.
+
+A link counts on its days, and while its pupil is one: who has become staff, or is of age, answers alone. No date of
+birth is kept for that: every link has an end, at most LONGEST after it was made, and a new year's list moves it."""
+
+from collections.abc import Collection, Sequence
+from datetime import date, datetime, timedelta
+from typing import NamedTuple
+
+from massar.core import local_time, sql
+from massar.domain.people import contacts, units
+from massar.domain.people.directory import PUPIL
+from massar.domain.people.models import Guardianship
+
+Relation = Guardianship.Relation
+LONGEST = timedelta(days=400)  # a school year, and its summer; as for roles
+_HOLDS = f"{units.HOLDS.format('g')} AND p.role = '{PUPIL}'"
+_LINKS = f"""SELECT g.pupil_id, g.guardian_id, g.relation, g.since, g.until FROM people_guardianship g
+JOIN people_person p ON p.id = g.pupil_id JOIN people_person w ON w.id = g.guardian_id WHERE {_HOLDS}"""
+
+
+class Link(NamedTuple):
+    """One guardian of one pupil, with its first and last day."""
+
+    pupil_id: int
+    guardian_id: int
+    relation: int
+    since: date
+    until: date
+
+
+class Other(NamedTuple):
+    """A link as one of its two sees it: the other's names, whether that one is the guardian, from when to when."""
+
+    first_ar: str
+    last_ar: str
+    first_latin: str
+    last_latin: str
+    guards: bool
+    relation: int
+    since: date
+    until: date
+
+    def name(self, language: str) -> str:
+        arabic, latin = f"{self.first_ar} {self.last_ar}".strip(), f"{self.first_latin} {self.last_latin}".strip()
+        return arabic or latin if language == "ar" else latin or arabic
+
+
+class NewLink(NamedTuple):
+    """A link that is to stand. The same pupil, guardian and first day again: its other columns change."""
+
+    pupil_id: int
+    guardian_id: int
+    relation: int
+    since: date
+    until: date
+    made_by: int | None = None
+
+
+def of_pupils(pupil_ids: Collection[int], *, now: datetime) -> list[Link]:
+    """The links of today that lead to guardians whose accounts are neither disabled nor frozen, in a fixed order."""
+    if not pupil_ids:
+        return []
+    wanted = (
+        f"{_LINKS} AND w.state = 'active' AND w.frozen_at IS NULL "
+        f"AND g.pupil_id IN ({sql.placeholders(len(pupil_ids))}) ORDER BY g.pupil_id, g.guardian_id"
+    )
+    return _once(sql.select(Link, wanted, (*units.params(_day(now)), *pupil_ids)))
+
+
+def of_guardian(guardian_id: int, *, now: datetime) -> list[Link]:
+    """The links of today to the guardian's pupils, however the guardian's own account stands."""
+    wanted = f"{_LINKS} AND g.guardian_id = %s ORDER BY p.first_name_ar, p.first_name_latin, g.pupil_id"
+    return _once(sql.select(Link, wanted, (*units.params(_day(now)), guardian_id)))
+
+
+def between(guardian_id: int, pupil_id: int, *, now: datetime) -> Link | None:
+    """The link of today between these two, if there is one."""
+    return next((one for one in of_pupils([pupil_id], now=now) if one.guardian_id == guardian_id), None)
+
+
+def all_of(person_id: int, *, now: datetime | None = None) -> list[Other]:
+    """All links of a person, as a pupil and as a guardian, newest first. now: those of that day alone."""
+    part = """SELECT o.first_name_ar AS first_ar, o.last_name_ar AS last_ar, o.first_name_latin AS first_latin,
+    o.last_name_latin AS last_latin, {} AS guards, g.relation, g.since, g.until
+    FROM people_guardianship g JOIN people_person o ON o.id = g.{} WHERE g.{} = %s"""
+    both = (
+        f"{part.format('TRUE', 'guardian_id', 'pupil_id')} UNION ALL {part.format('FALSE', 'pupil_id', 'guardian_id')}"
+    )
+    found = sql.select(Other, f"{both} ORDER BY 7 DESC, 8 DESC, 1, 3", (person_id, person_id))
+    return [one for one in found if now is None or one.since <= _day(now) <= one.until]
+
+
+def standing(pairs: Collection[tuple[int, int]], *, on: date) -> dict[tuple[int, int], Link]:
+    """Of these (pupil, guardian) the link that holds that day or will, the one with the latest end."""
+    found: dict[tuple[int, int], Link] = {}
+    pupils = sorted({pupil for pupil, _ in pairs})
+    for some in sql.parts(pupils):
+        statement = f"""SELECT pupil_id, guardian_id, relation, since, until FROM people_guardianship
+        WHERE pupil_id IN ({sql.placeholders(len(some))}) AND until >= %s ORDER BY until"""
+        for link in sql.select(Link, statement, (*some, sql.day(on))):
+            if (link.pupil_id, link.guardian_id) in pairs:
+                found[link.pupil_id, link.guardian_id] = link
+    return found
+
+
+def put(links: Sequence[NewLink]) -> None:
+    """Let these links stand. Inside the caller's transaction, which holds the pupils' locks."""
+    columns = "pupil_id, guardian_id, relation, since, until, made_by"
+    rows = [(*one[:3], sql.day(one.since), sql.day(one.until), one.made_by) for one in links]
+    for some in sql.parts(rows):
+        sql.execute(
+            f"INSERT INTO people_guardianship ({columns}) VALUES {sql.values(len(some), 6)} "
+            "ON CONFLICT (pupil_id, guardian_id, since) DO UPDATE SET relation = excluded.relation, "
+            "until = excluded.until, made_by = excluded.made_by",
+            [value for one in some for value in one],
+        )
+
+
+def end(pupil_id: int, guardian_id: int, *, now: datetime) -> bool:
+    """End what links these two at once: yesterday was its last day. Whether there was anything to end."""
+    contacts.lock(pupil_id)
+    last = sql.day(_day(now) - timedelta(days=1))
+    statement = "UPDATE people_guardianship SET until = %s WHERE pupil_id = %s AND guardian_id = %s AND until > %s"
+    return sql.execute(statement, (last, pupil_id, guardian_id, last)) > 0
+
+
+def _once(links: list[Link]) -> list[Link]:
+    """Two links of the same two may overlap for a day: one of them is enough."""
+    return list({(one.pupil_id, one.guardian_id): one for one in links}.values())
+
+
+def _day(now: datetime) -> date:
+    return local_time.local(now).date()

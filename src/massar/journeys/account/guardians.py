@@ -1,0 +1,97 @@
+"""What guardians have to do with a pupil's recovery: its message may go to a contact of theirs, and they hear of it.
+
+The message names the child and holds the temporary password. Handing it over is the guardian's yes; who does nothing
+has said no, and nothing has changed. A guardian whose link has ended, whose account is disabled or frozen, or who is
+another child's, is nobody here (ADR 79)."""
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import NamedTuple
+
+from django.conf import settings
+
+from massar.core.browser import Browser
+from massar.domain.credentials import api as credentials
+from massar.domain.delivery import api as delivery
+from massar.domain.limits import api as limits
+from massar.domain.people import api as people
+from massar.journeys.account import notices
+
+
+class Reached(NamedTuple):
+    """A guardian, and the usable contact of theirs that was typed."""
+
+    guardian: people.PersonFacts
+    contact: people.Contact
+
+
+def lock_with_pupils(found: Sequence[people.PersonFacts], *, now: datetime) -> list[people.guardians.Link]:
+    """Lock these people, and the guardians of those who are pupils, in one statement as everywhere; return the links as
+    they stand behind it. Who has no pupil among them asks for no links."""
+    pupils = _pupils(found)
+    links = people.guardians.of_pupils(pupils, now=now)
+    guardians = sorted({one.guardian_id for one in links})
+    people.contacts.lock(*people.directory.ids_of(found), *guardians)
+    return [one for one in people.guardians.of_pupils(pupils if links else (), now=now) if one.guardian_id in guardians]
+
+
+def reached(
+    pupil: people.PersonFacts, links: Iterable[people.guardians.Link], kind: str, typed: str, *, now: datetime
+) -> Reached | None:
+    """The first guardian of that pupil who has this contact, if it may receive what opens an account."""
+    for link in links:
+        if link.pupil_id == pupil.id and (held := people.contacts.matching(link.guardian_id, kind, typed, now)):
+            guardian = people.directory.by_id(link.guardian_id, now=now)
+            return Reached(guardian, held) if guardian else None
+    return None
+
+
+def contacts_of(pupil: people.PersonFacts, *, now: datetime) -> list[people.Contact]:
+    """Every proved contact of the pupil's guardians."""
+    links = people.guardians.of_pupils(_pupils([pupil]), now=now)
+    held = [contact for link in links for contact in people.contacts.of_person(link.guardian_id, now)]
+    return [contact for contact in held if contact.receives(now)]
+
+
+def tell(pupil: people.PersonFacts, event: str, *, entry: str, browser: Browser, now: datetime) -> None:
+    """Tell each guardian of something grave on the child's account, at every contact but for one message to a value
+    that two of them share. By SMS within the child's limit of notices. entry: as for `notices.tell`."""
+    told: set[tuple[str, str]] = set()
+    for link in people.guardians.of_pupils(_pupils([pupil]), now=now):
+        guardian = people.directory.by_id(link.guardian_id, now=now)
+        held = [c for c in people.contacts.of_person(link.guardian_id, now) if c.receives(now)]
+        for contact in held if guardian else ():
+            if (contact.kind, contact.value) in told:
+                continue
+            told.add((contact.kind, contact.value))
+            _tell_one(pupil, guardian or pupil, contact, event, entry=entry, browser=browser, now=now)
+
+
+def _tell_one(
+    pupil: people.PersonFacts, guardian: people.PersonFacts, contact: people.Contact, event: str, *, entry: str,
+    browser: Browser, now: datetime,
+) -> None:  # fmt: skip
+    sms = contact.kind == "phone"
+    if sms and limits.consume([limits.rate_limits.NOTICE_SMS.bucket(pupil.id)], now=now):
+        return
+    link = f"{settings.MASSAR.not_me_url}{notices.not_me_token(pupil.id, entry)}/"
+    delivery.outbox.put(
+        purpose="notice", channel="sms" if sms else "email", language=guardian.language, person_id=guardian.id,
+        to=contact.value, now=now, within=notices.WITHIN, about=event,
+        values={
+            "event": event, "when": now.isoformat(), "device": browser.label, "host": settings.MASSAR.address,
+            "child": pupil.first_name(guardian.language), "help": settings.MASSAR.help_contact,
+            **({} if sms else {"not_me_url": link}),
+        },
+    )  # fmt: skip
+
+
+def end_what_was_told(guardian: people.PersonFacts, *, now: datetime, why: str) -> int:
+    """End the secrets of children that went to a contact of this guardian; how many."""
+    children = [one.pupil_id for one in people.guardians.of_guardian(guardian.id, now=now)]
+    held = [one.id for one in people.contacts.history(guardian.id)] if children else []
+    return credentials.temporary.end_told(children, held, now=now, why=why) if held else 0
+
+
+def _pupils(found: Iterable[people.PersonFacts]) -> list[int]:
+    return [one.id for one in found if one.is_pupil]
