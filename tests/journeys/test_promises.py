@@ -17,6 +17,7 @@ from django.db import transaction
 from django.db.models import F
 from django.test import Client
 
+from massar.core import clock as clock_module
 from massar.core import encryption
 from massar.core.browser import Browser
 from massar.domain.credentials import api as credentials
@@ -194,7 +195,9 @@ def test_atk_017_sign_in_tells_nobody_who_has_an_account(many, monkeypatch):
 def test_atk_021_code_shaped_tries_tell_nobody_who_asked(many, monkeypatch, post):
     """With and without outstanding codes, for known and unknown alike."""
     tried = {"unknown": STRANGER, "no code": FATIMA.login, "two codes": YOUSSEF.login, "no password": NO_PASSWORD.login,
-             "disabled": DISABLED.login}  # fmt: skip
+             "disabled": DISABLED.login, "a slip": FROZEN.login,
+             "a slip and a class code": WITH_FACTOR.login}  # fmt: skip
+    hand_out(FROZEN, WITH_FACTOR)
     Visitor().ask(YOUSSEF.login, email=YOUSSEF_EMAIL)
     Visitor().ask(YOUSSEF.login, phone=PHONE)
     post.work()
@@ -204,6 +207,32 @@ def test_atk_021_code_shaped_tries_tell_nobody_who_asked(many, monkeypatch, post
     assert_alike(seen)
     assert seen["unknown"].hashes == password.hashes == 1
     assert seen["unknown"].body == password.body, "a wrong code reads as any wrong password"
+
+
+def hand_out(*who: NewPerson) -> None:
+    """A slip for each, and a class code for the last."""
+    now, handed, people_ids = clock_module.now(), credentials.handed, [facts(one).id for one in who]
+    batch = handed.begin_batch(unit_id=None, printed_by=None, now=now)
+    with transaction.atomic():
+        handed.put(batch, handed.draw(people_ids), until=now + timedelta(days=90), now=now)
+        handed.give_class_code(people_ids[-1], until=now + timedelta(minutes=20), now=now)
+
+
+@pytest.mark.django_db
+def test_atk_021_who_has_a_slip_makes_no_try_dearer(cast, clock, monkeypatch):
+    """As many HMACs as for nobody, today and when it was used."""
+    hand_out(YOUSSEF, KHADIJA)
+    TemporaryPassword.objects.filter(person_id=facts(YOUSSEF).id).update(state="consumed", ended_why="changed")
+    checked, fits = [], encryption.Keyring.verify
+    monkeypatch.setattr(encryption.Keyring, "verify", lambda *a: checked.append(1) or fits(*a))
+    costs = {}
+    for whom in (None, FATIMA, YOUSSEF, KHADIJA):
+        checked.clear()
+        with transaction.atomic():
+            ids = [facts(whom).id] if whom else [0]
+            assert credentials.temporary.match(ids, "zzzzz99999", recovery_browser="", now=clock()) is None
+        costs[whom and whom.login] = len(checked)
+    assert len(set(costs.values())) == 1, costs
 
 
 @pytest.mark.django_db
@@ -355,13 +384,14 @@ def test_what_is_waited_for_on_the_disk_tells_nobody_who_has_an_account(committe
     post = PostOffice(clock)
     Visitor().ask(KHADIJA.login, email=KHADIJA_EMAIL)
     post.work()
+    hand_out(JAMAL, NO_PASSWORD)
     late = TEMPORARY.findall(next(a.message.text for a in post.arrived if a.message.to == KHADIJA_EMAIL))[0]
     clock.advance(hours=1)
     Visitor().ask(YOUSSEF.login, email=YOUSSEF_EMAIL)
     Visitor().ask(YOUSSEF.login, phone=PHONE)
     post.work()
     people_of = {"unknown": STRANGER, "two codes live": YOUSSEF.login, "one that ran out": KHADIJA.login,
-                 "no contact": JAMAL.login, "disabled": DISABLED.login, "no password": NO_PASSWORD.login,
+                 "a slip": JAMAL.login, "disabled": DISABLED.login, "a slip and a class code": NO_PASSWORD.login,
                  "frozen": FROZEN.login, "with a factor": WITH_FACTOR.login,
                  "an invented domain": FATIMA.login.replace("@", "@nowhere.")}  # fmt: skip
     by_code = {n: _costs("/sign-in/", {"user": u, "password": "zzzzz-99999"}) for n, u in people_of.items()}

@@ -339,6 +339,8 @@ class Settings(Table):
     """life of a temporary password sent by SMS, from just before the first attempt to send it"""
     temporary_email: Annotated[timedelta, Duration("minutes", 1, 24 * 60)] = timedelta(minutes=60)
     """the same by e-mail. `10` meets ASVS 6.5.5 to the letter"""
+    slip: Annotated[timedelta, Duration("days", 1, 400)] = timedelta(days=90)
+    """life of a slip that is printed for a person who has no password yet: [slips](slips.md)"""
     contact_code: Annotated[timedelta, Duration("minutes", 1, 60)] = timedelta(minutes=10)
     """life of the six-digit code that proves a contact"""
     contact_wait: Annotated[timedelta, Duration("hours", 0, 24 * 30)] = timedelta(hours=72)

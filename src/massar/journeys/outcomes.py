@@ -47,7 +47,9 @@ class WrongSecret:
 
 @dataclass(frozen=True)
 class SecretExpired:
-    """A right secret whose time is over."""
+    """A right secret whose time is over. handed: a slip or class code, which may also be used up or withdrawn."""
+
+    handed: bool = False
 
 
 @dataclass(frozen=True)

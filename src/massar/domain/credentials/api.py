@@ -1,10 +1,10 @@
 """What others may use from the room `credentials`."""
 
 from massar.core.keyring.api import Ending, Sealed
-from massar.domain.credentials import passwords, temporary
+from massar.domain.credentials import handed, passwords, temporary
 from massar.domain.credentials.passwords import Busy, StoredPassword
 
-__all__ = ["ENDING", "SEALED", "Busy", "StoredPassword", "passwords", "temporary"]
+__all__ = ["ENDING", "SEALED", "Busy", "StoredPassword", "handed", "passwords", "temporary"]
 SEALED = (
     Sealed("credentials_password", "ciphertext", "password|{person_id}", key="person_id"),
     Sealed("credentials_formerpassword", "ciphertext", "former-password|{person_id}"),

@@ -1,6 +1,7 @@
-"""Passwords, the last five of them, and temporary passwords."""
+"""Passwords, the last five of them, temporary passwords, and slips that were printed."""
 
 from django.db import models
+from django.db.models.functions import Coalesce
 
 
 class Password(models.Model):
@@ -23,6 +24,20 @@ class FormerPassword(models.Model):
     replaced_at = models.DateTimeField()
 
 
+class SlipBatch(models.Model):
+    """Slips that were printed together; see `handed`. unit_id: for which class or establishment; None: one person.
+    printed_by: the agent; None: a command. printed_at: since when they serve; None: the printing did not end, and
+    nothing of it ever served."""
+
+    unit_id = models.IntegerField(null=True)
+    printed_by = models.BigIntegerField(null=True)
+    begun_at = models.DateTimeField()
+    printed_at = models.DateTimeField(null=True)
+
+    class Meta:
+        indexes = [models.Index(fields=["unit_id", "-id"], name="credentials_slips_of")]
+
+
 class TemporaryPassword(models.Model):
     """An issued recovery code that looks like a password (NIST SP 800-63B-4 §4.2.1.2). State moves: `temporary.MOVES`.
 
@@ -30,7 +45,8 @@ class TemporaryPassword(models.Model):
     nothing. `expires_at` stays empty until the worker fixes it just before the first attempt (decision 3). `ciphertext`
     holds the secret until its end, so that it can be sent again; bound to `secret_hmac`. Rows of one secret, each with
     its asking browser and that one's tries, have one `secret_hmac`. `known`: asked for from a known device, and counted
-    apart. `purpose`: "recovery", or "vouching" for a code that lets a browser in."""
+    apart. `purpose`: "recovery", "vouching" for a code that lets a browser in, "slip" or "class" for what is handed
+    over (`handed`): these have no contact and no ciphertext. batch, place: of a slip, its number."""
 
     class State(models.TextChoices):
         ISSUED = "issued"
@@ -54,14 +70,21 @@ class TemporaryPassword(models.Model):
     claim = models.CharField(max_length=22, blank=True)
     ended_at = models.DateTimeField(null=True)
     ended_why = models.CharField(max_length=20, blank=True)
+    batch = models.ForeignKey(SlipBatch, null=True, on_delete=models.PROTECT, related_name="+", db_index=False)
+    place = models.PositiveIntegerField(null=True)
 
     class Meta:
         indexes = [
             models.Index(fields=["person", "-id"], name="credentials_temporary_of"),
             models.Index(
+                fields=["batch", "place"], name="credentials_slips_in", condition=models.Q(batch__isnull=False)
+            ),
+            models.Index(
                 fields=["expires_at"], name="credentials_to_wipe", condition=models.Q(ciphertext__isnull=False)
             ),
             models.Index(
-                fields=["issued_at"], name="credentials_open", condition=models.Q(state__in=["issued", "claimed"])
+                Coalesce("expires_at", "issued_at"),
+                name="credentials_running",
+                condition=models.Q(state__in=["issued", "claimed"]),
             ),
         ]

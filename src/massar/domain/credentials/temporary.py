@@ -8,7 +8,10 @@ issued --right secret, in time--> claimed --right secret again--> claimed (by th
 A running secret may be sent again (ADR 36): each browser that asked for it has a row, and so tries, of its own.
 
 A vouching code (ADR 55) is a secret of the same kind with another purpose, which is signed with it: neither serves as
-the other. Only a browser that asked may claim it, once; its moves end at "claimed"."""
+the other. Only a browser that asked may claim it, once; its moves end at "claimed".
+
+What is handed over on paper or by voice (`handed`) is typed where a recovery's secret is, and is tried with it in the
+same statement; nobody asked for it, so all browsers share its tries."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -29,7 +32,9 @@ MOVES: dict[State, set[State]] = {
 }
 LIVE = (State.ISSUED, State.CLAIMED)
 RECOVERY, VOUCHING = "recovery", "vouching"  # what a secret is for
-_SIGNED_AS = {RECOVERY: "temporary", VOUCHING: "vouching"}
+SLIP, CLASS_CODE = HANDED = ("slip", "class")
+_SIGNED_AS = {RECOVERY: "temporary", VOUCHING: "vouching", SLIP: "slip", CLASS_CODE: "class-code"}
+_TRIED_TOGETHER = {RECOVERY: (RECOVERY, *HANDED), VOUCHING: (VOUCHING,) * 3}
 MOST_LIVE = 2
 TRIES_OF_OTHERS = 100  # NIST SP 800-63B-4 §3.2.2
 TRIES_OF_ASKER = 20
@@ -37,10 +42,13 @@ MOST_ASKERS = 200  # browsers that share one secret, each with a row
 REMEMBERED = timedelta(hours=24)  # how long a late secret is still told from a wrong one
 WORTH_TYPING = timedelta(minutes=3)  # what must be left of its life: an SMS has to arrive, and be typed
 UNDER_WAY = timedelta(minutes=10)  # how long a message that has not left yet is waited for
-USUAL_ROWS = 4  # compared at each try, whoever it is; more only where somebody asked again and again within a day
+USUAL_ROWS = 6  # compared at each try, whoever it is; more only where somebody asked again and again within a day
+# What was handed over lives for months, and is still told from a wrong code when it was used or withdrawn: whoever
+# types it has the paper in hand.
 _TRYABLE = (
-    "person_id IN (%s, %s) AND purpose = %s AND issued_at > %s "
-    "AND (state IN ('issued', 'claimed') OR (state = 'dead' AND ended_why = 'superseded'))"
+    "person_id IN (%s, %s) AND purpose IN (%s, %s, %s) AND (issued_at > %s OR expires_at > %s) "
+    "AND (state IN ('issued', 'claimed') OR (state = 'dead' AND ended_why = 'superseded') "
+    "OR (purpose IN ('slip', 'class') AND ended_why IN ('changed', 'voided')))"
 )
 # Of the browsers that share a secret the newest one's row counts the tries of all others: were each row touched, the
 # time of a try would tell how often the right contact was asked for (ATK-021).
@@ -50,20 +58,22 @@ UPDATE credentials_temporarypassword SET
     tries = tries + CASE WHEN recovery_browser_hmac = %s THEN 0 ELSE 1 END
 WHERE {_TRYABLE} AND (recovery_browser_hmac = %s OR id IN (
     SELECT MAX(id) FROM credentials_temporarypassword
-    WHERE {_TRYABLE} AND recovery_browser_hmac <> %s AND purpose = 'recovery' GROUP BY secret_hmac
+    WHERE {_TRYABLE} AND recovery_browser_hmac <> %s AND purpose <> 'vouching' GROUP BY secret_hmac
 ))
-RETURNING id, person_id, channel, contact_id, secret_hmac, expires_at, recovery_browser_hmac, tries, asker_tries, state
+RETURNING id, person_id, channel, contact_id, secret_hmac, expires_at, recovery_browser_hmac, tries, asker_tries, state,
+purpose
 """
 _SECRETS_OF = "SELECT person_id, secret_hmac FROM credentials_temporarypassword WHERE id IN ({})"
 
 
 class Match(NamedTuple):
-    """A typed secret that fits an issued one of that person. `late`: right, but its time is over or a newer one took
-    its place."""
+    """A typed secret that fits an issued one of that person. `late`: right, but its time is over, a newer one took its
+    place, or it was handed over and has been used or withdrawn."""
 
     id: int
     person_id: int
     late: bool
+    handed: bool
 
 
 class _Tried(NamedTuple):
@@ -77,6 +87,7 @@ class _Tried(NamedTuple):
     tries: int
     asker_tries: int
     state: str
+    purpose: str
 
 
 @dataclass(frozen=True)
@@ -180,19 +191,25 @@ def match(
     that one side has used up stays open to the other. A vouching code is looked for in what this browser asked for, and
     nowhere else."""
     mine, since = _browser_hmac(recovery_browser), sql.at(now - REMEMBERED)
-    asked_by = (*(*person_ids, 0, 0)[:2], purpose, since, mine)
+    asked_by = (*(*person_ids, 0, 0)[:2], *_TRIED_TOGETHER[purpose], since, since, mine)
     tried = sql.select(_Tried, _TRY, (mine, mine, *asked_by, *asked_by))
     best = None
     for one in sorted(tried, key=lambda one: one.id):
-        named = (_SIGNED_AS[purpose], one.person_id, one.channel, one.contact_id, secret)
+        named = (_SIGNED_AS[one.purpose], one.person_id, one.channel, one.contact_id, secret)
         fits = encryption.data_keys().verify(one.secret_hmac, *named)
         own = one.recovery_browser_hmac == mine
         used_up = one.asker_tries > TRIES_OF_ASKER if own else one.tries > TRIES_OF_OTHERS
         if fits and not used_up and one.expires_at is not None:
-            best = Match(one.id, one.person_id, late=one.state == State.DEAD or one.expires_at <= now)
+            late = one.state not in LIVE or one.expires_at <= now
+            best = Match(one.id, one.person_id, late=late, handed=one.purpose in HANDED)
     for _ in range(USUAL_ROWS - len(tried)):  # as many for who has none: no clock tells where a secret lives
         encryption.data_keys().verify("", _SIGNED_AS[purpose], 0, "email", 0, secret)
     return best
+
+
+def signed_as(purpose: str) -> str:
+    """The name that is signed with a secret of that purpose, so that none serves as one of another."""
+    return _SIGNED_AS[purpose]
 
 
 def claim(temporary_id: int, *, now: datetime) -> str | None:
@@ -224,18 +241,19 @@ def is_the_one(temporary_id: int, claim_mark: str, secret: str) -> bool:
     """Whether the typed secret is the claimed one (the form asks for it again as the current password)."""
     row = _claimed(temporary_id, claim_mark).first()
     return row is not None and encryption.data_keys().verify(
-        row.secret_hmac, "temporary", row.person_id, row.channel, row.contact_id, secret
+        row.secret_hmac, _SIGNED_AS[row.purpose], row.person_id, row.channel, row.contact_id, secret
     )
 
 
-def consume(temporary_id: int, claim_mark: str, *, now: datetime) -> bool:
-    """Use up the code that paid for a change, atomically and once. All others of the account end."""
+def consume(temporary_id: int, claim_mark: str, *, now: datetime) -> str:
+    """Use up the code that paid for a change, atomically and once; return what it was for, '' if it was not to be had.
+    All others of the account end."""
     mine = _claimed(temporary_id, claim_mark)
-    person_id = mine.values_list("person_id", flat=True).first()
+    person_id, purpose = mine.values_list("person_id", "purpose").first() or (None, "")
     if person_id is None or not mine.update(state=State.CONSUMED, ended_at=now, ended_why="changed", ciphertext=None):
-        return False
+        return ""
     end_all(person_id, now=now, why="changed")
-    return True
+    return purpose
 
 
 def end_all(person_id: int, *, now: datetime, why: str) -> int:
@@ -273,7 +291,7 @@ def sweep(*, now: datetime) -> int:
     TemporaryPassword.objects.filter(ciphertext__isnull=False, expires_at__lte=now).update(ciphertext=None)
     return sql.execute(
         "UPDATE credentials_temporarypassword SET state = 'dead', ended_at = %s, ended_why = 'expired', "
-        "ciphertext = NULL WHERE state IN ('issued', 'claimed') AND issued_at < %s",
+        "ciphertext = NULL WHERE state IN ('issued', 'claimed') AND COALESCE(expires_at, issued_at) < %s",
         (sql.at(now), sql.at(now - REMEMBERED)),
     )
 

@@ -24,9 +24,9 @@ from massar.journeys.personal_data import Kept
 
 MOST_ROWS = 40  # of one kind in the pages; the file for programs has all but old refusals
 _HAVE_WORDS = frozenset(
-    "email phone sms active disabled staff operator ar fr en proposed proved cancelled issued claimed consumed dead "
-    "removed enrolled app passkey pupil guardian ministry_desk academy_desk directorate_desk head teacher mother "
-    "father tutor".split()
+    "email phone sms paper voice active disabled staff operator ar fr en proposed proved cancelled issued claimed "
+    "consumed dead removed enrolled app passkey pupil guardian ministry_desk academy_desk directorate_desk head "
+    "teacher mother father tutor".split()
 )
 _ARABIC = frozenset(("first_name_ar", "last_name_ar", "establishment_ar", "guardian", "pupil"))
 

@@ -68,8 +68,8 @@ def _refuse(request: Request, form: SignInForm, outcome: journey.Refused) -> Htt
             if text.login(form.cleaned_data["user"]) is None:  # known by the text alone
                 form.add_error("user", "error.login_shape")
             return show(request, form, "wrong", status=422)
-        case outcomes.SecretExpired():
-            return show(request, form, "expired_code", status=422)
+        case outcomes.SecretExpired(handed=handed):
+            return show(request, form, "expired_slip" if handed else "expired_code", status=422)
         case outcomes.AccountFrozen():
             response = show(request, form, "frozen", status=422)
             cookies.RECOVERY_LOGIN.write(response, text.login(form.cleaned_data["user"]) or "")

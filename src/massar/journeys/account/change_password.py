@@ -39,24 +39,37 @@ def by_temporary(
         return hashed
     with transaction.atomic():
         people.contacts.lock(person.id)
-        if not credentials.temporary.consume(grant.temporary_id, grant.claim, now=now):
+        first = not credentials.passwords.activated([person.id])
+        paid_by = credentials.temporary.consume(grant.temporary_id, grant.claim, now=now)
+        if not paid_by:
             return Gone()
         credentials.passwords.save(person.id, hashed, now=now, recovered=True)
-        ended, told = close_sessions.end_everything(person, now=now, why="recovered")
-        undone = people.contacts.undo_pending_changes(person.id, now=now, wait=settings.MASSAR.contact_wait)
-        sign_in.fill_limits(person)
-        recover_password.fill_limits(person, purpose=credentials.temporary.RECOVERY, now=now)
-        dropped = edit_profile.as_undone(undone, now).dropped
-        if person.frozen_at:  # every secret of before the freeze is dead: this one went to a contact from before it all
-            people.directory.reopen(person.id, now=now)
-        entry = audit_log.record_event(
-            "password_recovered", now=now, person_id=person.id, outcome="reopened" if person.frozen_at else "",
-            browser=browser, sessions_ended=len(ended), changes_cancelled=len(undone), sites_told=told,
-        )  # fmt: skip
-        notices.tell(person, "password_recovered", now=now, browser=browser, dropped=dropped, entry=entry)
-        guardians.tell(person, "child_recovered", entry=entry, browser=browser, now=now)
+        _settle(person, browser, now, paid_by=paid_by, first=first)
         amr = f"{sign_in.PASSWORD_ALONE} {grant.amr}".strip()
         return sign_in.open_session(person, how="temporary_password", amr=amr, browser=browser, now=now)
+
+
+def _settle(person: people.PersonFacts, browser: Browser, now: datetime, *, paid_by: str, first: bool) -> None:
+    """What follows a password that a temporary one has paid for. first: the account had none. Then there is nobody whom
+    its contacts would have to be kept for, unless it is frozen: they are not closed (ADR 78). Inside the caller's
+    transaction."""
+    event = "account_activated" if first and not person.frozen_at else "password_recovered"
+    ended, told = close_sessions.end_everything(person, now=now, why="recovered")
+    undone = list[people.Contact]()
+    if event == "password_recovered":
+        undone = people.contacts.undo_pending_changes(person.id, now=now, wait=settings.MASSAR.contact_wait)
+    sign_in.fill_limits(person)
+    recover_password.fill_limits(person, purpose=credentials.temporary.RECOVERY, now=now)
+    dropped = edit_profile.as_undone(undone, now).dropped
+    if person.frozen_at:  # every secret of before the freeze is dead: this one went to a contact from before it all
+        people.directory.reopen(person.id, now=now)
+    entry = audit_log.record_event(
+        event, now=now, person_id=person.id, outcome="reopened" if person.frozen_at else "", browser=browser,
+        sessions_ended=len(ended), changes_cancelled=len(undone), sites_told=told,
+        paid_by=paid_by,
+    )  # fmt: skip
+    notices.tell(person, event, now=now, browser=browser, dropped=dropped, entry=entry)
+    guardians.tell(person, "child_recovered", entry=entry, browser=browser, now=now)
 
 
 @transaction.atomic

@@ -20,13 +20,13 @@ REFUSED = ("sign_in_refused", "second_step_refused", "proof_refused", "vouching_
 DENIABLE = (
     "sign_in", "password_changed", "password_recovered", "contact_proved", "contact_removed", "contact_cancelled",
     "factor_added", "factor_removed", "backup_codes_made", "browser_let_in", "factors_lost", "factors_found",
-    "factors_removed",
+    "factors_removed", "account_activated", "slip_printed", "class_code_given",
 )  # fmt: skip
 SHOWN = (
     *REFUSED, *DENIABLE, "sign_out", "recovery_asked", "temporary_accepted", "contact_proposed", "session_ended",
     "sessions_ended_all", "program_ended", "account_disabled", "account_enabled", "account_frozen", "account_reopened",
     "factors_dropped", "vouching_asked", "passkey_copied", "data_exported",
-    "role_granted", "role_revoked", "recovery_stopped", "guardian_linked", "guardian_unlinked",
+    "role_granted", "role_revoked", "recovery_stopped", "guardian_linked", "guardian_unlinked", "slip_voided",
 )  # fmt: skip
 _BATCH, _MOST_READ, _NEWEST = 200, 2000, 1 << 62
 

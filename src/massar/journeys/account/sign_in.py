@@ -361,14 +361,14 @@ def _enter_with_temporary(
         if match.late:
             attempt.record_refusal("late_code")
             _count_failure(stranger, now)  # the same work as for a wrong one
-            return SecretExpired()
+            return SecretExpired(match.handed)
     with transaction.atomic():
         people.contacts.lock(person.id)  # two secrets claimed at once still leave one change session
         limits.refund(charged, now=now)
         delivery.outbox.used(person.id, "temporary_password", temporary_id=match.id, now=now)
         claim = credentials.temporary.claim(match.id, now=now)
         if claim is None:
-            return SecretExpired()
+            return SecretExpired(match.handed)
         # The second step comes before the change form: ATK-050.
         if attempt.stored.factors_since is not None or must_have_factor(person, now=now):
             return _ask_for_second_step(attempt, person, attempt.stored, match.id, claim)
