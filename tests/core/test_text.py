@@ -32,6 +32,14 @@ def test_the_quick_look_at_a_line_says_what_the_slow_one_says(typed):
     assert text.one_line(typed) == text.one_line(typed + "\u200b")
 
 
+_OF_ADDRESSES = st.text(alphabet="aB1.-_+'@, \u0661\uff20{", max_size=12)
+
+
+@given(_OF_ADDRESSES | st.builds("{}@{}".format, _OF_ADDRESSES, st.sampled_from(("x.org", "x.org.", "1.org", "x"))))
+def test_the_quick_look_at_an_address_says_what_the_slow_one_says(typed):
+    assert text.login(typed) == text.login(typed + "\u200b") and text.email(typed) == text.email(typed + "\u200b")
+
+
 @given(st.text(max_size=12) | st.text(alphabet="a \u00ad\u034f\u2800\u3164\ufe0f\U000e0100\ufffd", max_size=4))
 def test_the_quick_look_for_what_can_not_be_seen_misses_nothing(typed):
     assert normalize.has_invisible(typed) == any(map(normalize.is_invisible, typed))

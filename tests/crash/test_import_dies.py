@@ -34,13 +34,15 @@ def test_atk_134_it_goes_on_where_it_stopped_and_doubles_nothing(listed, clock):
             table.objects.all().delete()
         return lambda: listed.write(ImportReport(), now=clock())
 
-    for _ in every_death(clock, prepare, apart=3):
+    deaths = 0
+    for deaths, _ in enumerate(every_death(clock, prepare, apart=3), start=1):  # noqa: B007
         report = listed.write(ImportReport(refuse=(told := []).append), now=clock())
         tally = report.tally
         assert tally.refused == report.earlier + len(told)
         # Dead behind its last commit it was finished: then this is another run, which changes nothing.
         assert tuple(tally) in ((7, 0, 0, 1), (0, 0, 7, 1))
         assert [table.objects.count() for table in (Person, Alias, Belonging, Contact)] == [7, 7, 7, 7]
+    assert deaths >= 10, "issue 13: at ten moments"
 
 
 def test_atk_134_of_two_programs_with_one_list_the_second_is_refused(listed, clock, monkeypatch):

@@ -59,7 +59,7 @@ class Keyring:
         ordered = sorted(keys, key=lambda key: key[0] != self.writes)
         self._keys, self._lasting, self._missing = dict(ordered), lasting or {}, missing
         self._ciphers = {name: AESGCM(_derive(key, "encrypt")) for name, key in keys}
-        self._hmac_keys: dict[tuple[str, str], bytes] = {}
+        self._hmacs: dict[tuple[str, str, bool], hmac.HMAC] = {}
 
     def encrypt(self, plain: bytes, *, associated_data: str) -> bytes:
         """Return version ‖ length of key name ‖ key name ‖ nonce (12) ‖ ciphertext and authentication tag."""
@@ -112,10 +112,11 @@ class Keyring:
 
     def _hmac(self, name: str, purpose: str, parts: tuple[object, ...], *, lasting: bool = True) -> str:
         """Parts are length-prefixed, so that ("ab", "c") and ("a", "bc") differ."""
-        key = (self._lasting.get(purpose) if lasting else None) or self._hmac_keys.get((name, purpose))
-        if key is None:
-            key = self._hmac_keys[name, purpose] = _derive(self._keys[name], f"hmac|{purpose}")
-        digest = hmac.new(key, digestmod=hashlib.sha256)
+        keyed = self._hmacs.get((name, purpose, lasting))
+        if keyed is None:  # the key is taken in once: half of what an HMAC costs
+            key = (self._lasting.get(purpose) if lasting else None) or _derive(self._keys[name], f"hmac|{purpose}")
+            keyed = self._hmacs[name, purpose, lasting] = hmac.new(key, digestmod=hashlib.sha256)
+        digest = keyed.copy()
         for part in parts:
             data = str(part).encode("utf-8", "surrogatepass")
             digest.update(len(data).to_bytes(4, "big") + data)

@@ -1,9 +1,11 @@
 """Statements in plain SQL that run on SQLite and PostgreSQL alike."""
 
+import json
 import os
+import re
 import shutil
 import sqlite3
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from datetime import UTC, date, datetime
 from functools import lru_cache
 from pathlib import Path
@@ -25,6 +27,8 @@ WAIT_FOR_READERS = 100  # milliseconds that emptying the write-ahead log may hol
 _OF_THE_MOMENT = ("08", "53", "57", "58", "25006", "55P03", "40")  # SQLSTATE, PostgreSQL appendix A
 _FAULTS_OF_OURS = (sqlite3.SQLITE_ERROR, sqlite3.SQLITE_MISUSE, sqlite3.SQLITE_RANGE)
 _BROKEN_FILE = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+_COPY_ESCAPES = str.maketrans({"\\": r"\\", "\t": r"\t", "\n": r"\n", "\r": r"\r"})
+_ESCAPED = re.compile(r"[\\\t\n\r]")
 
 
 def at(moment: datetime | None) -> Any:
@@ -107,13 +111,50 @@ def execute(statement: str, params: Params = ()) -> int:
 def insert(table: str, columns: str, rows: Sequence[Row]) -> None:
     """Add many rows: on PostgreSQL by COPY, which costs a third of an INSERT with its thousands of parameters."""
     if connection.vendor == "postgresql":
-        with connection.cursor() as cursor, cursor.copy(f"COPY {table} ({columns}) FROM STDIN") as copy:
-            for one in rows:
-                copy.write_row(one)
+        if rows:
+            with connection.cursor() as cursor, cursor.copy(f"COPY {table} ({columns}) FROM STDIN") as copy:
+                copy.write(copied(rows))
         return
     for some in parts(rows):
         statement = f"INSERT INTO {table} ({columns}) VALUES {values(len(some), len(some[0]))}"
         execute(statement, [value for one in some for value in one])
+
+
+def copied(rows: Sequence[Row]) -> str:
+    """Rows in the text format of COPY: by columns and by one template, in a fifth of the time that the driver takes to
+    look at each value by itself."""
+    columns = [_copied_column(column) for column in zip(*rows, strict=True)]
+    line = "\t".join(["%s"] * len(columns)) + "\n"
+    return "".join([line % row for row in zip(*columns, strict=True)])
+
+
+def _copied_column(column: Sequence[Any]) -> Sequence[Any]:
+    """The values of one column so that `%s` writes them as COPY reads them."""
+    kinds = set(map(type, column))
+    if kinds == {int}:
+        return column
+    if kinds == {str}:
+        return [one.translate(_COPY_ESCAPES) for one in column] if _ESCAPED.search("".join(column)) else column
+    if kinds <= {date, datetime}:  # mostly one and the same
+        texts = {one: str(one) for one in set(column)}
+        return [texts[one] for one in column]
+    return [_copied_value(one) for one in column]
+
+
+def _copied_value(value: object) -> object:
+    if value is None:
+        return r"\N"
+    if isinstance(value, bytes | memoryview):
+        return rf"\\x{value.hex()}"
+    return str(value).translate(_COPY_ESCAPES)
+
+
+def among(column: str, values: Collection[str] | Collection[int]) -> tuple[str, Any]:
+    """Whether a column is one of many values, as a condition and its one parameter: thousands of parameters cost more
+    than what they look for."""
+    if connection.vendor == "postgresql":
+        return f"{column} = ANY(%s)", list(values)
+    return f"{column} IN (SELECT value FROM json_each(%s))", json.dumps(list(values))
 
 
 def draw_ids(table: str, number: int) -> list[int]:

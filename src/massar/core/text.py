@@ -9,15 +9,17 @@ from massar.core.normalize import western_digits
 _PAYROLL = re.compile(r"(?=[a-z]*[0-9])[a-z0-9]{3,20}")
 _DASHES = dict.fromkeys(map(ord, "\u2010\u2011\u2012\u2013\u2014\u2015\u2212\ufe58\ufe63\uff0d\u00ad"), "-")
 _LOCAL = re.compile(r"[a-z0-9](?:[a-z0-9._-]{0,62}[a-z0-9])?")
+_DOMAIN = r"(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z][a-z0-9-]{0,61}[a-z0-9]"
 # On other keyboards: the two wide signs for @, and the Arabic full stops, commas and semicolon.
 _ADDRESS_CONFUSABLES = str.maketrans("\uff20\ufe6b\u06d4\u066b\u060c\u066c\u061b", "@@..,,;")
 _SLIPS = str.maketrans(",;", "..")  # a comma; and on a French keyboard the full stop without its shift key
 _QUOTES = "\"'`\u00b4\u2018\u2019\u201a\u201c\u201d\u201e\u00ab\u00bb\u2039\u203a"
 _BRACKETS = "()[]{}<>"
 _STOPS = ".,;:!?\u061f"  # marks of the sentence that it was copied from
-_ADDRESS = re.compile(
-    r"[a-z0-9!#$%&'*+/=?^_`{|}~.-]{1,64}@(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z][a-z0-9-]{0,61}[a-z0-9]"
-)
+_ADDRESS = re.compile(rf"[a-z0-9!#$%&'*+/=?^_`{{|}}~.-]{{1,64}}@{_DOMAIN}")
+# What cleaning would leave as it is: most of what is typed, all of long lists.
+_CANONICAL_LOGIN = re.compile(rf"{_LOCAL.pattern}(?:@{_DOMAIN})?")
+_CANONICAL_EMAIL = re.compile(rf"[a-z0-9][a-z0-9+_.-]{{0,63}}@{_DOMAIN}")
 LONGEST_LINE = 254  # RFC 5321 §4.5.3.1.3: no address is longer
 
 
@@ -56,6 +58,8 @@ def login(text: str) -> str | None:
     has a comma)."""
     if len(text) > 4 * LONGEST_LINE:
         return None
+    if _CANONICAL_LOGIN.fullmatch(text):
+        return None if ".." in text else text
     plain = unicodedata.normalize("NFKC", one_line(text))
     inside = re.search(r"<([^<>]*)>\W*$", plain) if plain.count("@") == 1 else None
     plain = _unwrapped(inside[1] if inside else plain, _QUOTES + _BRACKETS).translate(_SLIPS)
@@ -80,7 +84,7 @@ def email(text: str) -> str | None:
     Brackets are told: with a name they are two things in one field (ATK-033)."""
     if len(text) > 4 * LONGEST_LINE:
         return None
-    plain = _unwrapped(one_line(text), _QUOTES)
+    plain = text if _CANONICAL_EMAIL.fullmatch(text) else _unwrapped(one_line(text), _QUOTES)
     local = plain.partition("@")[0]
     if len(plain) > LONGEST_LINE or not plain.isascii() or not _ADDRESS.fullmatch(plain):
         return None

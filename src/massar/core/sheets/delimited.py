@@ -63,6 +63,9 @@ class DelimitedFile:
             yield self._row(begins, cells)
 
     def _row(self, number: int, cells: list[str]) -> SheetRow:
+        whole = "".join(cells)
+        if len(whole) <= self._bounds.cell and "'" not in whole:  # none is too long, none has a guard
+            return SheetRow(number, tuple(cells), {})
         faults = {place: "long" for place, cell in enumerate(cells) if len(cell) > self._bounds.cell}
         read = ("" if place in faults else without_guard(cell) for place, cell in enumerate(cells))
         return SheetRow(number, tuple(read), faults)
@@ -71,20 +74,16 @@ class DelimitedFile:
         longest = self._bounds.columns * self._bounds.cell
         with self._path.open("rb") as raw, TextIOWrapper(raw, self._encoding, newline="") as text:
             number = 0
-            while line := _next_line(text, longest + 1, number + 1):
-                number += 1
-                if len(line) > longest:
-                    raise SheetRefused("line", line=number)
-                if "\0" in line:
-                    raise SheetRefused("binary", line=number)
-                yield line
-
-
-def _next_line(text: TextIOWrapper, most: int, number: int) -> str:
-    try:
-        return text.readline(most)
-    except UnicodeDecodeError as trouble:  # of UTF-16 alone: the rest was looked through
-        raise SheetRefused("binary", line=number) from trouble
+            try:
+                while line := text.readline(longest + 1):
+                    number += 1
+                    if len(line) > longest:
+                        raise SheetRefused("line", line=number)
+                    if "\0" in line:
+                        raise SheetRefused("binary", line=number)
+                    yield line
+            except UnicodeDecodeError as trouble:  # of UTF-16 alone: the rest was looked through
+                raise SheetRefused("binary", line=number + 1) from trouble
 
 
 def _most_frequent(line: str) -> str:

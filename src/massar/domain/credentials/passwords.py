@@ -148,8 +148,9 @@ def recovery_and_factors(person_id: int, *, factors: str = NO_FACTORS) -> tuple[
 
 def activated(person_ids: Sequence[int]) -> set[int]:
     """Those of these people who have a password: somebody uses the account."""
-    statement = f"SELECT person_id FROM credentials_password WHERE person_id IN ({sql.placeholders(len(person_ids))})"
-    return {person_id for (person_id,) in sql.rows(statement, person_ids)} if person_ids else set()
+    wanted, many = sql.among("person_id", person_ids)
+    statement = f"SELECT person_id FROM credentials_password WHERE {wanted}"
+    return {person_id for (person_id,) in sql.rows(statement, (many,))} if person_ids else set()
 
 
 def _row(person_id: int | None, factors: str = NO_FACTORS) -> _Row | None:

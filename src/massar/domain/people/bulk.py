@@ -56,27 +56,31 @@ def change(changes: Changes, *, now: datetime) -> None:
     for person_id, unit, kind, since in changes.units:
         belonging.transfer(person_id, unit, kind, on=since)
     sql.insert("people_alias", "person_id, name, domain", changes.other)
-    sql.insert("people_contact", _CONTACT, [_contact(*one, sql.at(now)) for one in changes.contacts])
+    _add_contacts(changes.contacts, sql.at(now))
 
 
 def enter(people: Sequence[NewRow], *, now: datetime) -> dict[str, int]:
     """Add them all; return the id of each login. Inside the caller's transaction; a login or a name that somebody has
     is the database's refusal (IntegrityError)."""
     at = sql.at(now)
+    days = {since: sql.day(since) for since in {since for p in people for _, _, since in p.belongs}}
     found = dict(zip((p.login for p in people), sql.draw_ids("people_person", len(people)), strict=True))
     rows = [(found[p.login], p.login, p.login.partition("@")[0], *p[1:7], "active", at) for p in people]
     sql.insert("people_person", f"id, {_PERSON}", rows)
     names = [(found[p.login], *name) for p in people for name in p.names]
     sql.insert("people_alias", "person_id, name, domain", names)
-    belongings = [(found[p.login], unit, sql.day(since), int(kind)) for p in people for unit, kind, since in p.belongs]
+    belongings = [(found[p.login], unit, days[since], int(kind)) for p in people for unit, kind, since in p.belongs]
     sql.insert("people_belonging", "person_id, unit_id, since, kind", belongings)
-    sql.insert("people_contact", _CONTACT, [_contact(found[p.login], *one, at) for p in people for one in p.contacts])
+    _add_contacts([(found[p.login], *one) for p in people for one in p.contacts], at)
     return found
 
 
-def _contact(person_id: int, kind: str, value: str, at: object) -> tuple[object, ...]:
-    """A row as `contacts.propose` and `contacts.prove` leave it; it is bound to its person, kind and uid."""
-    keys, uid = encryption.data_keys(), ids.short_token()
-    ciphertext = keys.encrypt(value.encode(), associated_data=f"contact|{person_id}|{kind}|{uid}")
-    index = keys.blind_index("contact-value", kind, value)
-    return person_id, kind, str(contacts.State.PROVED), ciphertext, index, uid, at, at, at, "", 0
+def _add_contacts(rows: Sequence[tuple[int, str, str]], at: object) -> None:
+    """Rows as `contacts.propose` and `contacts.prove` leave them, each bound to its person, kind and uid."""
+    keys, proved, added = encryption.data_keys(), str(contacts.State.PROVED), []
+    for person_id, kind, value in rows:
+        uid = ids.short_token()
+        ciphertext = keys.encrypt(value.encode(), associated_data=f"contact|{person_id}|{kind}|{uid}")
+        index = keys.blind_index("contact-value", kind, value)
+        added.append((person_id, kind, proved, ciphertext, index, uid, at, at, at, "", 0))
+    sql.insert("people_contact", _CONTACT, added)

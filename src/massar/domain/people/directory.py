@@ -6,11 +6,9 @@ still frozen if that came before, or meanwhile.
 active --"this was not me"--> frozen --a completed recovery, or an operator--> active
 active, frozen --disable--> disabled --enable--> what it would be otherwise"""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from datetime import date, datetime
 from typing import NamedTuple
-
-from django.db import models
 
 from massar.core import local_time, sql
 from massar.domain.people import belonging, units
@@ -144,14 +142,18 @@ def has_namesake(person: PersonFacts) -> bool:
 def taken(names: Iterable[tuple[str, str]]) -> set[tuple[str, str]]:
     """Which of these names, (before the @, domain or ''), somebody has as a login or otherwise; a
     payroll number also where a login begins with it."""
-    wanted = list(names)
+    wanted = set(names)
     logins = {f"{name}@{domain}": (name, domain) for name, domain in wanted if domain}
+    held = {logins[login] for (login,) in _among("SELECT login FROM people_person WHERE", "login", logins)}
     numbers = [name for name, domain in wanted if not domain]
-    people = Person.objects.filter(models.Q(login__in=logins) | models.Q(local__in=numbers))
-    held = {(local, "") for local in people.values_list("local", flat=True)}
-    held |= {logins[login] for login in people.values_list("login", flat=True) if login in logins}
-    others = Alias.objects.filter(name__in=[name for name, _ in wanted]).values_list("name", "domain")
-    return (held | set(others)) & set(wanted)
+    held.update((local, "") for (local,) in _among("SELECT local FROM people_person WHERE", "local", numbers))
+    held.update(_among("SELECT name, domain FROM people_alias WHERE", "name", [name for name, _ in wanted]))
+    return held & wanted
+
+
+def _among(asked: str, column: str, values: Collection[str]) -> list[sql.Row]:
+    condition, many = sql.among(column, values)
+    return sql.rows(f"{asked} {condition}", (many,)) if values else []
 
 
 def add_names(person_id: int, names: Iterable[tuple[str, str]]) -> None:

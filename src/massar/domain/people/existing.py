@@ -1,6 +1,6 @@
 """What the accounts of a list's people hold already: a few statements for each batch, whatever is in it."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from datetime import date
 from typing import NamedTuple
@@ -15,16 +15,6 @@ class Names(NamedTuple):
     last_ar: str
     first_latin: str
     last_latin: str
-
-
-class _Person(NamedTuple):
-    id: int
-    login: str
-    first_ar: str
-    last_ar: str
-    first_latin: str
-    last_latin: str
-    role: str
 
 
 @dataclass
@@ -49,28 +39,26 @@ class Existing:
 def by_logins(logins: Collection[str], *, on: date) -> dict[str, Existing]:
     """The accounts with these logins, by login, as they stand on a day."""
     found: dict[str, Existing] = {}
-    for some in sql.parts(sorted(logins)):
-        statement = f"""SELECT p.id, p.login, p.first_name_ar AS first_ar, p.last_name_ar AS last_ar,
-            p.first_name_latin AS first_latin, p.last_name_latin AS last_latin, p.role
-            FROM people_person p WHERE p.login IN ({sql.placeholders(len(some))})"""
-        for p in sql.select(_Person, statement, some):
-            names = Names(p.first_ar, p.last_ar, p.first_latin, p.last_latin)
-            found[p.login] = Existing(p.id, p.login, names, p.role)
-    accounts = {one.id: one for one in found.values()}
-    for some_ids in sql.parts(sorted(accounts)):
-        _fill(some_ids, accounts, on)
+    wanted, many = sql.among("login", logins)
+    columns = "id, login, role, first_name_ar, last_name_ar, first_name_latin, last_name_latin"
+    for person_id, login, role, *names in sql.rows(f"SELECT {columns} FROM people_person WHERE {wanted}", (many,)):
+        found[login] = Existing(person_id, login, Names(*names), role)
+    if found:
+        _fill({one.id: one for one in found.values()}, on)
     return found
 
 
-def _fill(ids: Sequence[int], accounts: dict[int, Existing], on: date) -> None:
-    wanted = f"person_id IN ({sql.placeholders(len(ids))})"
+def _fill(accounts: dict[int, Existing], on: date) -> None:
+    wanted, many = sql.among("person_id", accounts.keys())
     statement = (
         f"SELECT person_id, kind, unit_id FROM people_belonging WHERE {wanted} AND (until IS NULL OR until >= %s)"
     )
-    for person_id, kind, unit_id in sql.rows(statement, (*ids, sql.day(on))):
+    for person_id, kind, unit_id in sql.rows(statement, (many, sql.day(on))):
         accounts[person_id].units.setdefault(Kind(kind), set()).add(unit_id)
-    for person_id, name, domain in sql.rows(f"SELECT person_id, name, domain FROM people_alias WHERE {wanted}", ids):
+    for person_id, name, domain in sql.rows(
+        f"SELECT person_id, name, domain FROM people_alias WHERE {wanted}", (many,)
+    ):
         accounts[person_id].other.add((name, domain))
     held = f"SELECT person_id, kind FROM people_contact WHERE {wanted} AND state <> %s"
-    for person_id, kind in sql.rows(held, (*ids, str(Contact.State.CANCELLED))):
+    for person_id, kind in sql.rows(held, (many, str(Contact.State.CANCELLED))):
         accounts[person_id].contacts.add(kind)

@@ -54,11 +54,8 @@ def by_code(code: str) -> UnitFacts | None:
 
 def ids(codes: Collection[str]) -> dict[str, int | None]:
     """The unit of each code; None where there is none."""
-    found: dict[str, int | None] = dict.fromkeys(codes)
-    for some in sql.parts(sorted(codes)):
-        statement = f"SELECT code, id FROM people_unit WHERE code IN ({sql.placeholders(len(some))})"
-        found.update(sql.rows(statement, some))
-    return found
+    wanted, many = sql.among("code", codes)
+    return dict.fromkeys(codes) | dict(sql.rows(f"SELECT code, id FROM people_unit WHERE {wanted}", (many,)))
 
 
 def fits_below(kind: int, parent: int | None) -> bool:

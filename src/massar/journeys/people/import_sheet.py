@@ -18,7 +18,7 @@ from typing import NamedTuple
 
 from django.db import transaction
 
-from massar.core import local_time, text
+from massar.core import ahead, local_time, text
 from massar.core.audit import api as audit_log
 from massar.core.sheets import api as sheets
 from massar.domain.credentials import api as credentials
@@ -36,6 +36,9 @@ _CHUNK = 1024 * 1024
 Tell = Callable[[int], None]
 Name = tuple[str, str]  # before the @ and domain, or a payroll number and ''
 Accounts = Mapping[str, people.existing.Existing]
+_Read = tuple[sheets.SheetRow, PersonRow | Faults]
+_NO_NAMES: Mapping[Field, Name] = {}
+_ROLES = {kind: kind.name.lower() for kind in Kind}
 
 
 @dataclass(frozen=True)
@@ -184,10 +187,14 @@ class PeopleList:
         return moved
 
     def _batches(self, report: ImportReport, *, now: datetime, after: int) -> Iterator[_Batch]:
-        """Read and compare, batch by batch, the rows behind the one with that number."""
-        seen, judge = _Seen(), _Judge(report, local_time.local(now).date())
-        reader = sheet_rows.Reader(self.mapped.columns, kind=self._said.kind)
-        rows: list[tuple[sheets.SheetRow, PersonRow | Faults]] = []
+        """Read and compare, batch by batch, the rows behind the one with that number. The next batch is read while the
+        database is asked about the one before."""
+        judge = _Judge(report, local_time.local(now).date())
+        return map(judge.compare, ahead.one_ahead(self._read(after)))
+
+    def _read(self, after: int) -> Iterator[list[_Read]]:
+        seen, reader = _Seen(), sheet_rows.Reader(self.mapped.columns, kind=self._said.kind)
+        rows: list[_Read] = []
         for row in self._sheet.rows():
             if row.number <= self.header.number or (row.hidden and not self._said.hidden):
                 continue
@@ -200,10 +207,10 @@ class PeopleList:
                 continue
             rows.append((row, read))
             if len(rows) == BATCH:
-                yield judge.compare(rows)
+                yield rows
                 rows = []
         if rows:
-            yield judge.compare(rows)
+            yield rows
 
 
 class _Judge:
@@ -213,11 +220,12 @@ class _Judge:
         self._report, self._today = report, today
         self._units: dict[str, int | None] = {}
 
-    def compare(self, rows: Sequence[tuple[sheets.SheetRow, PersonRow | Faults]]) -> _Batch:
+    def compare(self, rows: Sequence[_Read]) -> _Batch:
         entries = [entry for _, entry in rows if isinstance(entry, PersonRow)]
-        accounts = people.existing.by_logins({entry.login for entry in entries}, on=self._today)
+        accounts = people.existing.by_logins([entry.login for entry in entries], on=self._today)
         self._activated = credentials.passwords.activated([one.id for one in accounts.values()])
         self._units.update(people.units.ids({e.unit for e in entries if e.unit} - self._units.keys()))
+        self._names = {e.login: names for e in entries if (names := _other_names(e))}
         self._taken = self._taken_names(entries, accounts)
         batch = _Batch(rows[-1][0].number)
         for row, read in rows:
@@ -229,13 +237,11 @@ class _Judge:
 
     def _taken_names(self, entries: Sequence[PersonRow], accounts: Accounts) -> set[Name]:
         """Of what leads to the accounts of these rows, what leads to somebody else's or is claimed by two of them."""
-        claimed: Counter[Name] = Counter()
-        for entry in entries:
-            account = accounts.get(entry.login)
-            own = account.other if account else set()
-            claimed.update({*_other_names(entry).values()} - own if account else _all_names(entry))
-        twice = {name for name, many in claimed.items() if many > 1}
-        return twice | people.directory.taken(claimed) if claimed else set()
+        claimed = [_split(entry.login) for entry in entries if entry.login not in accounts]
+        for login, names in self._names.items():
+            claimed += set(names.values()) - accounts[login].other if login in accounts else names.values()
+        twice = {name for name, many in Counter(claimed).items() if many > 1}
+        return twice | people.directory.taken(claimed)
 
     def _judge(self, entry: PersonRow, account: people.existing.Existing | None, batch: _Batch) -> Faults:
         """Put the row into the batch, or say why not."""
@@ -243,7 +249,7 @@ class _Judge:
         unit = self._units.get(entry.unit) if entry.unit else None
         if entry.unit and unit is None:
             faults[Field.UNIT] = Problem("unit_unknown")
-        names = _other_names(entry)
+        names = self._names.get(entry.login, _NO_NAMES)
         taken = self._taken - account.other if account else self._taken
         if names.get(Field.PAYROLL) in taken:
             faults[Field.PAYROLL] = Problem("payroll_taken")
@@ -267,9 +273,9 @@ class _Judge:
         since, kind = entry.since or self._today, entry.kind or Kind.STAFF
         return people.bulk.NewRow(
             entry.login, entry.first_ar, entry.last_ar, entry.first_latin, entry.last_latin, entry.language or "ar",
-            kind.name.lower(), names=tuple(_other_names(entry).values()),
+            _ROLES[kind], names=tuple(self._names.get(entry.login, _NO_NAMES).values()),
             belongs=((unit, kind, since),) if unit else (),
-            contacts=tuple((kind, value) for kind, value in _contacts(entry) if value),
+            contacts=[one for one in _contacts(entry) if one[1]],
         )  # fmt: skip
 
     def _change(self, entry: PersonRow, account: people.existing.Existing, unit: int | None, batch: _Batch) -> None:
@@ -282,7 +288,7 @@ class _Judge:
         if unit and unit not in account.units.get(belongs_as, set()):
             batch.units.append((account.id, unit, belongs_as, entry.since or self._today))
             found.append(("unit", "", entry.unit))
-        for what, name in _other_names(entry).items():
+        for what, name in self._names.get(entry.login, _NO_NAMES).items():
             if name not in account.other:
                 batch.other.append((account.id, *name))
                 found.append((what, "", "@".join(filter(None, name))))
@@ -314,14 +320,12 @@ def _split(address: str) -> Name:
     return name, domain
 
 
-def _other_names(entry: PersonRow) -> dict[Field, Name]:
+def _other_names(entry: PersonRow) -> Mapping[Field, Name]:
     """What leads to the account beside its login."""
+    if not (entry.payroll or entry.other_address):
+        return _NO_NAMES
     names = {Field.PAYROLL: (entry.payroll, ""), Field.OTHER_ADDRESS: _split(entry.other_address)}
     return {field: name for field, name in names.items() if name[0] and name != _split(entry.login)}
-
-
-def _all_names(entry: PersonRow) -> set[Name]:
-    return {_split(entry.login), *_other_names(entry).values()}
 
 
 def _payroll_differs(number: Name, account: people.existing.Existing) -> bool:

@@ -4,12 +4,12 @@ Nothing here asks the database. A row is judged whole: who made the list gets al
 
 import re
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import date
 from enum import StrEnum
 from functools import lru_cache
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from django.conf import settings
 
@@ -132,106 +132,86 @@ class Reader:
     """Reads the rows of one list. kind: what people are where no column says so; None: not said."""
 
     def __init__(self, columns: Mapping[Field, int], *, kind: Kind | None = None) -> None:
-        self._columns, self._kind = columns, kind
+        self._kind, self._code = kind, columns.get(Field.CODE, -1)
         self._fields = {place: field for field, place in columns.items()}
+        self._plan = [
+            (columns[field], PersonRow._fields.index(field), field, read)
+            for field, read in _READERS.items() if field in columns
+        ]  # fmt: skip
 
     def read(self, row: SheetRow) -> PersonRow | Faults:
         """The person of a row, or by field what is wrong."""
+        cells, many = row.cells, len(row.cells)
         faults: Faults = {
             self._fields[place]: Problem(f"cell_{why}") for place, why in row.faults.items() if place in self._fields
         }
-        said = {field: row.cells[place].strip() for field, place in self._columns.items() if place < len(row.cells)}
-        take = said.get
-        code = take(Field.CODE, "")
-        entry = PersonRow(
-            row.number,
-            _login(take(Field.LOGIN, ""), code, faults),
-            _name(Field.FIRST_AR, take(Field.FIRST_AR, ""), faults),
-            _name(Field.LAST_AR, take(Field.LAST_AR, ""), faults),
-            _name(Field.FIRST_LATIN, take(Field.FIRST_LATIN, ""), faults),
-            _name(Field.LAST_LATIN, take(Field.LAST_LATIN, ""), faults),
-            kind=self._read_kind(take(Field.KIND, ""), code, faults),
-            unit=take(Field.UNIT, "").upper(),
-            since=_since(take(Field.SINCE, ""), faults),
-            language=_language(take(Field.LANGUAGE, ""), faults),
-            payroll=_payroll(take(Field.PAYROLL, ""), faults),
-            other_address=_other_address(take(Field.OTHER_ADDRESS, ""), faults),
-            email=_email(take(Field.EMAIL, ""), faults),
-            phone=_phone(take(Field.PHONE, ""), faults),
-        )
-        return faults or entry
+        values: list[Any] = [row.number, *_NOTHING]
+        for place, slot, field, read in self._plan:
+            if place < many and (typed := cells[place].strip()):
+                value = read(typed)
+                if value.__class__ is Problem:
+                    faults[field] = value
+                else:
+                    values[slot] = value
+        code = cells[self._code].strip() if 0 <= self._code < many else ""
+        if code:
+            self._take_code(code, values, faults)
+        elif not values[_LOGIN]:
+            faults.setdefault(Field.LOGIN, Problem("login_empty"))
+        if values[_KIND] is None:
+            values[_KIND] = Kind.PUPIL if code else self._kind
+        return faults or PersonRow._make(values)
 
-    def _read_kind(self, typed: str, code: str, faults: Faults) -> Kind | None:
-        if not typed:
-            return Kind.PUPIL if code else self._kind
-        kind = _KINDS.get(_plain(typed))
-        if kind is None:
-            faults[Field.KIND] = Problem("kind_unknown")
-        return kind or self._kind
-
-
-def _login(typed: str, code: str, faults: Faults) -> str:
-    """The institution address; a pupil's is the code at the first domain."""
-    if code:
-        read = text.login(code) or ""
-        if not _CODE.fullmatch(read):
+    def _take_code(self, typed: str, values: list[Any], faults: Faults) -> None:
+        """A pupil's address is the code at the first domain, where none is given."""
+        code = text.login(typed) or ""
+        if not _CODE.fullmatch(code):
             faults[Field.CODE] = Problem("pupil_code_shape")
-        if not typed:
-            return f"{read}@{settings.MASSAR.institution_domains[0]}"
-    login = import_people.institution_address(typed)
-    if not login:
-        faults.setdefault(Field.LOGIN, Problem("login_shape" if typed else "login_empty"))
-    return login
+        values[_LOGIN] = values[_LOGIN] or f"{code}@{settings.MASSAR.institution_domains[0]}"
 
 
-def _other_address(typed: str, faults: Faults) -> str:
-    address = import_people.institution_address(typed)
-    if typed and not address:
-        faults[Field.OTHER_ADDRESS] = Problem("login_shape")
-    return address
+# What is typed in a cell of a field, not empty: as it is kept, or what is wrong with it. What comes again and again in
+# a list is judged once.
 
 
-def _name(field: Field, typed: str, faults: Faults) -> str:
+def _address(typed: str) -> str | Problem:
+    return import_people.institution_address(typed) or Problem("login_shape")
+
+
+@lru_cache(maxsize=20_000)
+def _name(typed: str) -> str | Problem:
     name = " ".join(typed.split())
-    if not import_people.name_fits(name):
-        faults[field] = Problem("name_shape")
-    return name
+    return name if import_people.name_fits(name) else Problem("name_shape")
 
 
-def _payroll(typed: str, faults: Faults) -> str:
-    number = text.payroll(typed) if typed else ""
-    if number is None:
-        faults[Field.PAYROLL] = Problem("payroll_shape")
-    return number or ""
+def _payroll(typed: str) -> str | Problem:
+    return text.payroll(typed) or Problem("payroll_shape")
 
 
-def _language(typed: str, faults: Faults) -> str:
-    language = _LANGUAGES.get(_plain(typed), "") if typed else ""
-    if typed and not language:
-        faults[Field.LANGUAGE] = Problem("language_unknown")
-    return language
+@lru_cache(maxsize=1000)
+def _kind(typed: str) -> Kind | Problem:
+    return _KINDS.get(_plain(typed)) or Problem("kind_unknown")
 
 
-def _email(typed: str, faults: Faults) -> str:
-    read = edit_profile.read_contact("email", typed) if typed else ""
-    if isinstance(read, Problem):
-        faults[Field.EMAIL] = read
-        return ""
-    return read
+@lru_cache(maxsize=1000)
+def _language(typed: str) -> str | Problem:
+    return _LANGUAGES.get(_plain(typed)) or Problem("language_unknown")
 
 
-def _phone(typed: str, faults: Faults) -> str:
-    if not typed:
-        return ""
+def _since(typed: str) -> date | Problem:
+    return _day(typed) or Problem("day_shape")
+
+
+def _email(typed: str) -> str | Problem:
+    return edit_profile.read_contact("email", typed)
+
+
+def _phone(typed: str) -> str | Problem:
     national = _NATIONAL.fullmatch(typed)
     rules = settings.MASSAR
     if national and _is_plainly_mobile(national[1][:_RANGE], rules.phone_countries, rules.mobile_ranges):
         return f"+212{national[1]}"
-    read = edit_profile.read_contact("phone", typed)
-    if isinstance(read, Problem):
-        faults[Field.PHONE] = read
-        return ""
-    return read
+    return edit_profile.read_contact("phone", typed)
 
 
 @lru_cache(maxsize=20_000)
@@ -243,13 +223,6 @@ def _is_plainly_mobile(beginning: str, countries: tuple[str, ...], opened: tuple
         return phone.mobile(f"+212{beginning}0000", countries, opened) == f"+212{beginning}0000"
     except phone.BadPhone:
         return False
-
-
-def _since(typed: str, faults: Faults) -> date | None:
-    since = _day(typed) if typed else None
-    if typed and since is None:
-        faults[Field.SINCE] = Problem("day_shape")
-    return since
 
 
 @lru_cache(maxsize=5000)
@@ -267,3 +240,19 @@ def _day(typed: str) -> date | None:
         return date(year, month, day) if year >= _FIRST_YEAR else None
     except ValueError:
         return None
+
+
+_READERS: Mapping[Field, Callable[[str], object]] = {
+    Field.LOGIN: _address,
+    **dict.fromkeys((Field.FIRST_AR, Field.LAST_AR, Field.FIRST_LATIN, Field.LAST_LATIN), _name),
+    Field.KIND: _kind,
+    Field.UNIT: str.upper,
+    Field.SINCE: _since,
+    Field.LANGUAGE: _language,
+    Field.PAYROLL: _payroll,
+    Field.OTHER_ADDRESS: _address,
+    Field.EMAIL: _email,
+    Field.PHONE: _phone,
+}
+_LOGIN, _KIND = PersonRow._fields.index(Field.LOGIN), PersonRow._fields.index(Field.KIND)
+_NOTHING = PersonRow(0, "")[1:]
