@@ -43,3 +43,14 @@ def test_the_report_never_takes_the_place_of_the_list(listed, tmp_path):
 def test_a_list_that_is_not_there_is_named(installed):
     done = installed.massar("import", "nowhere.csv")
     assert done.returncode == 1 and "nowhere.csv" in done.stderr and "Traceback" not in done.stderr
+
+
+def test_a_list_of_units_is_taken_whole_or_not_at_all(installed, tmp_path):
+    path = tmp_path / "units.csv"
+    path.write_text("code;type;parent;nom\nLU2;école;LU1;Annexe\nLU1;école;;École\nLU3;classe;;x\n", encoding="utf-8")
+    done = installed.massar("import", str(path), "--units", "--write", "--report", str(tmp_path / "wrong.xlsx"))
+    assert "A list of units is taken whole or not at all" in done.stdout and done.returncode == 1
+    assert "LU1" not in installed.massar("units", "show").stdout and (tmp_path / "wrong.xlsx").exists()
+    path.write_text(path.read_text("utf-8").replace("LU3;classe;", "LU3;classe;LU2"), encoding="utf-8")
+    assert "Imported: 3 new, 0 changed" in installed.massar("import", str(path), "--units", "--write").stdout
+    assert "It would be: 0 new, 0 changed, 3 unchanged" in installed.massar("import", str(path), "--units").stdout

@@ -40,6 +40,5 @@ def test_among_finds_those_and_no_others(stored, wanted):
     sql.execute("CREATE TEMPORARY TABLE IF NOT EXISTS texts (t TEXT)")
     sql.execute("DELETE FROM texts")
     sql.insert("texts", "t", [(one,) for one in stored])
-    condition, many = sql.among("t", wanted)
-    found = [one for (one,) in sql.rows(f"SELECT t FROM texts WHERE {condition}", (many,))]
+    found = [one for (one,) in sql.rows(f"SELECT t FROM texts WHERE {sql.among('t')}", (sql.many(wanted),))]
     assert sorted(found) == sorted(one for one in stored if one in wanted)

@@ -8,7 +8,8 @@ from django.db import transaction
 from massar.domain.people import api as people
 from massar.domain.people.models import Alias, Belonging, Contact, ImportRun, Person
 from massar.journeys.people import import_sheet
-from massar.journeys.people.import_sheet import ImportReport, PeopleList, Said, UnusableList
+from massar.journeys.people.import_sheet import PeopleList
+from massar.journeys.people.sheet_list import ImportReport, Said, UnusableList
 from tests.support.faults import empty, every_death
 
 pytestmark = pytest.mark.django_db(transaction=True)

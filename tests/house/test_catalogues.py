@@ -20,6 +20,7 @@ from massar.journeys import personal_data
 from massar.journeys.account import recover_password, see_history
 from massar.journeys.messages import deliver_messages, leased_delivery
 from massar.journeys.people import sheet_rows
+from massar.journeys.people.unit_rows import UnitField
 from massar.journeys.sso import deliver_logouts
 from tests.house.catalogues import INTERFACES, LANGUAGES, LOCALES, TEMPLATES, catalogue, id_of, sentences
 from tests.house.laws import PRODUCT, python_files
@@ -234,7 +235,7 @@ ENDS: dict[str, Iterable[str]] = {
     "sheet.": sheet_refusals(),
     "sheet.note.": literals(r'Note\("(\w+)"', "core/sheets"),
     "import.refused.": literals(r'UnusableList\("(\w+)"', "journeys"),
-    "import.field.": (*sheet_rows.Field, "row", "wrong"),
+    "import.field.": (*sheet_rows.Field, *(field.label for field in UnitField), "row", "wrong"),
     "rule.": (),  # rules and their refusals, fault pages, fields: each family has a test in test_catalogues.py
     "errors.": (),
     "error.": literals(r'Problem\("(\w+)"', "journeys")

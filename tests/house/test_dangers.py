@@ -34,8 +34,8 @@ FROM_ELSEWHERE = {
         "constants of journeys/keys/change_data_keys.py, and what is made of them",
     ),
     "core/sql.py": (
-        {"sequence", "table", "columns", "values(len(some), len(some[0]))"},
-        "the names of tables in journeys' own lists, when a backup is restored; of the rooms' own, in `insert`",
+        {"sequence", "table", "columns", "column", "values(len(some), len(some[0]))"},
+        "the names of tables in journeys' own lists, when a backup is restored; of the rooms' own below",
     ),
     "domain/credentials/passwords.py": ({"since"}, "a constant of factors, by journeys/account/sign_in.py"),
     "domain/factors/passkeys.py": ({"condition"}, "made by encryption's list of keys: names of columns and marks"),

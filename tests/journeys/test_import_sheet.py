@@ -14,7 +14,8 @@ from massar.core.sheets import api as sheets
 from massar.domain.people import api as people
 from massar.domain.people.models import Alias, Belonging, Contact, Person
 from massar.journeys.people import import_sheet, sheet_rows
-from massar.journeys.people.import_sheet import ImportReport, PeopleList, Said, UnusableList
+from massar.journeys.people.import_sheet import PeopleList
+from massar.journeys.people.sheet_list import ImportReport, Said, UnusableList
 from massar.journeys.people.sheet_rows import Field
 from tests.cast import FATIMA, JAMAL, KHADIJA, NEW, facts
 from tests.support.visitor import Visitor

@@ -149,12 +149,16 @@ def _copied_value(value: object) -> object:
     return str(value).translate(_COPY_ESCAPES)
 
 
-def among(column: str, values: Collection[str] | Collection[int]) -> tuple[str, Any]:
-    """Whether a column is one of many values, as a condition and its one parameter: thousands of parameters cost more
-    than what they look for."""
-    if connection.vendor == "postgresql":
-        return f"{column} = ANY(%s)", list(values)
-    return f"{column} IN (SELECT value FROM json_each(%s))", json.dumps(list(values))
+def among(column: str) -> str:
+    """Whether a column is one of the values of `many`: thousands of parameters cost more than what they look for."""
+    return (
+        f"{column} = ANY(%s)" if connection.vendor == "postgresql" else f"{column} IN (SELECT value FROM json_each(%s))"
+    )
+
+
+def many(values: Collection[str] | Collection[int]) -> Any:
+    """Values as the one parameter of `among`."""
+    return list(values) if connection.vendor == "postgresql" else json.dumps(list(values))
 
 
 def draw_ids(table: str, number: int) -> list[int]:
@@ -241,6 +245,13 @@ def greatest() -> str:
 def lock_in_order(column: str) -> str:
     """The end of a SELECT that locks its rows in the order of that column. SQLite locks the whole file anyway."""
     return f"ORDER BY {column} FOR UPDATE" if connection.vendor == "postgresql" else ""
+
+
+def lock_table(table: str) -> None:
+    """Have nobody else write to a table until the transaction ends; reading goes on. A transaction on SQLite is alone
+    from its beginning."""
+    if connection.vendor == "postgresql":
+        execute(f"LOCK TABLE {table} IN SHARE ROW EXCLUSIVE MODE")
 
 
 def leap(table: str) -> None:

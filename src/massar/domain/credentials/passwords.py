@@ -148,9 +148,8 @@ def recovery_and_factors(person_id: int, *, factors: str = NO_FACTORS) -> tuple[
 
 def activated(person_ids: Sequence[int]) -> set[int]:
     """Those of these people who have a password: somebody uses the account."""
-    wanted, many = sql.among("person_id", person_ids)
-    statement = f"SELECT person_id FROM credentials_password WHERE {wanted}"
-    return {person_id for (person_id,) in sql.rows(statement, (many,))} if person_ids else set()
+    statement = f"SELECT person_id FROM credentials_password WHERE {sql.among('person_id')}"
+    return {person_id for (person_id,) in sql.rows(statement, (sql.many(person_ids),))} if person_ids else set()
 
 
 def _row(person_id: int | None, factors: str = NO_FACTORS) -> _Row | None:

@@ -6,7 +6,7 @@ still frozen if that came before, or meanwhile.
 active --"this was not me"--> frozen --a completed recovery, or an operator--> active
 active, frozen --disable--> disabled --enable--> what it would be otherwise"""
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from datetime import date, datetime
 from typing import NamedTuple
 
@@ -144,16 +144,13 @@ def taken(names: Iterable[tuple[str, str]]) -> set[tuple[str, str]]:
     payroll number also where a login begins with it."""
     wanted = set(names)
     logins = {f"{name}@{domain}": (name, domain) for name, domain in wanted if domain}
-    held = {logins[login] for (login,) in _among("SELECT login FROM people_person WHERE", "login", logins)}
-    numbers = [name for name, domain in wanted if not domain]
-    held.update((local, "") for (local,) in _among("SELECT local FROM people_person WHERE", "local", numbers))
-    held.update(_among("SELECT name, domain FROM people_alias WHERE", "name", [name for name, _ in wanted]))
+    numbers, named = [name for name, domain in wanted if not domain], [name for name, _ in wanted]
+    by_login = f"SELECT login FROM people_person WHERE {sql.among('login')}"
+    held = {logins[login] for (login,) in sql.rows(by_login, (sql.many(logins),))}
+    by_local = f"SELECT local, '' FROM people_person WHERE {sql.among('local')}"
+    held.update(sql.rows(by_local, (sql.many(numbers),)) if numbers else ())
+    held.update(sql.rows(f"SELECT name, domain FROM people_alias WHERE {sql.among('name')}", (sql.many(named),)))
     return held & wanted
-
-
-def _among(asked: str, column: str, values: Collection[str]) -> list[sql.Row]:
-    condition, many = sql.among(column, values)
-    return sql.rows(f"{asked} {condition}", (many,)) if values else []
 
 
 def add_names(person_id: int, names: Iterable[tuple[str, str]]) -> None:

@@ -39,9 +39,9 @@ class Existing:
 def by_logins(logins: Collection[str], *, on: date) -> dict[str, Existing]:
     """The accounts with these logins, by login, as they stand on a day."""
     found: dict[str, Existing] = {}
-    wanted, many = sql.among("login", logins)
     columns = "id, login, role, first_name_ar, last_name_ar, first_name_latin, last_name_latin"
-    for person_id, login, role, *names in sql.rows(f"SELECT {columns} FROM people_person WHERE {wanted}", (many,)):
+    statement = f"SELECT {columns} FROM people_person WHERE {sql.among('login')}"
+    for person_id, login, role, *names in sql.rows(statement, (sql.many(logins),)):
         found[login] = Existing(person_id, login, Names(*names), role)
     if found:
         _fill({one.id: one for one in found.values()}, on)
@@ -49,7 +49,7 @@ def by_logins(logins: Collection[str], *, on: date) -> dict[str, Existing]:
 
 
 def _fill(accounts: dict[int, Existing], on: date) -> None:
-    wanted, many = sql.among("person_id", accounts.keys())
+    wanted, many = sql.among("person_id"), sql.many(accounts.keys())
     statement = (
         f"SELECT person_id, kind, unit_id FROM people_belonging WHERE {wanted} AND (until IS NULL OR until >= %s)"
     )

@@ -52,10 +52,18 @@ def by_code(code: str) -> UnitFacts | None:
     return sql.select_one(UnitFacts, f"SELECT {_COLUMNS} FROM people_unit u WHERE u.code = %s", (code,))
 
 
+def with_above(codes: Collection[str]) -> dict[str, UnitFacts]:
+    """The units of these codes and all above them, open or not, by code."""
+    statement = f"""WITH RECURSIVE up(id) AS (SELECT id FROM people_unit WHERE {sql.among("code")}
+    UNION SELECT u.parent_id FROM up JOIN people_unit u ON u.id = up.id WHERE u.parent_id IS NOT NULL)
+    SELECT {_COLUMNS} FROM up JOIN people_unit u ON u.id = up.id"""
+    return {one.code: one for one in sql.select(UnitFacts, statement, (sql.many(codes),))}
+
+
 def ids(codes: Collection[str]) -> dict[str, int | None]:
     """The unit of each code; None where there is none."""
-    wanted, many = sql.among("code", codes)
-    return dict.fromkeys(codes) | dict(sql.rows(f"SELECT code, id FROM people_unit WHERE {wanted}", (many,)))
+    statement = f"SELECT code, id FROM people_unit WHERE {sql.among('code')}"
+    return dict.fromkeys(codes) | dict(sql.rows(statement, (sql.many(codes),)))
 
 
 def fits_below(kind: int, parent: int | None) -> bool:
@@ -94,6 +102,32 @@ def add_many(units: Sequence[tuple[str, int, str, str, str]], *, known: Mapping[
             statement = f"INSERT INTO people_unit ({columns}) VALUES {sql.values(len(some), 5)}"
             ids.update(sql.rows(f"{statement} RETURNING code, id", values))
     return ids
+
+
+def lock() -> None:
+    """Have nobody else change the tree until the caller's transaction ends. SQLite has one writer anyway."""
+    sql.lock_table("people_unit")
+
+
+def draw_ids(number: int) -> list[int]:
+    return sql.draw_ids("people_unit", number)
+
+
+def put(new: Sequence[UnitFacts], changed: Sequence[UnitFacts]) -> None:
+    """Add units, by ids that were drawn, and let others be as given, in any order. Inside the caller's transaction, who
+    has judged that each fits where it stands (`fits_below`), and that none stands in a circle."""
+    columns = "id, code, kind, parent_id, name_ar, name_latin, since, until"
+    sql.insert("people_unit", columns, [(*one[:6], *map(_day, one[6:])) for one in new])
+    statement = (
+        "UPDATE people_unit SET parent_id = %s, name_ar = %s, name_latin = %s, since = %s, until = %s WHERE id = %s"
+    )
+    for one in changed:
+        days = _day(one.since), _day(one.until)
+        sql.execute(statement, (one.parent_id, one.name_ar, one.name_latin, *days, one.id))
+
+
+def _day(day: date | None) -> object:
+    return sql.day(day) if day else None
 
 
 def named(code: str, name_ar: str, name_latin: str) -> int:

@@ -1,4 +1,4 @@
-"""`massar import FILE`: says what a list of people would change, and with --write does it, with how far it is."""
+"""`massar import FILE`: says what a list of people or units would change, and with --write does it, with progress."""
 
 import argparse
 import sys
@@ -12,8 +12,11 @@ from massar.core.sheets import api as sheets
 from massar.domain.people.api import Kind
 from massar.interfaces.commands.progress import CommandProgress
 from massar.journeys.outcomes import Problem
-from massar.journeys.people import import_sheet
+from massar.journeys.people.import_sheet import PeopleList
+from massar.journeys.people.import_units import UnitList
+from massar.journeys.people.sheet_list import SHOWN, ImportReport, ListField, RefusedRow, Said, UnusableList
 from massar.journeys.people.sheet_rows import Field
+from massar.journeys.people.unit_rows import UnitField
 
 KINDS: Mapping[str, Kind] = {"staff": Kind.STAFF, "pupil": Kind.PUPIL, "guardian": Kind.GUARDIAN}
 
@@ -29,7 +32,7 @@ def run(options: argparse.Namespace) -> int:
             return _import(options)
         except sheets.SheetRefused as refused:
             said = gettext(f"sheet.{refused.kind}") % {"detail": refused.detail, "line": refused.line}
-        except import_sheet.UnusableList as unusable:
+        except UnusableList as unusable:
             said = gettext(f"import.refused.{unusable.kind}") % {"detail": unusable.detail}
         except WrongOption as wrong:
             said = str(wrong)
@@ -41,43 +44,49 @@ def _import(options: argparse.Namespace) -> int:
     said = _said(options)
     if options.report and (options.report.resolve() == options.file.resolve() or not options.report.parent.is_dir()):
         raise WrongOption(f"--report {options.report}: name another file, in a folder that is there.")
-    people = import_sheet.PeopleList(options.file, said)
-    if unknown := said.columns.keys() - set(people.header.cells):
+    listed = (UnitList if options.units else PeopleList)(options.file, said)
+    if unknown := said.columns.keys() - set(listed.header.cells):
         raise WrongOption(f"There is no column {', '.join(map(repr, sorted(unknown)))}.")
-    for note in people.notes:
+    for note in listed.notes:
         print("Note: " + gettext(f"sheet.note.{note.kind}") % {"many": note.many, "detail": note.detail})
-    taken: dict[int, str] = {place: field for field, place in people.mapped.columns.items()}
-    for place, title in enumerate(people.header.cells):
+    taken = {place: field for field, place in listed.mapped.columns.items()}
+    for place, title in enumerate(listed.header.cells):
         print(f"Column {title!r}: {taken.get(place, 'left alone')}")
-    bar = CommandProgress(people.size, "rows")
-    kept: list[import_sheet.RefusedRow] = []
-    report = import_sheet.ImportReport(refuse=kept.append if options.report else lambda _: None)
-    work: Callable[..., import_sheet.ImportReport] = people.write if options.write else people.compare
+    bar = CommandProgress(listed.size, "rows")
+    kept: list[RefusedRow] = []
+    report = ImportReport(refuse=kept.append if options.report else lambda _: None)
+    work: Callable[..., ImportReport] = listed.write if options.write else listed.compare
     work(report, now=clock.now(), tell=bar.add)
-    _print(report, written=options.write, rate=bar.end())
+    whole = not (options.units and report.tally.refused)
+    _print(report, written=options.write and whole, rate=bar.end())
+    if not whole:
+        print("A list of units is taken whole or not at all: correct the refused rows first.")
     if options.report and kept:
-        _save(options, people, kept)
+        _save(options, listed, kept)
     return 1 if report.tally.refused else 0
 
 
-def _said(options: argparse.Namespace) -> import_sheet.Said:
-    columns: dict[str, Field | None] = {}
+def _said(options: argparse.Namespace) -> Said:
+    fields: type[ListField] = UnitField if options.units else Field
+    if options.units and options.kind:
+        raise WrongOption("--kind is of people: a list of units says the kind of each in a column, or is of schools.")
+    columns: dict[str, ListField | None] = {}
     for one in options.column:
         title, said, name = one.rpartition("=")
-        if not said or name not in ("", *Field):
-            raise WrongOption(f"--column {one}: write TITLE=FIELD; a field is one of {', '.join(Field)}.")
-        columns[title] = Field(name) if name else None
+        if not said or name not in ("", *fields):
+            raise WrongOption(f"--column {one}: write TITLE=FIELD; a field is one of {', '.join(fields)}.")
+        columns[title] = fields(name) if name else None
     hidden = {"take": True, "leave": False}.get(options.hidden or "")
     choices = sheets.Choices(options.encoding, options.delimiter, options.sheet)
-    return import_sheet.Said(choices, columns, KINDS.get(options.kind), hidden)
+    return Said(choices, columns, KINDS.get(options.kind), hidden)
 
 
-def _print(report: import_sheet.ImportReport, *, written: bool, rate: float) -> None:
+def _print(report: ImportReport, *, written: bool, rate: float) -> None:
     tally = report.tally
     for change in report.changes:
         was = f"{change.was} -> " if change.was else ""
-        print(f"Row {change.row}, {change.login}: {change.what}: {was}{change.becomes}")
-    if len(report.changes) == import_sheet.SHOWN:
+        print(f"Row {change.row}, {change.of}: {change.what}: {was}{change.becomes}")
+    if len(report.changes) == SHOWN:
         print("and more")
     for (field, problem), many in sorted(report.reasons.items()):
         print(f"{many} row(s) refused, {field}: {_words(Problem(problem))}")
@@ -91,18 +100,18 @@ def _print(report: import_sheet.ImportReport, *, written: bool, rate: float) -> 
         print("Nothing was written. The same with --write does it.")
 
 
-def _save(options: argparse.Namespace, people: import_sheet.PeopleList, kept: list[import_sheet.RefusedRow]) -> None:
+def _save(options: argparse.Namespace, listed: PeopleList | UnitList, kept: list[RefusedRow]) -> None:
     """The refused rows as they were, with what to correct, to send back to who made the list."""
     with translation.override(options.language), options.report.open("wb") as file:
-        header = [gettext("import.field.row"), gettext("import.field.wrong"), *people.header.cells]
+        header = [gettext("import.field.row"), gettext("import.field.wrong"), *listed.header.cells]
         rows = ((str(one.row), _wrong(one), *one.cells) for one in kept)
         sheets.write_xlsx(file, header, rows, name="massar", right_to_left=options.language == "ar")
     print(f"The refused rows, with what to correct, are in {options.report}.")
 
 
-def _wrong(refused: import_sheet.RefusedRow) -> str:
+def _wrong(refused: RefusedRow) -> str:
     return "\n".join(
-        f"{gettext(f'import.field.{name}')}: {_words(problem)}" for name, problem in refused.faults.items()
+        f"{gettext(f'import.field.{name.label}')}: {_words(problem)}" for name, problem in refused.faults.items()
     )
 
 

@@ -12,9 +12,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
-from itertools import islice
 from pathlib import Path
-from typing import NamedTuple
 
 from django.db import transaction
 
@@ -26,69 +24,15 @@ from massar.domain.people import api as people
 from massar.domain.people.api import Kind
 from massar.journeys.outcomes import Problem
 from massar.journeys.people import sheet_rows
-from massar.journeys.people.sheet_rows import Faults, Field, Mapped, PersonRow
+from massar.journeys.people.sheet_list import Faults, ImportReport, OpenList, Said, UnusableList
+from massar.journeys.people.sheet_rows import Field, PersonRow
 
 BATCH = 2000  # rows of one transaction
-LOOKED_FOR_HEADER = 30
-SHOWN = 50  # differences that a report keeps
-_CHUNK = 1024 * 1024
-
-Tell = Callable[[int], None]
 Name = tuple[str, str]  # before the @ and domain, or a payroll number and ''
 Accounts = Mapping[str, people.existing.Existing]
 _Read = tuple[sheets.SheetRow, PersonRow | Faults]
 _NO_NAMES: Mapping[Field, Name] = {}
 _ROLES = {kind: kind.name.lower() for kind in Kind}
-
-
-@dataclass(frozen=True)
-class Said:
-    """What a person said about a list. columns: what they hold, by their titles. kind: of people, where no column says
-    so; None: who has an account stays what it is, anybody else is staff. hidden: whether rows that a filter hides are
-    people too; None: not said."""
-
-    choices: sheets.Choices = field(default_factory=sheets.Choices)
-    columns: Mapping[str, Field | None] = field(default_factory=dict)
-    kind: Kind | None = None
-    hidden: bool | None = None
-
-
-class Change(NamedTuple):
-    """What a row would change of an account. was and becomes are what a person can read."""
-
-    row: int
-    login: str
-    what: str
-    was: str
-    becomes: str
-
-
-class RefusedRow(NamedTuple):
-    """A row that is not taken, with its cells as they were, and why."""
-
-    row: int
-    cells: tuple[str, ...]
-    faults: Faults
-
-
-class UnusableList(Exception):
-    """The list can't be imported as it is; `kind` is a message id after `import.refused.`, detail what it is about."""
-
-    def __init__(self, kind: str, detail: str = "") -> None:
-        super().__init__(kind, detail)
-        self.kind, self.detail = kind, detail
-
-
-@dataclass
-class ImportReport:
-    """What came of a list, or would. changes: the first of them. refuse: told of each row that is not taken. earlier:
-    how many were refused before the import was stopped; of these nothing is told."""
-
-    tally: people.import_runs.ImportTally = field(default_factory=people.import_runs.ImportTally)
-    changes: list[Change] = field(default_factory=list)
-    reasons: dict[tuple[str, str], int] = field(default_factory=dict)
-    refuse: Callable[[RefusedRow], None] = lambda _: None
-    earlier: int = 0
 
 
 @dataclass
@@ -114,41 +58,11 @@ class _Batch:
         return people.bulk.Changes(self.names, self.units, self.other, self.contacts)
 
 
-class PeopleList:
-    """An open list with its header read. Raises SheetRefused and UnusableList."""
+class PeopleList(OpenList):
+    """An open list of people."""
 
     def __init__(self, path: Path, said: Said, *, bounds: sheets.Bounds = sheets.BY_COMMAND) -> None:
-        self._path, self._said = path, said
-        self._sheet = sheets.open_sheet(path, bounds=bounds, choices=said.choices)
-        self.notes = self._sheet.notes
-        first = list(islice(self._sheet.rows(), LOOKED_FOR_HEADER))
-        header = sheet_rows.find_header(first, said.columns)
-        if header is None:
-            raise UnusableList("header", "; ".join(first[0].cells) if first else "")
-        self.header = header
-        self.mapped: Mapped = sheet_rows.mapped(header.cells, said.columns)
-        if self.mapped.refused:
-            raise UnusableList("columns", ", ".join(self.mapped.refused))
-        if self.mapped.twice:
-            raise UnusableList("twice", ", ".join(self.mapped.twice))
-        if not self.mapped.usable:
-            raise UnusableList("nobody", ", ".join(header.cells))
-        if said.hidden is None and any(note.kind == "hidden_rows" for note in self.notes):
-            raise UnusableList("hidden_rows", str(next(n.many for n in self.notes if n.kind == "hidden_rows")))
-
-    @property
-    def size(self) -> int:
-        """About how many rows it has."""
-        return self._sheet.size
-
-    def digest(self) -> str:
-        """SHA-256 over the list and all that was said about it: another word about it makes another run."""
-        said, columns = self._said, sorted((title, str(f)) for title, f in self._said.columns.items())
-        whole = hashlib.sha256(repr((said.choices, columns, str(said.kind), said.hidden)).encode())
-        with self._path.open("rb") as file:
-            while chunk := file.read(_CHUNK):
-                whole.update(chunk)
-        return whole.hexdigest()
+        super().__init__(path, said, sheet_rows.SHAPE, bounds=bounds)
 
     def compare(
         self, report: ImportReport, *, now: datetime, tell: Callable[[int], None] = lambda _: None
@@ -195,11 +109,7 @@ class PeopleList:
     def _read(self, after: int) -> Iterator[list[_Read]]:
         seen, reader = _Seen(), sheet_rows.Reader(self.mapped.columns, kind=self._said.kind)
         rows: list[_Read] = []
-        for row in self._sheet.rows():
-            if row.number <= self.header.number or (row.hidden and not self._said.hidden):
-                continue
-            if not row.faults and not any(map(str.strip, row.cells)):
-                continue
+        for row in self.rows():
             read = reader.read(row)
             if isinstance(read, PersonRow) and not seen.add(read.login):
                 read = {Field.LOGIN: Problem("login_twice")}
@@ -232,7 +142,7 @@ class _Judge:
             faults = read if isinstance(read, dict) else self._judge(read, accounts.get(read.login), batch)
             if faults:
                 batch.refused += 1
-                self._refuse(RefusedRow(row.number, row.cells, faults))
+                self._report.refused(row, faults)
         return batch
 
     def _taken_names(self, entries: Sequence[PersonRow], accounts: Accounts) -> set[Name]:
@@ -301,14 +211,7 @@ class _Judge:
             batch.touched.add(account.id)
         else:
             batch.unchanged += 1
-        room = SHOWN - len(self._report.changes)
-        self._report.changes += [Change(entry.number, entry.login, *one) for one in found[:room]]
-
-    def _refuse(self, refused: RefusedRow) -> None:
-        for name, problem in refused.faults.items():
-            why = (str(name), problem.id)
-            self._report.reasons[why] = self._report.reasons.get(why, 0) + 1
-        self._report.refuse(refused)
+        self._report.change(entry.number, entry.login, found)
 
 
 def _contacts(entry: PersonRow) -> tuple[tuple[str, str], ...]:

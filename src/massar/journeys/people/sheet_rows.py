@@ -3,26 +3,24 @@
 Nothing here asks the database. A row is judged whole: who made the list gets all that is wrong with it at once."""
 
 import re
-import tomllib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from datetime import date
-from enum import StrEnum
 from functools import lru_cache
-from pathlib import Path
 from typing import Any, NamedTuple
 
 from django.conf import settings
 
-from massar.core import normalize, phone, text
+from massar.core import phone, text
 from massar.core.sheets.api import SheetRow
 from massar.domain.people.api import Kind
 from massar.journeys.account import edit_profile
 from massar.journeys.outcomes import Problem
-from massar.journeys.people import import_people
+from massar.journeys.people import import_people, sheet_list
+from massar.journeys.people.sheet_list import WORDS, Faults, ListField, plain
 
 
-class Field(StrEnum):
-    """What a column may hold; ids of words after `import.field.`."""
+class Field(ListField):
+    """What a column of a list of people may hold."""
 
     LOGIN = "login"
     CODE = "code"  # of a pupil
@@ -40,42 +38,12 @@ class Field(StrEnum):
     PHONE = "phone"
 
 
-_WORDS = tomllib.loads(Path(__file__).with_name("sheet_words.toml").read_text("utf-8"))
 _CODE = re.compile("[a-z][0-9]{9}")
-_ISO = re.compile(r"(\d{4})[-/](\d{1,2})[-/](\d{1,2})")
-_DAY_FIRST = re.compile(r"(\d{1,2})[-/. ](\d{1,2})[-/. ](\d{4})")
-_IN_WORDS = re.compile(r"(\d{1,2}) (\w+) (\d{4})")
 _NATIONAL = re.compile(r"(?:\+?212|00212|0)?([67][0-9]{8})")
-_FIRST_YEAR = 1900  # before it nobody who is alive belonged anywhere
 _RANGE = 5  # digits after which libphonenumber's table tells no more between the mobile numbers of Morocco
-
-
-@lru_cache(maxsize=5000)
-def _plain(title: str) -> str:
-    """A title as it is compared: its letters and digits alone, words apart."""
-    return " ".join(re.findall(r"\w+", normalize.skeleton(title).replace("_", " ")))
-
-
-_FIELDS = {_plain(title): Field(name) for name, titles in _WORDS["titles"].items() for title in titles}
-_NEVER = frozenset(map(_plain, _WORDS["refused"]["titles"]))
-_KINDS = {_plain(word): Kind.__members__[name.upper()] for name, words in _WORDS["kinds"].items() for word in words}
-_LANGUAGES = {_plain(word): code for code, words in _WORDS["languages"].items() for word in words}
-_MONTHS = {_plain(word): number for number, words in enumerate(_WORDS["months"]["names"], 1) for word in words}
-
-
-class Mapped(NamedTuple):
-    """Which column holds what. columns: the place of each field. unused: titles of columns that are left alone.
-    refused: titles of columns with which the list is not taken at all. twice: fields that two columns claim."""
-
-    columns: Mapping[Field, int]
-    unused: tuple[str, ...] = ()
-    refused: tuple[str, ...] = ()
-    twice: tuple[Field, ...] = ()
-
-    @property
-    def usable(self) -> bool:
-        """Whether rows can be read: somebody is named, and nothing stands against it."""
-        return bool({Field.LOGIN, Field.CODE} & set(self.columns)) and not self.refused and not self.twice
+_KINDS = {plain(word): Kind.__members__[name.upper()] for name, words in WORDS["kinds"].items() for word in words}
+_LANGUAGES = {plain(word): code for code, words in WORDS["languages"].items() for word in words}
+SHAPE = sheet_list.shape(Field, WORDS["titles"], (Field.LOGIN, Field.CODE), "nobody")
 
 
 class PersonRow(NamedTuple):
@@ -97,41 +65,10 @@ class PersonRow(NamedTuple):
     phone: str = ""
 
 
-Faults = dict[str, Problem]
-
-
-def mapped(header: Sequence[str], said: Mapping[str, Field | None] | None = None) -> Mapped:
-    """Find the fields of a header. said: what a person said about columns by their titles; None: leave it alone."""
-    columns: dict[Field, int] = {}
-    unused, refused, twice = [], [], []
-    for place, title in enumerate(header):
-        plain = _plain(title)
-        field = said[title] if said and title in said else _FIELDS.get(plain)
-        if plain in _NEVER:
-            refused.append(title)
-        elif field is None:
-            unused += [title] if title.strip() else []
-        elif field in columns:
-            twice.append(field)
-        else:
-            columns[field] = place
-    return Mapped(columns, tuple(unused), tuple(refused), tuple(twice))
-
-
-def find_header(rows: Sequence[SheetRow], said: Mapping[str, Field | None]) -> SheetRow | None:
-    """The first of these rows in which two columns are known, by their titles or by what a person said about them:
-    titles of the whole list may stand above it. None: there is none."""
-    return next((row for row in rows if _known(mapped(row.cells, said)) > 1), None)
-
-
-def _known(found: Mapped) -> int:
-    return len(found.columns) + len(found.refused) + len(found.twice)
-
-
 class Reader:
     """Reads the rows of one list. kind: what people are where no column says so; None: not said."""
 
-    def __init__(self, columns: Mapping[Field, int], *, kind: Kind | None = None) -> None:
+    def __init__(self, columns: Mapping[ListField, int], *, kind: Kind | None = None) -> None:
         self._kind, self._code = kind, columns.get(Field.CODE, -1)
         self._fields = {place: field for field, place in columns.items()}
         self._plan = [
@@ -190,16 +127,12 @@ def _payroll(typed: str) -> str | Problem:
 
 @lru_cache(maxsize=1000)
 def _kind(typed: str) -> Kind | Problem:
-    return _KINDS.get(_plain(typed)) or Problem("kind_unknown")
+    return _KINDS.get(plain(typed)) or Problem("kind_unknown")
 
 
 @lru_cache(maxsize=1000)
 def _language(typed: str) -> str | Problem:
-    return _LANGUAGES.get(_plain(typed)) or Problem("language_unknown")
-
-
-def _since(typed: str) -> date | Problem:
-    return _day(typed) or Problem("day_shape")
+    return _LANGUAGES.get(plain(typed)) or Problem("language_unknown")
 
 
 def _email(typed: str) -> str | Problem:
@@ -225,29 +158,12 @@ def _is_plainly_mobile(beginning: str, countries: tuple[str, ...], opened: tuple
         return False
 
 
-@lru_cache(maxsize=5000)
-def _day(typed: str) -> date | None:
-    """A day as lists have it: `2025-09-04`, `04/09/2025` (the day first, as in Morocco), `4 septembre 2025`."""
-    plain = text.one_line(typed)
-    iso, day_first, words = _ISO.fullmatch(plain), _DAY_FIRST.fullmatch(plain), _IN_WORDS.fullmatch(plain)
-    parts: tuple[str | int, ...] = iso.groups() if iso else ()
-    if day_first:
-        parts = day_first.groups()[::-1]
-    elif words:
-        parts = (words[3], _MONTHS.get(_plain(words[2]), 0), words[1])
-    try:
-        year, month, day = map(int, parts)
-        return date(year, month, day) if year >= _FIRST_YEAR else None
-    except ValueError:
-        return None
-
-
 _READERS: Mapping[Field, Callable[[str], object]] = {
     Field.LOGIN: _address,
     **dict.fromkeys((Field.FIRST_AR, Field.LAST_AR, Field.FIRST_LATIN, Field.LAST_LATIN), _name),
     Field.KIND: _kind,
-    Field.UNIT: str.upper,
-    Field.SINCE: _since,
+    Field.UNIT: sheet_list.unit_code,
+    Field.SINCE: sheet_list.day,
     Field.LANGUAGE: _language,
     Field.PAYROLL: _payroll,
     Field.OTHER_ADDRESS: _address,
