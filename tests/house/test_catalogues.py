@@ -11,6 +11,7 @@ import pytest
 from babel.messages import Message
 from babel.messages.mofile import read_mo
 
+from massar.domain.campaigns.models import Campaign
 from massar.domain.delivery import alarms, breaker, models, provider, wording
 from massar.domain.factors.models import Factor
 from massar.domain.people import api as people
@@ -222,6 +223,7 @@ ENDS: dict[str, Iterable[str]] = {
     "desk.": ("sent", "delivered", "late", "failed", "expired"),
     "demo.step_": demo.STEPS,
     "demo.fault_": [name for _, name in demo.FAULTS],
+    "due.why.": Campaign.Why.values,
     "activity.": see_history.SHOWN,
     "agent.role.": people.rights.Role,
     "agent.kind.": set(people.roles.Kind) - {people.roles.Kind.OWN},
@@ -273,7 +275,7 @@ def test_the_values_are_found_where_they_stand():
 # -- what a person reads of the audit log
 
 # Nobody's: no row of them has a person; and parts of names that are put together (recovery_asked, vouching_asked).
-OF_NOBODY = {"audit_retired", "data_key", "database_restored", "siege_", "_asked"}
+OF_NOBODY = {"audit_retired", "data_key", "database_restored", "siege_", "campaign_", "_asked"}
 
 
 def events_recorded() -> dict[str, str]:

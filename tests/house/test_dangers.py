@@ -37,6 +37,10 @@ FROM_ELSEWHERE = {
         {"sequence", "table", "columns", "column", "values(len(some), len(some[0]))"},
         "the names of tables in journeys' own lists, when a backup is restored; of the rooms' own below",
     ),
+    "domain/campaigns/store.py": (
+        {"', '.join((f'{name} = %s' for name in given))", "sums"}, "names of columns, given in journeys/campaigns"
+    ),
+    "domain/people/selection.py": ({"which", "clause"}, "made of texts of that function"),
     "domain/credentials/passwords.py": ({"since"}, "a constant of factors, by journeys/account/sign_in.py"),
     "domain/factors/passkeys.py": ({"condition"}, "made by encryption's list of keys: names of columns and marks"),
     "domain/sites/grants.py": ({"', '.join(GrantFacts._fields[1:])"}, "fields of a class there"),

@@ -8,6 +8,8 @@ from massar.domain.delivery.wording import (
     EVENTS,
     LOSS_CODE,
     NOTICE,
+    REMINDER,
+    REMINDERS,
     TEMPORARY_PASSWORD,
     TRIAL,
     VOUCHING_CODE,
@@ -28,13 +30,16 @@ LONGEST = {
     CONTACT_CODE: {"code": CODE, "valid_until": UNTIL, **OURS},
     LOSS_CODE: {"code": CODE, "valid_until": UNTIL, **OURS},
     TRIAL: {"when": UNTIL},
+    REMINDER: {"day": "mercredi 30 septembre 2026", **OURS},
     NOTICE: {"when": UNTIL, "device": "Samsung Internet 27 – Android", "contact": "k•••@etu.univ-mohammed5.ac.ma",
              "counts_from": UNTIL, "cancel_url": CANCEL, "not_me_url": NOT_ME, **OURS},
 }  # fmt: skip
 CHILD = {"child": "فاطمة الزهراء"}
-CASES = [(TEMPORARY_PASSWORD, ""), (VOUCHING_CODE, ""), (CONTACT_CODE, ""), (LOSS_CODE, ""), (TRIAL, "")] + [
-    (NOTICE, event) for event in EVENTS
-]
+CASES = (
+    [(TEMPORARY_PASSWORD, ""), (VOUCHING_CODE, ""), (CONTACT_CODE, ""), (LOSS_CODE, ""), (TRIAL, "")]
+    + [(NOTICE, event) for event in EVENTS]
+    + [(REMINDER, what) for what in REMINDERS]
+)
 UID = "aaaaabbbbbcccccdddddz"
 MADE = datetime(2026, 11, 29, 14, 51, tzinfo=UTC)
 MINISTRY = {
@@ -47,7 +52,10 @@ MINISTRY = {
 def rendered(template, event, language, channel, **changes):
     """A message with the longest values there may be, but for `changes`."""
     of_child = CHILD if event == "child_recovered" else {}
-    values = {**LONGEST[template], **({"event": event} if event else {}), **of_child, **changes}
+    named = {"what" if template == REMINDER else "event": event} if event else {}
+    if template == REMINDER and channel == "sms":
+        named["day"] = "30/09"
+    values = {**LONGEST[template], **named, **of_child, **changes}
     return render(template, language=language, channel=channel, values=values)
 
 

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 from django.db import transaction
 
 from massar.core.audit import api as audit_log
+from massar.domain.campaigns import api as campaigns
 from massar.domain.credentials import api as credentials
 from massar.domain.delivery import api as delivery
 from massar.domain.factors import api as factors
@@ -61,6 +62,7 @@ def end_everything(*, now: datetime) -> dict[str, int]:
         "requests of sites": sites.saved_requests.delete_all(),
         "requests of people": delivery.requests.drop_all(),
         "messages": delivery.outbox.cancel_all(now=now, reason=WHY),
+        "campaigns": campaigns.store.stop_all(now=now),  # what has left since the copy was made would leave again
     }
     told = {what.replace(" ", "_").replace("-", "_"): number for what, number in ended.items() if number}
     told |= {"last_seq": audit_log.sealing.cursor().last_seq, "signed_seq": audit_log.checkpoints.newest()}

@@ -20,7 +20,8 @@ class SessionOpened:
 
 @dataclass(frozen=True)
 class MustChangePassword:
-    """A right temporary password: this browser may change the password and nothing else."""
+    """A right temporary password, or one of which a campaign asks another: this browser may change the password and
+    nothing else."""
 
     person: PersonFacts
     cookie: str = field(repr=False)

@@ -10,6 +10,7 @@ from typing import NamedTuple
 from django.conf import settings
 
 from massar.core import sql
+from massar.domain.campaigns import api as campaigns
 from massar.domain.credentials import api as credentials
 from massar.domain.delivery import api as delivery
 from massar.domain.factors import api as factors
@@ -62,7 +63,7 @@ TABLE: tuple[Kept, ...] = (
          ("id", "person_id", "value_ciphertext", "value_hmac", "uid", "entered_in", "proved_in", "code_hmac",
           "code_sent_at", "code_expires_at", "code_tries"), days=90, least=7, erase=people.contacts.sweep),
     Kept("password", "credentials_password", ("changed_at",),
-         ("person_id", "ciphertext", "devices_since", "recovered_at")),
+         ("person_id", "ciphertext", "devices_since", "recovered_at", "due_for")),
     Kept("former_passwords", "credentials_formerpassword", ("replaced_at",), ("id", "person_id", "ciphertext"),
          lasts="five"),
     Kept("temporary_passwords", "credentials_temporarypassword",
@@ -99,6 +100,8 @@ TABLE: tuple[Kept, ...] = (
          ("id", "uid", "person_id", "temporary_id", "about", "ciphertext", "priority", "turn", "not_before", "deadline",
           "lifetime", "expires_at", "to_hmac", "block_hmac", "block_ciphertext", "provider", "segments", "cost",
           "attempts", "lease_by", "lease_until", "final_at", "reason"), days=30, erase=delivery.outbox.sweep),
+    Kept("campaign_lists", "campaigns_target", (), ("campaign_id", "person_id"), owner="", days=90,
+         erase=campaigns.store.sweep),
     Kept("attempts", "delivery_attempt", (), ("id", "message_id", "number", "provider", "started_at", "ended_at",
          "outcome", "code", "reference"), owner="", lasts="message"),
     Kept("receipts", "delivery_part", (), ("id", "provider", "reference", "message_id", "number", "sent_at", "state",
@@ -129,6 +132,11 @@ NOT_PERSONAL: Mapping[str, tuple[str, ...]] = {
         "id", "digest", "position", "added", "changed", "unchanged", "refused", "started_at", "finished_at",
     ),
     "people_unit": ("id", "code", "kind", "parent_id", "name_ar", "name_latin", "since", "until"),
+    "campaigns_campaign": (
+        "id", "kind", "state", "name", "why", "unit_id", "belongs_as", "role", "listed", "changed_before", "due_day",
+        "pace", "people", "emails", "texts", "segments", "cost", "counted_at", "place", "last", "done", "next_at", "by",
+        "approved_by", "created_at", "started_at", "ended_at",
+    ),
     "limits_failurecount": ("id", "cells", "number"),
     "limits_passedchallenge": ("ref", "forget_at"),
     "delivery_breaker": (

@@ -7,13 +7,18 @@ from django.db.models.functions import Coalesce
 class Password(models.Model):
     """The password in use. `ciphertext` holds the PHC string, bound to the account (decision 15). `devices_since`:
     device cookies older than this are strangers again (set by a recovery, and for everybody after a restore).
-    `recovered_at`: when the account was last recovered or frozen."""
+    `recovered_at`: when the account was last recovered or frozen. `due_for`: the campaign that asks for another
+    password at the next sign-in; None: nobody does."""
 
     person = models.OneToOneField("people.Person", primary_key=True, on_delete=models.CASCADE, related_name="+")
     ciphertext = models.BinaryField()
     changed_at = models.DateTimeField()
     devices_since = models.DateTimeField(null=True)
     recovered_at = models.DateTimeField(null=True)
+    due_for = models.BigIntegerField(null=True)
+
+    class Meta:
+        indexes = [models.Index(fields=["due_for"], name="credentials_due", condition=models.Q(due_for__isnull=False))]
 
 
 class FormerPassword(models.Model):

@@ -99,13 +99,15 @@ def needs_rehash(phc: str) -> bool:
 @dataclass(frozen=True)
 class StoredPassword:
     """`phc` is the decrypted `$argon2id$` string; a decoy for the unknown, the unset and the forged. `factors_since`:
-    since when the person's second factors are what they are; None without any."""
+    since when the person's second factors are what they are; None without any. `due_for`: the campaign that asks for
+    another password."""
 
     phc: str = field(repr=False)
     real: bool = False
     changed_at: datetime | None = None
     devices_since: datetime | None = None
     factors_since: datetime | None = None
+    due_for: int | None = None
 
 
 class _Row(NamedTuple):
@@ -113,6 +115,7 @@ class _Row(NamedTuple):
     changed_at: datetime
     devices_since: datetime | None
     recovered_at: datetime | None
+    due_for: int | None
     factors_since: datetime | None
 
 
@@ -124,7 +127,7 @@ def stored(person_id: int | None, *, factors: str = NO_FACTORS) -> StoredPasswor
     phc = _decrypt(row.ciphertext if row else encrypted, "password", person_id if row else 0)
     if row is None or phc is None:  # of an edited row nothing fits, and an alarm begins (ATK-142)
         return StoredPassword(decoy)
-    return StoredPassword(phc, True, row.changed_at, row.devices_since, row.factors_since)
+    return StoredPassword(phc, True, row.changed_at, row.devices_since, row.factors_since, row.due_for)
 
 
 def unchanged(person_id: int, seen: StoredPassword, *, factors: str = NO_FACTORS) -> bool:
@@ -152,10 +155,48 @@ def activated(person_ids: Sequence[int]) -> set[int]:
     return {person_id for (person_id,) in sql.rows(statement, (sql.many(person_ids),))} if person_ids else set()
 
 
+def require_change(person_ids: Sequence[int], *, campaign: int, changed_before: datetime) -> list[int]:
+    """Have another password asked for at the next sign-in of those of these people who have one, have not changed it
+    since then, and are not asked already; returns them. The password in use stays what it is."""
+    statement = (
+        f"UPDATE credentials_password SET due_for = %s WHERE person_id IN ({sql.placeholders(len(person_ids))}) "
+        "AND due_for IS NULL AND changed_at < %s RETURNING person_id"
+    )
+    found = sql.rows(statement, (campaign, *person_ids, sql.at(changed_before))) if person_ids else []
+    return sorted(person_id for (person_id,) in found)
+
+
+def would_change(person_ids: Sequence[int], *, changed_before: datetime) -> set[int]:
+    """Those whom `require_change` would ask."""
+    statement = (
+        f"SELECT person_id FROM credentials_password WHERE person_id IN ({sql.placeholders(len(person_ids))}) "
+        "AND due_for IS NULL AND changed_at < %s"
+    )
+    found = sql.rows(statement, (*person_ids, sql.at(changed_before))) if person_ids else []
+    return {person_id for (person_id,) in found}
+
+
+def still_due(campaign: int) -> int:
+    """How many of those whom a campaign asked have not changed their password yet."""
+    [(number,)] = sql.rows("SELECT COUNT(*) FROM credentials_password WHERE due_for = %s", (campaign,))
+    return int(number)
+
+
+def ask_no_more(campaign: int) -> int:
+    """Take back what a campaign asked; of how many people."""
+    return sql.execute("UPDATE credentials_password SET due_for = NULL WHERE due_for = %s", (campaign,))
+
+
+def due_for(person_id: int) -> int | None:
+    """The campaign that asks this person for another password."""
+    row = _row(person_id)
+    return row.due_for if row else None
+
+
 def _row(person_id: int | None, factors: str = NO_FACTORS) -> _Row | None:
     since = factors.format(person="credentials_password.person_id")
     statement = (
-        f"SELECT ciphertext, changed_at, devices_since, recovered_at, {since} AS factors_since "
+        f"SELECT ciphertext, changed_at, devices_since, recovered_at, due_for, {since} AS factors_since "
         "FROM credentials_password WHERE person_id = %s"
     )
     return sql.select_one(_Row, statement, (person_id or 0,))
@@ -183,7 +224,7 @@ def save(person_id: int, phc: str, *, now: datetime, recovered: bool = False) ->
         ciphertext = _encrypt(person_id, used, "former-password")
         FormerPassword.objects.create(person_id=person_id, ciphertext=ciphertext, replaced_at=now)
         former.exclude(pk__in=list(former.order_by("-id").values_list("pk", flat=True)[:HISTORY])).delete()
-    values = {"ciphertext": _encrypt(person_id, phc), "changed_at": now}
+    values = {"ciphertext": _encrypt(person_id, phc), "changed_at": now, "due_for": None}
     values |= {"devices_since": now, "recovered_at": now} if recovered else {}
     Password.objects.update_or_create(person_id=person_id, defaults=values)
 

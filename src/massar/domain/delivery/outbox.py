@@ -344,6 +344,25 @@ def cancel_all(*, now: datetime, reason: str) -> int:
     )
 
 
+def cancel_about(what: str, *, now: datetime, reason: str) -> int:
+    """End all that waits and is about that: body and destination go."""
+    return sql.execute(
+        "UPDATE delivery_message SET state = 'cancelled', ciphertext = NULL, final_at = %s, reason = %s "
+        f"WHERE {OPEN} AND state = 'queued' AND about = %s",
+        (sql.at(now), reason, what),
+    )
+
+
+def waiting(channel: str, *, priority: int, most: int) -> int:
+    """How many of that priority have not left yet, `most` at most."""
+    statement = (
+        f"SELECT COUNT(*) FROM (SELECT 1 FROM delivery_message WHERE {OPEN} AND channel = %s AND priority = %s "
+        "LIMIT %s) AS waiting"
+    )
+    [(number,)] = sql.rows(statement, (channel, priority, most))
+    return int(number)
+
+
 def wake(reason: str, *, channel: str, about: str = "", at: datetime) -> None:
     """What was put back for that reason need not wait longer than until then. about: only what is about it."""
     sql.execute(

@@ -20,7 +20,8 @@ from .sms_text import GSM7, measure
 
 TEMPORARY_PASSWORD, VOUCHING_CODE = "temporary_password", "vouching_code"
 CONTACT_CODE, LOSS_CODE = "contact_code", "loss_code"
-NOTICE, TRIAL = "notice", "trial"
+NOTICE, TRIAL, REMINDER = "notice", "trial", "reminder"
+REMINDERS = ("contacts", "phones")
 EVENTS = (
     "password_changed", "password_recovered", "contact_added", "contact_change_waiting", "contact_removed",
     "contact_change_cancelled", "recovery_closed", "new_device", "factor_added", "factor_removed", "backup_codes_made",
@@ -49,6 +50,7 @@ _VALUES = {  # those that a template must have, and those that it may have
         {"device", "contact", "counts_from", "dropped", "cancel_url", "not_me_url", "host", "help", "child"},
     ),
     TRIAL: ({"when"}, {"host", "help", "lines"}),
+    REMINDER: ({"what"}, {"day", "host", "help"}),
 }
 # 70 units of Arabic can't say what happened, when, and whom to call; nobody waits for a notice.
 _MOST_SEGMENTS = {(name, language): 1 for name in _VALUES for language in LANGUAGES} | {(NOTICE, "ar"): 2}
@@ -75,11 +77,11 @@ def render(template: str, *, language: str, channel: str, values: Mapping[str, o
 
     template: TEMPORARY_PASSWORD or VOUCHING_CODE (values secret, valid_until; optional valid_date, host, help),
     CONTACT_CODE or LOSS_CODE (code, valid_until; the same options), TRIAL (when; optional lines, a number of numbered
-    lines that an SMS goes on with; an operator tries a provider) or NOTICE (event of EVENTS, when; optional device,
-    contact (masked), child, counts_from, dropped (masked contacts; e-mail only), cancel_url and not_me_url (e-mail
-    only), host, help). Empty and None are "not there". Moments may be aware datetimes, which are written in the
-    country's time, or text that is written already. Raises KeyError for an unknown template, language, channel, event
-    or value, or a missing one."""
+    lines that an SMS goes on with; an operator tries a provider), REMINDER (what of REMINDERS; optional day, written as
+    people read it, host, help) or NOTICE (event of EVENTS, when; optional device, contact (masked), child, counts_from,
+    dropped (masked contacts; e-mail only), cancel_url and not_me_url (e-mail only), host, help). Empty and None are
+    "not there". Moments may be aware datetimes, which are written in the country's time, or text that is written
+    already. Raises KeyError for an unknown template, language, channel, event or value, or a missing one."""
     if language not in LANGUAGES or channel not in CHANNELS or template not in _VALUES:
         raise KeyError(f"no wording for {template!r} in {language!r} by {channel!r}")
     required, optional = _VALUES[template]
@@ -89,6 +91,8 @@ def render(template: str, *, language: str, channel: str, values: Mapping[str, o
         raise KeyError(f"{template}: missing {sorted(missing)}, unknown {sorted(unknown)}")
     if template == NOTICE and values["event"] not in EVENTS:
         raise KeyError(f"no notice of {values['event']!r}")
+    if template == REMINDER and values["what"] not in REMINDERS:
+        raise KeyError(f"no reminder of {values['what']!r}")
     return (_sms if channel == "sms" else _email)(template, language, values)
 
 

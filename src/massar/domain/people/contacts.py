@@ -5,14 +5,14 @@ proposed --right code--> proved --(time)--> counting --removed or replaced, afte
     +------ cancelled <-----+   (while it does not count yet)"""
 
 import hmac
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 
 from django.db import connection
 from django.db.models import F, Q, QuerySet
 
 from massar.core import encryption, ids, sql
-from massar.domain.people.models import Contact, Person
+from massar.domain.people.models import PHONE_SERVES, Contact, Person
 
 State = Contact.State
 MOVES = {State.PROPOSED: {State.PROVED, State.CANCELLED}, State.PROVED: {State.CANCELLED}, State.CANCELLED: set()}
@@ -57,6 +57,28 @@ def matching(person_id: int, kind: str, typed: str, now: datetime) -> Contact | 
         if same and contact.kind == kind:
             found = contact
     return found
+
+
+def proved_kinds(person_ids: Sequence[int], *, now: datetime) -> dict[int, set[str]]:
+    """Of these people, by id, the kinds of which each has a proved contact; who has none is missing."""
+    found: dict[int, set[str]] = {}
+    statement = (
+        f"SELECT person_id, kind FROM people_contact WHERE person_id IN ({sql.placeholders(len(person_ids))}) "
+        "AND state = 'proved' AND (ends_at IS NULL OR ends_at > %s)"
+    )
+    for person_id, kind in sql.rows(statement, (*person_ids, sql.at(now))) if person_ids else ():
+        found.setdefault(person_id, set()).add(kind)
+    return found
+
+
+def with_old_phone(person_ids: Sequence[int], *, now: datetime) -> set[int]:
+    """Those of these people whose phone was not proved for so long that they are asked to prove it again."""
+    statement = (
+        f"SELECT person_id FROM people_contact WHERE person_id IN ({sql.placeholders(len(person_ids))}) "
+        "AND kind = 'phone' AND state = 'proved' AND ends_at IS NULL AND proved_at <= %s"
+    )
+    found = sql.rows(statement, (*person_ids, sql.at(now - PHONE_SERVES))) if person_ids else []
+    return {person_id for (person_id,) in found}
 
 
 def accounts_with(kind: str, value: str, *, besides: int, now: datetime) -> int:

@@ -15,7 +15,8 @@ Kind = Unit.Kind
 HOLDS = "({0}.since IS NULL OR {0}.since <= %s) AND ({0}.until IS NULL OR {0}.until >= %s)"
 _OPEN = HOLDS.format("u")
 _COLUMNS = "u.id, u.code, u.kind, u.parent_id, u.name_ar, u.name_latin, u.since, u.until"
-_BELOW = f"""WITH RECURSIVE below(id) AS (
+# This unit and all below it. Takes the unit, and the day four times.
+BELOW = f"""WITH RECURSIVE below(id) AS (
 SELECT u.id FROM people_unit u WHERE u.id = %s AND {_OPEN}
 UNION SELECT u.id FROM below JOIN people_unit u ON u.parent_id = below.id WHERE {_OPEN})"""
 
@@ -150,7 +151,7 @@ def place(code: str, parent: UnitFacts) -> None:
 def below(unit_id: int, *, on: date, kinds: Collection[int] = tuple(Kind)) -> list[UnitFacts]:
     """The open units of these kinds that are this one or below it on that day, higher kinds first."""
     statement = (
-        f"{_BELOW} SELECT {_COLUMNS} FROM below JOIN people_unit u ON u.id = below.id "
+        f"{BELOW} SELECT {_COLUMNS} FROM below JOIN people_unit u ON u.id = below.id "
         f"WHERE u.kind IN ({sql.placeholders(len(kinds))}) ORDER BY u.kind, u.code"
     )
     return sql.select(UnitFacts, statement, (unit_id, *params(on) * 2, *kinds))
@@ -175,7 +176,7 @@ def count(unit_id: int, *, on: date) -> list[Counted]:
     found = below(unit_id, on=on)
     own: dict[int, dict[int, int]] = {}
     statement = (
-        f"{_BELOW} SELECT b.unit_id, b.kind, COUNT(*) FROM below JOIN people_belonging b ON b.unit_id = below.id "
+        f"{BELOW} SELECT b.unit_id, b.kind, COUNT(*) FROM below JOIN people_belonging b ON b.unit_id = below.id "
         f"WHERE {HOLDS.format('b')} GROUP BY b.unit_id, b.kind"
     )
     for unit, kind, number in sql.rows(statement, (unit_id, *params(on) * 3)):

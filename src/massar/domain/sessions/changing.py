@@ -10,8 +10,9 @@ LIFE = timedelta(minutes=15)
 
 
 class ChangeFacts(NamedTuple):
-    """`current_right`: the temporary password was typed right on the change page already. `amr`: what was proved beside
-    it, in words of RFC 8176; '' for nothing."""
+    """`current_right`: the password that pays for it was typed right already. `amr`: what was proved beside it, in
+    words of RFC 8176; '' for nothing. `temporary_id`: 0 where no temporary password opened it but the one in
+    use, of which another one is asked (`due`)."""
 
     id: int
     person_id: int
@@ -20,14 +21,30 @@ class ChangeFacts(NamedTuple):
     current_right: bool
     amr: str
 
+    @property
+    def due(self) -> bool:
+        return not self.temporary_id
+
+
+def open_due(person_id: int, *, now: datetime, amr: str = "") -> str:
+    """As `open_for`, after the right password in use, which is not asked for again."""
+    return _open(person_id, now=now, amr=amr, temporary_id=0, claim="", current_right_at=now)
+
 
 def open_for(person_id: int, *, temporary_id: int, claim: str, now: datetime, amr: str = "") -> str:
     """Open one and end all others of the person: the claim moved here. Returns the cookie value."""
+    return _open(person_id, now=now, amr=amr, temporary_id=temporary_id, claim=claim, current_right_at=None)
+
+
+def _open(
+    person_id: int, *, now: datetime, amr: str, temporary_id: int, claim: str, current_right_at: datetime | None
+) -> str:
     end_all(person_id, now=now)
     cookie = f"{person_id}.{ids.token()}"
     row = ChangeSession(
-        person_id=person_id, temporary_id=temporary_id, claim=claim, opened_at=now, expires_at=now + LIFE, amr=amr
-    )
+        person_id=person_id, temporary_id=temporary_id, claim=claim, opened_at=now, expires_at=now + LIFE, amr=amr,
+        current_right_at=current_right_at,
+    )  # fmt: skip
     row.cookie_hmac = encryption.data_keys().blind_index("change-session", cookie)
     row.save(force_insert=True)
     return cookie

@@ -26,9 +26,9 @@ class Session(models.Model):
 
 
 class ChangeSession(models.Model):
-    """Opened by a temporary password; good for the change page and nothing else (decision 7). current_right_at: when
-    the temporary password was typed right on the change page; it is not asked for again. amr: what else was proved
-    before it was opened, as in `Session`."""
+    """Opened by a temporary password, or by one of which another is asked (temporary_id 0); good for the change page
+    and nothing else (decision 7). current_right_at: when the temporary password was typed right on the change page; it
+    is not asked for again. amr: what else was proved before it was opened, as in `Session`."""
 
     cookie_hmac = models.CharField(max_length=64, unique=True)
     person = models.ForeignKey("people.Person", on_delete=models.CASCADE, related_name="+")

@@ -23,6 +23,7 @@ KIND = "what people are where no column says so (default: what their account is,
 COLUMN = "what a column holds (login, code, payroll, first_ar, unit, email …); TITLE= leaves it alone"
 LOGIN = "institution address, as jamal.jalal@taalim.ma"
 LANGUAGES = ("ar", "fr", "en")
+CAMPAIGN_KINDS, CAMPAIGN_REASONS = ("change", "contacts", "phones"), ("old", "rules", "exposed")  # as the room has them
 # As the room of people has them: its models can't be loaded for --help. A test holds them together.
 UNIT_KINDS = ("ministry", "academy", "directorate", "establishment", "class")
 ROLES = ("ministry_desk", "academy_desk", "directorate_desk", "head", "teacher")
@@ -83,7 +84,7 @@ def build_parser() -> argparse.ArgumentParser:
     what = "One account for a whole school ministry."
     parser = argparse.ArgumentParser(prog="massar", description=what, epilog=EPILOG)
     commands = parser.add_subparsers(title="commands", metavar="COMMAND")
-    for add in (_programs, _people, _units, _audit, _messages, _sites):
+    for add in (_programs, _people, _units, _campaigns, _audit, _messages, _sites):
         add(partial(_command, commands))
     return parser
 
@@ -267,6 +268,42 @@ def _units(command: Command) -> None:
     _role(command("revoke", "take a role back, at once", module="units", run="revoke", more="What was done stays."))
 
 
+def _campaigns(command: Command) -> None:
+    one = command("campaign", "ask many people for another password, a contact, a phone proved again", more="""
+        `draft` writes down who is meant; workers count them; `confirm` with that number lets it begin, at its pace.
+        `stop` holds it within seconds, `resume` goes on, nobody is dealt with twice. docs/operate/campaigns.md.
+        """)  # fmt: skip
+    actions = one.add_subparsers(dest="action", metavar="ACTION", required=True)
+    _action(actions, "list", "every campaign, newest first")
+    draft = _action(actions, "draft", "write down what is asked of whom; nothing begins yet", """
+        change: another password at the next sign-in; contacts: a reminder to whoever has fewer than two proved
+        contacts; phones: a reminder to whoever has a phone that was not proved for a year.
+        """)  # fmt: skip
+    draft.add_argument("kind", choices=CAMPAIGN_KINDS)
+    draft.add_argument("name", metavar="NAME", help="what it is called in lists, at most 80 characters")
+    draft.add_argument("--at", metavar="CODE", help="the people of that unit and below (default: of the country)")
+    draft.add_argument("--as", dest="belongs_as", choices=("staff", "pupil", "guardian"), help="only these people")
+    draft.add_argument("--role", choices=ROLES, default="", metavar="ROLE", help="only whoever has that role")
+    draft.add_argument("--list", type=Path, metavar="FILE", help="institution addresses, one a line, instead of a unit")
+    draft.add_argument("--older-than", type=_password_days, metavar="DAYS", help="change: passwords older than that")
+    draft.add_argument("--why", choices=CAMPAIGN_REASONS, default="", help="change: what people are told")
+    draft.add_argument("--before", type=_a_day, metavar="DAY", help="reminders: the day they name")
+    pace = "people an hour (60 to 36000, default 20000)"
+    draft.add_argument("--pace", type=int, default=20_000, metavar="N", help=pace)
+    for name, what in (
+        ("show", "who is meant, how many, how far, until when; with --follow until it ends or Ctrl-C"),
+        ("count", "count anew who is meant"), ("confirm", "let it begin, by the number that was counted"),
+        ("stop", "stop it: messages that wait stay"), ("resume", "go on where it was stopped"),
+        ("cancel", "end it; who was asked for another password is asked no more"),
+    ):  # fmt: skip
+        action = _action(actions, name, what)
+        action.add_argument("id", type=int, metavar="ID", help="its number, as `massar campaign list` says")
+        if name == "confirm":
+            action.add_argument("--people", type=int, required=True, metavar="N", help="the number of people")
+        if name == "show":
+            action.add_argument("--follow", action="store_true", help="go on until it ends")
+
+
 def _role(one: argparse.ArgumentParser) -> None:
     one.add_argument("role", choices=ROLES, metavar="ROLE", help=", ".join(ROLES))
     one.add_argument("login", metavar="LOGIN", help=LOGIN)
@@ -326,6 +363,7 @@ def _whole(text: str, *, unit: str, most: int) -> int:
 
 
 _people_count = partial(_whole, unit="people", most=20_000_000)
+_password_days = partial(_whole, unit="days", most=3650)
 _hours = partial(_whole, unit="hours", most=720)
 _days = partial(_whole, unit="days", most=90)  # published before it signs: long enough for caches, and still meant
 

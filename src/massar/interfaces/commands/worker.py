@@ -22,12 +22,14 @@ from massar.interfaces.commands import providers
 from massar.interfaces.commands.audit_keeper import AuditKeeper
 from massar.journeys import retention
 from massar.journeys.account import defend, recover_password
+from massar.journeys.campaigns import carry_out
 from massar.journeys.messages import deliver_messages, leased_delivery, take_receipt, watch_messages
 from massar.journeys.messages.leased_delivery import LeasedDelivery, ProviderAnswer, Ready
 from massar.journeys.sso.deliver_logouts import LogoutDelivery
 
 REST = 0.5  # seconds between two looks when nobody wakes it; what waits for its time is that much late at most
 RECEIPTS_EVERY = timedelta(seconds=1)
+CAMPAIGNS_EVERY = timedelta(seconds=1)
 SWEEP_EVERY = timedelta(seconds=30)
 RETENTION_EVERY = timedelta(hours=1)
 WATCH_EVERY = timedelta(seconds=10)
@@ -151,10 +153,15 @@ class Worker:
         self._now_and_then("retention", RETENTION_EVERY, lambda now: self.retention.run(retention.by_days(), now=now))
         busy = self._store_answers_and_receipts() + self.answer()
         busy += sum(self._send(channel) for channel in self.channels)
+        self._now_and_then("campaigns", CAMPAIGNS_EVERY, self._carry_on_campaigns)
         busy += sum(self._settle(way, answers) for way, answers in self.answers.items())
         # Last: what this turn has put right is no alarm.
         self._now_and_then("watch", WATCH_EVERY, defend.watch, self._watch)
         return bool(busy)
+
+    def _carry_on_campaigns(self, now: datetime) -> None:
+        first = next(iter(self.registry.of("sms")), None)
+        carry_out.turn(price=self.registry.price(first.name) if first else 0, now=now)
 
     def _sweep(self, now: datetime) -> None:
         self.retention.run(retention.BY_THE_MINUTE, now=now)

@@ -25,8 +25,8 @@ Changed = SessionOpened | Problems | TooManyAttempts | FactorNotFresh | Gone | O
 
 
 class PasswordForm(forms.Form):
-    """Three passwords exactly as typed; the rules judge them in the journey. current_known: the temporary password was
-    typed right before; the form does not ask for it again."""
+    """Three passwords exactly as typed; the rules judge them in the journey. current_known: the first was typed right
+    before; the form does not ask for it again."""
 
     current = form_fields.secret()
     new = form_fields.secret()
@@ -43,7 +43,10 @@ def _granted(request: Request) -> Granted | None:
 
 @require_safe
 def expired(request: Request) -> HttpResponse:
-    return page.render(request, "sign_in/expired.html") if _granted(request) else page.redirect_to("sign_in")
+    granted = _granted(request)
+    if granted is None:
+        return page.redirect_to("sign_in")
+    return page.render(request, "sign_in/expired.html", due=journey.reason_due(granted[1]))
 
 
 @require_POST
@@ -74,7 +77,10 @@ def change(request: Request) -> HttpResponse:
     if not form.is_valid():
         return _page(request, form, granted, status=422 if posted else 200)
     outcome: Changed
-    if granted:
+    if granted and granted[1].due:
+        new, confirm = form.cleaned_data["new"], form.cleaned_data["confirm"]
+        outcome = journey.as_due(grant=granted[1], new=new, confirm=confirm, browser=browser, now=now)
+    elif granted:
         outcome = journey.by_temporary(grant=granted[1], browser=browser, now=now, **form.cleaned_data)
     elif signed_in:
         outcome = journey.by_owner(signed_in=signed_in, browser=browser, now=now, **form.cleaned_data)
@@ -134,6 +140,7 @@ def _page(request: Request, form: PasswordForm, granted: Granted | None, *, stat
     ]
     return page.render(
         request, "password/change.html", status=status, form=form, login=person.login if person else "",
-        forced=bool(granted), current_known=bool(granted and granted[1].current_right), rules=rules,
+        forced=bool(granted), due=bool(granted and granted[1].due),
+        current_known=bool(granted and granted[1].current_right), rules=rules,
         live_words=[w for w in person.names if len(w) > 2] if person else [],
     )  # fmt: skip

@@ -1,4 +1,4 @@
-"""Changing the password: forced, paid for by a temporary password, or of one's own will.
+"""Changing the password: forced, paid for by a temporary password; asked for by a campaign; or of one's own will.
 
 Everything of a change stands in one transaction: the new hash, the temporary secrets that end, the sessions that end,
 the contacts that freeze after a recovery, the notices, the audit log row."""
@@ -10,6 +10,7 @@ from django.db import transaction
 
 from massar.core.audit import api as audit_log
 from massar.core.browser import Browser
+from massar.domain.campaigns import api as campaigns
 from massar.domain.credentials import api as credentials
 from massar.domain.limits import api as limits
 from massar.domain.people import api as people
@@ -72,6 +73,38 @@ def _settle(person: people.PersonFacts, browser: Browser, now: datetime, *, paid
     guardians.tell(person, "child_recovered", entry=entry, browser=browser, now=now)
 
 
+def as_due(
+    *, grant: sessions.ChangeFacts, new: str, confirm: str, browser: Browser, now: datetime
+) -> SessionOpened | Problems | Gone | Overloaded:
+    """Change as a campaign asks. The password in use was typed right when the change session was opened, so that is
+    what pays, once. Whatever has changed or frozen the account since has ended the change session: Gone."""
+    person = people.directory.by_id(grant.person_id, now=now)
+    if person is None or not person.active:
+        return Gone()
+    hashed = _judge_and_hash(person, new, confirm, now)
+    if not isinstance(hashed, str):
+        return hashed
+    with transaction.atomic():
+        people.contacts.lock(person.id)
+        if not sessions.changing.end(grant.id, now=now):
+            return Gone()
+        _save_chosen(person, hashed, browser, now, outcome="due")
+        amr = f"{sign_in.PASSWORD_ALONE} {grant.amr}".strip()
+        return sign_in.open_session(person, how="password", amr=amr, browser=browser, now=now)
+
+
+def _save_chosen(person: people.PersonFacts, hashed: str, browser: Browser, now: datetime, outcome: str = "") -> None:
+    """Save what the owner chose, and end all that the former password had opened. Inside the caller's transaction."""
+    credentials.passwords.save(person.id, hashed, now=now)
+    credentials.temporary.end_all(person.id, now=now, why="changed")
+    ended, told = close_sessions.end_everything(person, now=now, why="password_changed")
+    entry = audit_log.record_event(
+        "password_changed", now=now, person_id=person.id, outcome=outcome, browser=browser,
+        sessions_ended=len(ended) - (not outcome), sites_told=told,  # of one's own will this one is renewed
+    )  # fmt: skip
+    notices.tell(person, "password_changed", now=now, browser=browser, entry=entry)
+
+
 @transaction.atomic
 def _prove_temporary(grant: sessions.ChangeFacts, current: str, now: datetime) -> TooManyAttempts | Problems | None:
     """Charge each try before it is compared; the right one is refunded, in the same commit. Tries side by side wait for
@@ -104,14 +137,7 @@ def by_owner(
             return Gone()
         if sign_in.owes_factor(signed_in, now=now):  # one may have been added meanwhile, elsewhere
             return FactorNotFresh()
-        credentials.passwords.save(person.id, hashed, now=now)
-        credentials.temporary.end_all(person.id, now=now, why="changed")
-        ended, told = close_sessions.end_everything(person, now=now, why="password_changed")
-        entry = audit_log.record_event(
-            "password_changed", now=now, person_id=person.id, browser=browser,
-            sessions_ended=len(ended) - 1, sites_told=told,  # this one is renewed
-        )  # fmt: skip
-        notices.tell(person, "password_changed", now=now, browser=browser, entry=entry)
+        _save_chosen(person, hashed, browser, now)
         return sign_in.open_session(
             person, how="password", amr=session.amr, second_at=session.second_at, browser=browser, now=now
         )
@@ -120,6 +146,15 @@ def by_owner(
 def close(*, grant: sessions.ChangeFacts, now: datetime) -> None:
     """Leave («إغلاق»); the same secret opens the change again while it is in time."""
     sessions.changing.end(grant.id, now=now)
+
+
+def reason_due(grant: sessions.ChangeFacts) -> str:
+    """Why another password is asked for, as `due.why.<word>` of the catalogues says it; '' where a temporary password
+    opened the change."""
+    if not grant.due:
+        return ""
+    campaign = credentials.passwords.due_for(grant.person_id)
+    return campaigns.store.why(campaign) if campaign else campaigns.DEFAULT_WHY
 
 
 def rules() -> list[policy.Rule]:

@@ -96,7 +96,10 @@ def finish(
         return MustChangePassword(person, cookie)
     credentials.temporary.end_those_of_browser(person.id, browser.recovery_browser, now=now)
     amr = f"{sign_in.PASSWORD_ALONE} {proved}"
-    known = sign_in.known_device(person, browser.trusted_devices, now=now) is not None
+    stored = credentials.passwords.stored(person.id)
+    if stored.due_for is not None:  # the second step comes before the change form, as in a recovery
+        return sign_in.ask_for_change(person, browser=browser, now=now, amr=proved)
+    known = sign_in.known_device(person, browser.trusted_devices, now=now, stored=stored) is not None
     return sign_in.open_session(
         person, how="password", amr=amr, browser=browser, now=now, earlier=earlier, spare=spare, known=known
     )

@@ -27,6 +27,7 @@ SHOWN = (
     "sessions_ended_all", "program_ended", "account_disabled", "account_enabled", "account_frozen", "account_reopened",
     "factors_dropped", "vouching_asked", "passkey_copied", "data_exported",
     "role_granted", "role_revoked", "recovery_stopped", "guardian_linked", "guardian_unlinked", "slip_voided",
+    "change_asked", "password_due",
 )  # fmt: skip
 _BATCH, _MOST_READ, _NEWEST = 200, 2000, 1 << 62
 

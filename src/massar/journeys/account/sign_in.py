@@ -2,7 +2,8 @@
 
 typed login and password
   ├─ of the shape of a temporary password → claimed, late or wrong; never charged as a password
-  └─ anything else → a password: consume the rate limits (decision 18), verify, refund on success
+  └─ anything else → a password: consume the rate limits (decision 18), verify, refund on success; right, and a
+     campaign asks for another one → the change form alone
 Before either, a browser that is unknown to the account may have to meet a challenge (journeys/account/defend.py).
 
 Who has a second factor, or must have one, is not in yet: a half-done sign-in opens the second step alone
@@ -128,7 +129,7 @@ def _meant(found: Sequence[people.PersonFacts], browser: Browser, now: datetime)
 
 def _enter_with_password(
     attempt: _Attempt, password: str, earlier: sessions.SessionFacts | None
-) -> SessionOpened | SecondStepRequired | outcomes.WrongSecret | outcomes.AccountFrozen | Unjudged:
+) -> Entered | outcomes.WrongSecret | outcomes.AccountFrozen | Unjudged:
     person, verified = attempt.person, _verify(attempt, password)
     if not isinstance(verified, _Verified):
         attempt.record_unjudged(verified)
@@ -153,10 +154,20 @@ def _enter_with_password(
         if owes_second_step(attempt, person, stored):
             return _ask_for_second_step(attempt, person, stored)
         credentials.temporary.end_those_of_browser(person.id, attempt.browser.recovery_browser, now=attempt.now)
+        if attempt.stored.due_for is not None:
+            return ask_for_change(person, browser=attempt.browser, now=attempt.now)
         known = attempt.known_device() is not None
         return open_session(
             person, how="password", browser=attempt.browser, now=attempt.now, earlier=earlier, known=known
         )
+
+
+def ask_for_change(person: people.PersonFacts, *, browser: Browser, now: datetime, amr: str = "") -> MustChangePassword:
+    """A campaign asks for another password: the right one opens the change form and nothing else. amr: what was proved
+    beside it."""
+    cookie = sessions.changing.open_due(person.id, now=now, amr=amr)
+    audit_log.record_event("password_due", now=now, person_id=person.id, browser=browser)
+    return MustChangePassword(person, cookie)
 
 
 def _take_lost_factors_away(attempt: _Attempt, person: people.PersonFacts) -> bool:

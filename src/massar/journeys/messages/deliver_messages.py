@@ -1,9 +1,10 @@
 """Delivering messages to people: which provider takes one, what it says, and when another provider is tried."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 
-from massar.core import ids
+from massar.core import clock, ids
+from massar.domain.campaigns import api as campaigns
 from massar.domain.credentials import api as credentials
 from massar.domain.delivery import api as delivery
 from massar.domain.delivery.api import QueuedMessage, outbox
@@ -18,6 +19,8 @@ CHARGED_WHEN_ASKED = (
     "contact_code",
     "loss_code",
 )  # to the country's SMS; the others when they leave
+REMINDER = delivery.wording.REMINDER
+LOOK_AGAIN = timedelta(seconds=1)
 SPENT_PAUSE = timedelta(minutes=1)  # at least, before what is not urgent asks again whether something is left
 NO_PROVIDER_PAUSE = timedelta(minutes=1)
 FOR_GOOD = timedelta(days=365)
@@ -32,6 +35,15 @@ class MessageDelivery(LeasedDelivery):
     def __init__(self, router: delivery.Router):
         super().__init__(router)
         self.router = router
+        self._held: list[str] = []
+        self._looked_at: datetime | None = None
+
+    def hold_back(self, now: datetime, load: Load) -> Sequence[str]:
+        """What belongs to campaigns that were stopped, a second ago or earlier."""
+        if clock.is_due(self._looked_at, LOOK_AGAIN, now=now):
+            self._held = [campaigns.store.about(one) for one in campaigns.store.stopped()]
+            self._looked_at = now
+        return self._held
 
     def room(self, channel: str, now: datetime, *, free: int, under_way: Mapping[str, int]) -> tuple[int, timedelta]:
         """As the provider that most of them would take has it. One is tried where a standing connection has no room
@@ -132,7 +144,8 @@ def _within_budget(ready: list[Ready], now: datetime) -> list[Ready]:
         message = one.message
         if message.channel == "sms" and message.attempt == 1 and message.purpose not in CHARGED_WHEN_ASKED:
             segments = delivery.wording.most_segments(message.purpose, message.language)
-            refused = refused or sms_budget.take(segments, now=now)
+            take = sms_budget.take_for_campaign if message.purpose == REMINDER else sms_budget.take
+            refused = refused or take(segments, now=now)
             if refused:
                 waiting.append(message)
                 continue

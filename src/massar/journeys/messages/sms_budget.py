@@ -2,16 +2,18 @@
 
 Codes that prove a contact and temporary passwords are charged when they are asked for: one segment each, to which the
 wording is held. Everything else, notices above all, is charged when it is about to leave, and waits in the queue while
-nothing is left. Only recovery goes on to the reserve.
+nothing is left. Only recovery goes on to the reserve. Campaigns leave half of what all share to everybody else.
 
 All of the country meets in these few rows, so they are the last that a transaction locks: after the person, the
 messages and the temporary passwords."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from django.conf import settings
 
 from massar.domain.limits import api as limits
+
+LOOK_AGAIN = timedelta(minutes=1)
 
 
 def buckets(segments: int = 1, *, reserve: bool = False) -> list[limits.Bucket]:
@@ -24,6 +26,24 @@ def buckets(segments: int = 1, *, reserve: bool = False) -> list[limits.Bucket]:
 def take(segments: int, *, now: datetime) -> limits.RateLimited | None:
     """For a message that may wait."""
     return limits.consume(buckets(segments), now=now)
+
+
+def take_for_campaign(segments: int, *, now: datetime) -> limits.RateLimited | None:
+    """For a message of a campaign: only while more than half of what all share is left."""
+    if room_for_campaigns(now=now) < segments:
+        return limits.RateLimited("sms-campaigns", now + LOOK_AGAIN, frozenset())
+    return take(segments, now=now)
+
+
+def room_for_campaigns(*, now: datetime) -> int:
+    """How many segments campaigns may send just now."""
+    return min(limits.remaining(bucket, now=now) - bucket.limit.burst // 2 for bucket in buckets())
+
+
+def campaign_pace() -> float:
+    """How many segments an hour campaigns may send for long, while nothing else is sent."""
+    hour, day = (bucket.limit.burst for bucket in buckets())
+    return min(hour, day / 24) / 2
 
 
 def take_for_recovery(*, now: datetime) -> limits.RateLimited | None:

@@ -1,0 +1,15 @@
+from django.db import migrations, models
+
+
+class Migration(migrations.Migration):
+    dependencies = [("credentials", "0005_handed")]
+
+    operations = [
+        migrations.AddField(model_name="password", name="due_for", field=models.BigIntegerField(null=True)),
+        migrations.AddIndex(
+            model_name="password",
+            index=models.Index(
+                condition=models.Q(("due_for__isnull", False)), fields=["due_for"], name="credentials_due"
+            ),
+        ),
+    ]
