@@ -19,6 +19,7 @@ from massar.domain.people.models import Guardianship
 from massar.interfaces.demo import views as demo
 from massar.journeys import personal_data
 from massar.journeys.account import recover_password, see_history
+from massar.journeys.desk import see_account, unmask
 from massar.journeys.messages import deliver_messages, leased_delivery
 from massar.journeys.people import sheet_rows
 from massar.journeys.people.unit_rows import UnitField
@@ -228,6 +229,10 @@ ENDS: dict[str, Iterable[str]] = {
     "agent.role.": people.rights.Role,
     "agent.kind.": set(people.roles.Kind) - {people.roles.Kind.OWN},
     "agent.right.": people.rights.Right,
+    "agent.state.": [f"{state}{part}" for state in see_account.STATES for part in ("", ".text")],
+    "agent.contact.": {*literals(r'state(?:, at)? = "(\w+)"', "journeys/desk"), "counts", "none"},
+    "agent.belongs.kind_": map(int, people.belonging.Kind),
+    "agent.unmask.reason.": unmask.REASONS,
     "strength.": ("password", "temporary", "two_steps", "passkey"),
     "data.kind.": [f"{kept.name}{part}" for kept in personal_data.TABLE for part in ("", ".why")],
     "data.lasts.": {kept.lasts for kept in personal_data.TABLE},

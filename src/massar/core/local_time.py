@@ -9,7 +9,7 @@ So the newer of the system's table and of PyPI's `tzdata` holds."""
 import re
 import zoneinfo
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from functools import lru_cache
 from importlib import resources
 from importlib.resources.abc import Traversable
@@ -59,6 +59,12 @@ def day(moment: datetime) -> str:
 def day_time(moment: datetime, language: str) -> str:
     """`الإثنين 23 نونبر 2026، 14:35`."""
     return format_datetime(local(moment), _DAY_TIME[language], locale=LOCALES[language])
+
+
+def next_day(now: datetime) -> datetime:
+    """When the next day begins in the country."""
+    begins = datetime.combine(local(now).date() + timedelta(days=1), time(), tzinfo=local(now).tzinfo)
+    return begins.astimezone(UTC)
 
 
 def in_words(day: date, language: str) -> str:

@@ -242,6 +242,12 @@ def greatest() -> str:
     return "GREATEST" if connection.vendor == "postgresql" else "MAX"
 
 
+def matches(expression: str) -> str:
+    """Whether a text matches a regular expression, a parameter: letters, sets of letters and `*` alone, which both
+    databases read alike (on SQLite Python's `re` does it, by Django's function)."""
+    return f"{expression} {'~' if connection.vendor == 'postgresql' else 'REGEXP'} %s"
+
+
 def lock_in_order(column: str) -> str:
     """The end of a SELECT that locks its rows in the order of that column. SQLite locks the whole file anyway."""
     return f"ORDER BY {column} FOR UPDATE" if connection.vendor == "postgresql" else ""

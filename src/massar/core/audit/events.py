@@ -156,6 +156,13 @@ def by_uid(person_id: int, uid: str) -> AuditEvent | None:
     return one if one and one.genuine else None
 
 
+def newest(person_id: int, event: str) -> AuditEvent | None:
+    """The newest event of that name of a person."""
+    statement = f"SELECT {_COLUMNS}, id FROM audit_event WHERE person_id = %s AND event = %s ORDER BY id DESC LIMIT 1"
+    found = sql.row(statement, (person_id, event))
+    return _read(found) if found else None
+
+
 def outcomes_of_sessions(person_id: int, event: str, session_ids: Sequence[int]) -> list[tuple[int, str]]:
     """Return (session, outcome) of each such event of these sessions, oldest first."""
     if not session_ids:

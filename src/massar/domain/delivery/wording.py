@@ -27,6 +27,7 @@ EVENTS = (
     "contact_change_cancelled", "recovery_closed", "new_device", "factor_added", "factor_removed", "backup_codes_made",
     "passkey_copied", "browser_let_in", "factors_lost", "factors_found", "factors_removed", "account_frozen",
     "account_reopened", "factors_dropped", "child_recovered", "account_activated", "slip_printed", "class_code_given",
+    "desk_unmasked", "desk_recovery",
 )  # fmt: skip
 LANGUAGES = ("ar", "fr", "en")
 CHANNELS = ("email", "sms")

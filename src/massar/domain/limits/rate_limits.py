@@ -65,6 +65,12 @@ def apart(limit: RateLimit, purpose: str) -> RateLimit:
 
 EXPORT_DAY = RateLimit("export-day", 5, DAY / 5)  # copies of “my data”, per account
 
+# The help desk, for each agent: the bucket is of one day of the calendar, in which nothing comes back.
+DESK_SEARCH = RateLimit("desk-search", 300, DAY)
+DESK_UNMASK = RateLimit("desk-unmask", 20, DAY)
+DESK_RECOVERY = RateLimit("desk-recovery", 60, DAY)
+DESK_LOOK = RateLimit("desk-look", 1, DAY)  # of one agent at one person: how often it is told
+
 # Contacts: proving.
 CODE_GAP = RateLimit("code-gap", 1, MINUTE)
 CODE_ACCOUNT = RateLimit("code-account", 6, 4 * HOUR)

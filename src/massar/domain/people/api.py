@@ -11,6 +11,7 @@ from massar.domain.people import (
     import_runs,
     rights,
     roles,
+    search,
     selection,
     units,
 )
@@ -21,7 +22,7 @@ from massar.domain.people.models import Contact
 
 __all__ = [
     "CODE_TRIES", "ENDING", "SEALED", "Contact", "Kind", "PersonFacts", "belonging", "bulk", "contacts",
-    "directory", "existing", "guardians", "import_runs", "rights", "roles", "selection", "units",
+    "directory", "existing", "guardians", "import_runs", "rights", "roles", "search", "selection", "units",
 ]  # fmt: skip
 SEALED = (
     Sealed(

@@ -13,17 +13,15 @@ from massar.domain.people import contacts, units
 from massar.domain.people.models import Belonging
 
 Kind = Belonging.Kind
-_TODAY, _OPEN = units.HOLDS.format("b"), units.HOLDS.format("u")
+TODAY, _OPEN = units.HOLDS.format("b"), units.HOLDS.format("u")
 # From the units of a person up to the top: (unit, kind of belonging). Takes the person and the day six times.
 ABOVE = f"""WITH RECURSIVE above(id, kind) AS (
 SELECT b.unit_id, b.kind FROM people_belonging b JOIN people_unit u ON u.id = b.unit_id
-WHERE b.person_id = %s AND {_TODAY} AND {_OPEN}
+WHERE b.person_id = %s AND {TODAY} AND {_OPEN}
 UNION SELECT u.id, above.kind FROM above JOIN people_unit c ON c.id = above.id
 JOIN people_unit u ON u.id = c.parent_id WHERE {_OPEN})"""
 # The unit that is a person's own on a day, in a statement where `p` is the person. Takes the day twice.
-MAIN = (
-    f"SELECT b.unit_id FROM people_belonging b WHERE b.person_id = p.id AND {_TODAY} ORDER BY b.kind, b.since LIMIT 1"
-)
+MAIN = f"SELECT b.unit_id FROM people_belonging b WHERE b.person_id = p.id AND {TODAY} ORDER BY b.kind, b.since LIMIT 1"
 
 
 class BelongingFacts(NamedTuple):

@@ -60,6 +60,11 @@ RIGHTS: Mapping[Role, Mapping[Kind, frozenset[Right]]] = {
 _RANK = {role: rank for rank, role in enumerate(reversed(Role), 1)}
 
 
+def as_high_as(role: Role) -> list[Role]:
+    """The roles whose holders are no business of this one's."""
+    return [other for other in Role if _RANK[other] >= _RANK[role]]
+
+
 class Standing(NamedTuple):
     """How an agent and a person stand to each other on a day. over: the agent's roles at units above the person, each
     with a kind as which the person belongs there. held: the roles that the person holds anywhere."""

@@ -3,6 +3,7 @@
 Each has an end, so that every list of who may do what is looked at once a year. A grant holds for the unit and all that
 stands below it, on days on which they are open. What a role may do stands in `rights`."""
 
+from collections.abc import Collection
 from datetime import date, datetime, timedelta
 from typing import NamedTuple
 
@@ -79,6 +80,19 @@ def revoke(person_id: int, role: Role, code: str, *, on: date, now: datetime) ->
 def of_person(person_id: int) -> list[HeldRole]:
     """All that were ever granted, newest first."""
     return sql.select(HeldRole, f"{_GRANTS} WHERE g.person_id = %s ORDER BY g.id DESC", (person_id,))
+
+
+def holds_one_of(number: int) -> str:
+    """A statement that finds something if the person `p` of the one around it holds one of so many roles. Takes what
+    `holds_params` gives."""
+    return (
+        f"SELECT 1 FROM people_rolegrant g JOIN people_unit d ON d.id = g.unit_id WHERE g.person_id = p.id "
+        f"AND g.role IN ({sql.placeholders(number)}) AND {_HOLDS} AND {units.HOLDS.format('d')}"
+    )
+
+
+def holds_params(held: Collection[Role], on: date) -> tuple[object, ...]:
+    return (*held, *units.params(on) * 2)
 
 
 def holding(person_id: int, *, on: date) -> list[HeldRole]:

@@ -15,7 +15,7 @@ from massar.journeys.desk.agents import Agent
 from massar.journeys.outcomes import FactorNotFresh, Gone, Overloaded, Problems, TooManyAttempts
 
 # Pages that the home leads to, for agents who have the right for somebody: (right, name of the address, words).
-PAGES: list[tuple[rights.Right, str, str]] = []
+PAGES = ((rights.Right.SEARCH, "desk_people", "agent.search.title"),)
 
 
 class ProveForm(forms.Form):

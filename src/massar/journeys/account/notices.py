@@ -13,7 +13,11 @@ from massar.domain.limits import api as limits
 from massar.domain.people import api as people
 
 WITHIN = timedelta(days=2)
-BY_MAIL_ALONE = ("new_device",)  # too frequent for the country's SMS
+BY_MAIL_ALONE = (
+    "new_device",
+    "desk_unmasked",
+    "desk_recovery",
+)  # too frequent for the country's SMS, or told beside one
 
 
 def tell(

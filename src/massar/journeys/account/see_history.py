@@ -27,7 +27,7 @@ SHOWN = (
     "sessions_ended_all", "program_ended", "account_disabled", "account_enabled", "account_frozen", "account_reopened",
     "factors_dropped", "vouching_asked", "passkey_copied", "data_exported",
     "role_granted", "role_revoked", "recovery_stopped", "guardian_linked", "guardian_unlinked", "slip_voided",
-    "change_asked", "password_due",
+    "change_asked", "password_due", "desk_looked", "desk_unmasked", "desk_recovery",
 )  # fmt: skip
 _BATCH, _MOST_READ, _NEWEST = 200, 2000, 1 << 62
 
@@ -35,7 +35,7 @@ _BATCH, _MOST_READ, _NEWEST = 200, 2000, 1 << 62
 class HistoryLine(NamedTuple):
     """An event, or the newest of `times` refused tries, or asks in vain, since `since`. strength: of a sign-in
     ('password', 'temporary', 'two_steps', 'passkey'). entered: the sites, in its session. open: that session is live.
-    not_me: the token of the page that denies it, '' where that is of no use."""
+    not_me: the token of the page that denies it, '' where that is of no use. branch: whose agent did it."""
 
     event: audit_log.AuditEvent
     times: int
@@ -44,6 +44,7 @@ class HistoryLine(NamedTuple):
     entered: tuple[sites.Site, ...] = ()
     open: bool = False
     not_me: str = ""
+    branch: people.units.UnitFacts | None = None
 
 
 class HistoryPage(NamedTuple):
@@ -62,7 +63,14 @@ def page(*, person: people.PersonFacts, now: datetime, before: int | None = None
         entered.setdefault(session_id, {})[slug] = None
     live = {one.id for one in sessions.signed_in.of_person(person.id, now=now)}
     reopened_at = people.directory.reopened_at(person.id)
-    return HistoryPage([_filled(line, entered, live, reopened_at, now) for line in lines], goes_on)
+    branches = {code: people.units.by_code(code) for code in {_unit_of(line.event) for line in lines} if code}
+    filled = [_filled(line, entered, live, reopened_at, now) for line in lines]
+    return HistoryPage([line._replace(branch=branches.get(_unit_of(line.event))) for line in filled], goes_on)
+
+
+def _unit_of(event: audit_log.AuditEvent) -> str:
+    """The code of the branch whose agent did it; '' for what the person did."""
+    return str(event.detail.get("unit", "")) if "by" in event.detail else ""
 
 
 def _filled(

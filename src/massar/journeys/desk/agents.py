@@ -13,6 +13,7 @@ from massar.core import encryption, local_time
 from massar.core.audit import api as audit_log
 from massar.core.browser import Browser
 from massar.domain.factors import api as factors
+from massar.domain.limits import api as limits
 from massar.domain.people import api as people
 from massar.domain.people.api import rights
 from massar.domain.sessions import api as sessions
@@ -45,10 +46,12 @@ class Agent(NamedTuple):
 
 
 class Found(NamedTuple):
-    """A person for whom the agent may do what was asked, and by which role, at which branch."""
+    """A person for whom the agent may do what was asked, by which role, at which branch; and the reference that named
+    the person, for the addresses of the page."""
 
     person: people.PersonFacts
     permission: rights.Permission
+    reference: str
 
 
 def recognise(signed_in: SignedIn, *, now: datetime) -> Agent | None:
@@ -127,7 +130,14 @@ def find(agent: Agent, token: str, right: rights.Right, *, now: datetime) -> Fou
     if not person.enabled and right not in rights.LOOK:
         _refuse(agent, person.id, right, "disabled", now)
         return None
-    return Found(person, permission)
+    return Found(person, permission, token)
+
+
+def allowed(agent: Agent, person: people.PersonFacts, *, now: datetime) -> frozenset[rights.Right]:
+    """All that the agent may do for that person today, for the page that offers it."""
+    standing = people.roles.standing(agent.person.id, person.id, on=_day(now))
+    may = frozenset(right for right in rights.Right if rights.judge(right, standing).by)
+    return may if person.enabled else may & rights.LOOK
 
 
 def permit(agent: Agent, person_id: int, right: rights.Right, *, now: datetime) -> rights.Permission:
@@ -137,6 +147,15 @@ def permit(agent: Agent, person_id: int, right: rights.Right, *, now: datetime) 
         _refuse(agent, person_id, right, permission.why, now)
         return permission
     return permission._replace(unit=_branch(agent, person_id, permission.by, now))
+
+
+def charge(
+    agent: Agent, limit: limits.RateLimit, *, now: datetime, of: tuple[object, ...] = ()
+) -> TooManyAttempts | None:
+    """Take one unit of what the agent may do in a day of the calendar; TooManyAttempts until the next. of: for what
+    else apart from the agent it is counted."""
+    spent = limits.consume([limit.bucket(agent.person.id, _day(now).isoformat(), *of)], now=now)
+    return TooManyAttempts(local_time.next_day(now)) if spent else None
 
 
 def record(
