@@ -1,5 +1,7 @@
-"""Pupils without contacts: the message goes to a guardian who has proved a contact, and to nobody else."""
+"""Pupils without contacts: the message goes to a guardian who has proved a contact, and to nobody else. And the pages
+that a child of eight manages."""
 
+import re
 from datetime import timedelta
 
 import pytest
@@ -10,7 +12,8 @@ from massar.domain.credentials.models import TemporaryPassword
 from massar.domain.delivery.models import Message
 from massar.domain.people import api as people
 from massar.domain.people.models import Guardianship, Person
-from massar.journeys.account import close_account, freeze_account
+from massar.domain.policy import api as policy
+from massar.journeys.account import change_password, close_account, freeze_account
 from massar.journeys.people import import_people
 from massar.journeys.people.import_people import NewPerson
 from tests.cast import (
@@ -51,6 +54,16 @@ def add_father(clock, child: NewPerson = ILYAS) -> None:
     link(MOSTAFA, child, now=clock(), relation=people.guardians.Relation.FATHER)
 
 
+def choose(child: Visitor, new: str = "") -> Visitor:
+    """On the form of the change: the first of the passwords that it offers, or one of the child's own."""
+    child.get("/password/change/")
+    return child.submit("/password/change/", **({"new": new} if new else {"words": offered(child)[0]}))
+
+
+def offered(child: Visitor) -> list[str]:
+    return re.findall(r'name="words" value="([^"]+)"', child.html)
+
+
 def asked(child: NewPerson) -> list[str]:
     found = reversed(list(audit_log.of_person(facts(child).id, limit=50)))
     return [event.outcome for event in found if event.event == "recovery_asked"]
@@ -63,7 +76,7 @@ def test_a_pupils_code_and_the_mothers_phone_bring_her_the_password_for_the_chil
     secret = post.secret(HALIMA_PHONE)
     child.sign_in(CODE, secret)
     assert child.path == "/password/expired/"
-    assert child.change(secret, NEW).signed_in and facts(ILYAS).first_ar in shown(child.get("/"))
+    assert choose(child).signed_in and facts(ILYAS).first_ar in shown(child.get("/"))
     assert asked(ILYAS) == ["sent"] and asked(RIM) == []
 
 
@@ -92,7 +105,7 @@ def test_a_stranger_who_knows_code_and_phone_keeps_no_child_out(at_home, post, c
     clock.advance(minutes=2)
     assert len(post.messages(HALIMA_PHONE)) == before + 1
     secret = post.secret(HALIMA_PHONE)
-    assert child.sign_in(CODE, secret).change(secret, NEW).signed_in
+    assert choose(child.sign_in(CODE, secret)).signed_in
 
 
 def test_every_guardian_hears_that_the_password_was_changed(at_home, post, clock):
@@ -100,7 +113,7 @@ def test_every_guardian_hears_that_the_password_was_changed(at_home, post, clock
     child = Visitor().ask(CODE, phone=HALIMA.phone)
     secret = post.secret(HALIMA_PHONE)
     assert post.messages(MOSTAFA_EMAIL) == [], "asking changes nothing, and tells nobody else"
-    child.sign_in(CODE, secret).change(secret, NEW)
+    choose(child.sign_in(CODE, secret))
     [letter] = post.messages(MOSTAFA_EMAIL)
     assert "Ilyas" in letter.text and "/not-me/" in letter.text and letter.language == "fr"
     assert secret not in letter.text and ILYAS.first_ar in post.messages(HALIMA_PHONE)[-1].text
@@ -112,7 +125,7 @@ def test_a_guardian_who_knows_nothing_of_it_freezes_the_childs_account_by_the_le
     add_father(clock)
     child = Visitor().ask(CODE, phone=HALIMA.phone)
     secret = post.secret(HALIMA_PHONE)
-    child.sign_in(CODE, secret).change(secret, NEW)
+    choose(child.sign_in(CODE, secret))
     [letter] = post.messages(MOSTAFA_EMAIL)
     path = "/not-me/" + letter.text.partition("/not-me/")[2].split()[0]
     Visitor().get(path).submit(path)
@@ -198,7 +211,7 @@ def test_a_guardian_sees_the_children_and_asks_for_one_of_them(at_home, post, cl
     assert RIM.first_ar in post.messages(HALIMA_PHONE)[-1].text and secret not in mother.html
     assert shows(mother.get("/children/"), "children.running")
     child = Visitor().sign_in(RIM.login, secret)
-    assert child.change(secret, NEW).signed_in
+    assert choose(child).signed_in
     assert shows(mother.get("/children/"), "children.has_password")
 
 
@@ -241,7 +254,7 @@ def test_atk_135_a_guardian_reaches_no_other_child(at_home, post, clock):
 def test_a_pupil_and_a_guardian_see_the_link_and_get_it_with_their_data(at_home, post):
     child = Visitor().ask(ILYAS.login, phone=HALIMA.phone)
     secret = post.secret(HALIMA_PHONE)
-    child.sign_in(ILYAS.login, secret).change(secret, NEW)
+    choose(child.sign_in(ILYAS.login, secret), NEW)
     assert HALIMA.first_ar in shown(child.get("/profile/")) and shows(child, "family.what")
     for visitor, password, side in ((child, NEW, "guardian"), (home(HALIMA), HALIMA.password, "pupil")):
         visitor.get("/profile/my-data/").submit("/profile/my-data/", form="json", password=password)
@@ -261,7 +274,7 @@ def test_what_a_guardian_starts_is_typed_at_the_same_browser(at_home, post, cloc
     secret = post.secret(HALIMA_PHONE)
     mother.submit("/sign-out/")
     mother.sign_in(RIM.login, secret)
-    assert TemporaryPassword.objects.get().asker_tries == 1 and mother.change(secret, NEW).signed_in
+    assert TemporaryPassword.objects.get().asker_tries == 1 and choose(mother).signed_in
 
 
 def test_of_two_with_one_name_the_guardian_tells_who_is_meant(at_home, post, clock):
@@ -272,3 +285,71 @@ def test_of_two_with_one_name_the_guardian_tells_who_is_meant(at_home, post, clo
     Visitor().ask(CODE, phone=HALIMA.phone)
     assert ILYAS.first_ar in post.messages(HALIMA_PHONE)[0].text
     assert (asked(ILYAS), asked(namesake)) == (["sent"], [])
+
+
+# --- what a child meets
+
+
+def entered(post, child: NewPerson = ILYAS) -> Visitor:
+    """The child's browser, before the change."""
+    visitor = Visitor().ask(child.login, phone=HALIMA.phone)
+    return visitor.sign_in(child.login, post.secret(HALIMA_PHONE))
+
+
+def test_a_child_chooses_one_of_three_passwords_and_signs_in_with_it(at_home, post):
+    child = entered(post)
+    assert shows(child, "pupil.expired") and ILYAS.first_ar in shown(child)
+    first, again = offered(child.get("/password/change/")), offered(child.get("/password/change/"))
+    assert len(first) == 3 and not set(first) & set(again), "nothing is kept: each page draws its own"
+    chosen = offered(child)[1]
+    child.submit("/password/change/", words=chosen)
+    assert child.path == "/password/changed/" and shows(child, "pupil.done")
+    assert Visitor().sign_in(CODE, chosen).signed_in and Visitor().sign_in(CODE, f"{chosen} ").signed_in
+
+
+def test_a_child_who_writes_one_sees_it_and_writes_it_once(at_home, post):
+    child = entered(post).get("/password/change/")
+    assert "confirm" not in child.html and 'name="current"' not in child.html
+    assert re.search(r'<input id="id_new" name="new" type="text"', child.html)
+    assert shows(choose(child, "قط"), "rule.length_min.refused") and len(offered(child)) == 3
+    child.submit("/password/change/", new="")
+    assert shows(child, "error.required")
+    assert choose(child, " قطتي تحب الحليب ").signed_in
+    assert Visitor().sign_in(CODE, "قطتي تحب الحليب").signed_in
+
+
+def test_the_rules_of_pupils_are_for_pupils_alone(at_home, post):
+    words = "قطتي تحب الحليب"
+    teacher = home(FATIMA)
+    teacher.change(FATIMA.password, words)
+    assert shows(teacher, "rule.digit.refused") and teacher.path == "/password/change/"
+    assert not offered(teacher) and "calm" not in teacher.html
+    child = entered(post)
+    assert choose(child, f"{ILYAS.first_ar} {ILYAS.last_ar}").path == "/password/change/", "not the own name alone"
+    assert choose(child, words).signed_in
+    child.get("/password/change/").submit("/password/change/", current="wrong", new="شمس قمر نجم 12")
+    assert shows(child, "error.password_wrong"), "of one's own will the current one is asked for"
+    child.submit("/password/change/", current=words, new="شمس قمر نجم 12")
+    assert child.path == "/password/changed/"
+
+
+def test_no_page_before_the_sign_in_tells_that_a_name_is_a_pupils(at_home, post):
+    """The calm pages come once it is known who is there: before, they would tell strangers (ATK-017)."""
+    seen = []
+    for login in (ILYAS.login, FATIMA.login, "x139999999@taalim.ma"):
+        visitor = Visitor().ask(login, phone=HALIMA.phone)
+        pages = [visitor.html, visitor.get("/recovery/").html, visitor.get("/let-in/").html]
+        visitor.get("/sign-in/").submit("/sign-in/", user=login, password="Nothing?like-it-19")
+        seen.append([page.count("calm") for page in (*pages, visitor.html)])
+    assert seen[0] == seen[1] == seen[2] == [0, 0, 0, 0]
+
+
+@pytest.mark.parametrize("language", ["ar", "fr", "en"])
+def test_whatever_is_offered_keeps_the_rules_and_can_be_spelled(at_home, language, clock):
+    listed = policy.words.WORDS[language]
+    assert len(set(listed)) == len(listed) >= 200
+    unsure = "ءأإآؤئىة" if language == "ar" else "àâçéèêëîïôùûü'-"
+    assert not [word for word in listed if set(word) & set(unsure) or not word.isalpha() or not 2 <= len(word) <= 9]
+    offered_now = [one for _ in range(30) for one in change_password.suggestions(language)]
+    assert all(change_password.broken_rules(one, facts(ILYAS), clock()) == [] for one in offered_now)
+    assert len(set(offered_now)) == len(offered_now)

@@ -332,6 +332,8 @@ class Settings(Table):
     password_profile: Literal["guide", "nist"] = "guide"
     """`guide`: 12 characters with letter, digit and symbol; `nist`: 15 characters of any kind. Both are lists in
     `src/massar/domain/policy/profiles.toml`"""
+    pupil_password_profile: Literal["pupil", "guide", "nist"] = "pupil"
+    """the same for pupils; `pupil`: 10 characters of any kind, which three words and a number have"""
     argon2: Annotated[Argon2Parameters, PlainValidator(_argon2), Expected("two whole numbers, as `12288,3`")] = APPROVED
     """cost of a password hash: memory in KiB and passes, one lane. Nothing below OWASP ASVS 5.0, appendix C, is
     accepted. Raised later, each password is hashed anew at its next sign-in"""

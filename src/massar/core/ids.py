@@ -1,6 +1,7 @@
 """The only place that draws at random: by `secrets`, the operating system's CSPRNG (OWASP ASVS 5.0 11.5.1)."""
 
 import secrets
+from collections.abc import Sequence
 
 TEMPORARY_LETTERS = "bcdfghjkmnpqrstvwxz"  # no vowels (no words), no l and y (look-alikes)
 TEMPORARY_DIGITS = "23456789"
@@ -46,6 +47,11 @@ def backup_code() -> str:
 def app_key() -> bytes:
     """160 bits, which RFC 4226 §4 (R6) recommends for the key of an app that shows codes."""
     return secrets.token_bytes(20)
+
+
+def pick(words: Sequence[str], count: int) -> list[str]:
+    """So many of these words; one may come twice."""
+    return [secrets.choice(words) for _ in range(count)]
 
 
 def between(least: int, most: int) -> int:

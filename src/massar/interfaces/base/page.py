@@ -35,8 +35,10 @@ HEADERS = {
 
 
 def context(request: Request) -> dict[str, object]:
-    """Return what the base of every page needs, for a page that shows nobody and no message."""
+    """Return what the base of every page needs, for a page that shows nobody and no message. calm: it is read by a
+    pupil, as is known since the sign-in; a page that anybody opens never is."""
     return {
+        "calm": False,
         "lang": request.language, "dir": "rtl" if request.language == "ar" else "ltr", "languages": settings.LANGUAGES,
         "help_contact": settings.MASSAR.help_contact, "demo": settings.MASSAR.demo, "now": request.now,
         "person": None, "flash": [],
@@ -59,7 +61,8 @@ def render(request: Request, template: str, *, status: int = 200, **more: object
     if flash:
         kind, message_id, args = flash
         said = [{"kind": kind, "text": t(message_id, **{k: ltr(v) if k == "to" else v for k, v in args.items()})}]
-    shown = {**context(request), "person": person, "flash": said, "status": status, **more}
+    calm = person is not None and person.is_pupil
+    shown = {**context(request), "calm": calm, "person": person, "flash": said, "status": status, **more}
     response = HttpResponse(get_template(template).render(shown), status=status)
     if flash:
         cookies.FLASH.drop(response)

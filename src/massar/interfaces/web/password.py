@@ -25,8 +25,8 @@ Changed = SessionOpened | Problems | TooManyAttempts | FactorNotFresh | Gone | O
 
 
 class PasswordForm(forms.Form):
-    """Three passwords exactly as typed; the rules judge them in the journey. current_known: the first was typed right
-    before; the form does not ask for it again."""
+    """Three passwords exactly as typed; the rules judge them in the journey. current_known: the form does not ask for
+    the first again."""
 
     current = form_fields.secret()
     new = form_fields.secret()
@@ -35,6 +35,22 @@ class PasswordForm(forms.Form):
     def __init__(self, data: Any = None, *, current_known: bool = False):
         super().__init__(data)
         self.fields["current"].required = not current_known
+
+
+class PupilForm(PasswordForm):
+    """A child chooses one of `words`, or writes another one and sees it: so it is written once."""
+
+    words = form_fields.line(512, required=False)
+    new = form_fields.line(512, required=False)
+    confirm = form_fields.line(512, required=False)
+
+    def clean(self) -> dict[str, Any]:
+        typed = self.cleaned_data
+        new = typed.get("new") or typed.pop("words", "")
+        typed.pop("words", None)
+        if not new and not self.errors:
+            self.add_error("new", "error.required")
+        return {**typed, "new": new, "confirm": new}
 
 
 def _granted(request: Request) -> Granted | None:
@@ -46,7 +62,8 @@ def expired(request: Request) -> HttpResponse:
     granted = _granted(request)
     if granted is None:
         return page.redirect_to("sign_in")
-    return page.render(request, "sign_in/expired.html", due=journey.reason_due(granted[1]))
+    who, due = granted[0], journey.reason_due(granted[1])
+    return page.render(request, "sign_in/expired.html", due=due, calm=who.is_pupil, who=who)
 
 
 @require_POST
@@ -65,7 +82,10 @@ def change(request: Request) -> HttpResponse:
     """Show one form for both: a change session goes before a full one, as it is what the person just did."""
     granted, signed_in = _granted(request), request.signed_in
     browser, now, posted = request.browser, request.now, request.method == "POST"
-    form = PasswordForm(request.POST if posted else None, current_known=bool(granted and granted[1].current_right))
+    person = granted[0] if granted else signed_in and signed_in.person
+    known = granted is not None and not journey.asks_again(*granted)
+    kind = PupilForm if person and person.is_pupil else PasswordForm
+    form = kind(request.POST if posted else None, current_known=known)
     waits = None if granted else second_step.waiting(request)
     if waits and waits.pending.claim:  # a recovery, whose second step comes first (ATK-050)
         return errors.render_error(request, 403) if posted else page.redirect_to("second_step")
@@ -133,14 +153,17 @@ def changed(request: Request, signed_in: close_sessions.SignedIn) -> HttpRespons
 def _page(request: Request, form: PasswordForm, granted: Granted | None, *, status: int) -> HttpResponse:
     """granted: as it stands now; None for a change by choice."""
     person = granted[0] if granted else request.signed_in and request.signed_in.person
+    if person is None:
+        return _ask_to_sign_in(page.redirect_to("sign_in"))
     rules = [
         {"id": i.id, "args": i.args, "live": i.live, "shown": i.shown, "text": t(f"rule.{i.id}", **i.args)}
-        for i in journey.rules()
+        for i in journey.rules(person)
         if i.shown or i.live
     ]
     return page.render(
-        request, "password/change.html", status=status, form=form, login=person.login if person else "",
-        forced=bool(granted), due=bool(granted and granted[1].due),
-        current_known=bool(granted and granted[1].current_right), rules=rules,
-        live_words=[w for w in person.names if len(w) > 2] if person else [],
+        request, "password/change.html", status=status, form=form, login=person.login, forced=bool(granted),
+        due=bool(granted and granted[1].due), calm=person.is_pupil,
+        current_known=granted is not None and not journey.asks_again(*granted), rules=rules,
+        live_words=[w for w in person.names if len(w) > 2],
+        suggestions=journey.suggestions(request.language) if person.is_pupil else [],
     )  # fmt: skip

@@ -8,6 +8,7 @@ from datetime import datetime
 from django.conf import settings
 from django.db import transaction
 
+from massar.core import ids
 from massar.core.audit import api as audit_log
 from massar.core.browser import Browser
 from massar.domain.campaigns import api as campaigns
@@ -20,16 +21,18 @@ from massar.journeys.account import close_sessions, edit_profile, guardians, not
 from massar.journeys.account.close_sessions import SignedIn
 from massar.journeys.outcomes import FactorNotFresh, Gone, Overloaded, Problem, Problems, SessionOpened, TooManyAttempts
 
+SUGGESTIONS = 3
+
 
 def by_temporary(
     *, grant: sessions.ChangeFacts, current: str, new: str, confirm: str, browser: Browser, now: datetime
 ) -> SessionOpened | Problems | TooManyAttempts | Gone | Overloaded:
     """Change as forced. `current` is the temporary password once more; it may be empty once it was typed right in this
-    change session. Ends signed in, in a new session."""
+    change session, and is not asked of a pupil. Ends signed in, in a new session."""
     person = people.directory.by_id(grant.person_id, now=now)
     if person is None or not person.enabled or not credentials.temporary.is_claimed(grant.temporary_id, grant.claim):
         return Gone()
-    not_asked = grant.current_right and not current
+    not_asked = not current and not asks_again(person, grant)
     refused = None if not_asked else _prove_temporary(grant, current, now)
     if refused:
         return refused
@@ -157,10 +160,32 @@ def reason_due(grant: sessions.ChangeFacts) -> str:
     return campaigns.store.why(campaign) if campaign else campaigns.DEFAULT_WHY
 
 
-def rules() -> list[policy.Rule]:
-    """Return the checklist of the rule profile, in page order: what is shown beforehand, and what a browser may tell
-    when it is broken."""
-    return policy.checklist(policy.PROFILES[settings.MASSAR.password_profile])
+def asks_again(person: people.PersonFacts, grant: sessions.ChangeFacts) -> bool:
+    """Whether the form asks for the temporary password once more: not once it was right, and not a child, who has just
+    typed it into this browser and would have to type it again without seeing it."""
+    return not (grant.current_right or person.is_pupil)
+
+
+def rules(person: people.PersonFacts) -> list[policy.Rule]:
+    """Return the checklist of the person's rule profile, in page order: what is shown beforehand, and what a browser
+    may tell when it is broken."""
+    return policy.checklist(_profile(person))
+
+
+def suggestions(language: str) -> list[str]:
+    """Passwords to choose from, for who can't think of one: words and a number, drawn anew each time and kept nowhere.
+    Of one of them a guess hits in one of a thousand million."""
+    words = policy.words
+    return [
+        f"{' '.join(ids.pick(words.WORDS[language], words.WORDS_OF_ONE))} "
+        f"{ids.between(words.LEAST_NUMBER, words.GREATEST_NUMBER)}"
+        for _ in range(SUGGESTIONS)
+    ]
+
+
+def _profile(person: people.PersonFacts) -> policy.Profile:
+    ours = settings.MASSAR
+    return policy.PROFILES[ours.pupil_password_profile if person.is_pupil else ours.password_profile]
 
 
 def _judge_and_hash(person: people.PersonFacts, new: str, confirm: str, now: datetime) -> str | Problems | Overloaded:
@@ -190,6 +215,5 @@ def broken_rules(password: str, person: people.PersonFacts, now: datetime) -> li
         phones=tuple(c.value for c in contacts if c.kind == "phone"),
         emails=tuple(c.value for c in contacts if c.kind == "email"),
     )
-    profile = policy.PROFILES[settings.MASSAR.password_profile]
-    refusals = policy.refusals(password, facts=facts, profile=profile)
+    refusals = policy.refusals(password, facts=facts, profile=_profile(person))
     return [Problem(f"rule.{rule.id}.refused", rule.args) for rule in refusals]

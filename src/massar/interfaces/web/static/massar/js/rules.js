@@ -51,7 +51,7 @@ field.addEventListener('input', judge);
 judge();
 
 const match = document.querySelector('[data-match]');
-const again = document.getElementById(match.dataset.match);
+const again = match && document.getElementById(match.dataset.match);
 
 function compare() {
   const same = again.value === field.value;
@@ -61,5 +61,8 @@ function compare() {
   if (match.textContent !== text) match.textContent = text;
 }
 
-again.addEventListener('input', compare);
-field.addEventListener('input', compare);
+// A pupil sees what is written, and writes it once.
+if (again) {
+  again.addEventListener('input', compare);
+  field.addEventListener('input', compare);
+}
