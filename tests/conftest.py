@@ -15,6 +15,7 @@ from massar.core import clock as product_clock
 from massar.core import database_trouble
 from massar.domain.limits import challenges
 from massar.interfaces.base.request import Request
+from massar.journeys import season
 from tests import cast as people_of_the_cast
 from tests.support import nodes, statements
 from tests.support.kept import Rows, few_rsa_keys
@@ -142,6 +143,7 @@ def nothing_of_the_process_is_left():
     with nodes.alone():
         yield
     database_trouble.end()
+    season.forget()
 
 
 @pytest.fixture(scope="session", autouse=True)

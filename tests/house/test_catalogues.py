@@ -280,7 +280,7 @@ def test_the_values_are_found_where_they_stand():
 # -- what a person reads of the audit log
 
 # Nobody's: no row of them has a person; and parts of names that are put together (recovery_asked, vouching_asked).
-OF_NOBODY = {"audit_retired", "data_key", "database_restored", "siege_", "campaign_", "_asked"}
+OF_NOBODY = {"audit_retired", "data_key", "database_restored", "siege_", "campaign_", "season_ordered", "_asked"}
 
 
 def events_recorded() -> dict[str, str]:

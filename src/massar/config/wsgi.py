@@ -1,7 +1,6 @@
 """What a server calls: `server` for Granian; `application` for WSGI servers that drop names with underscores."""
 
 import os
-from functools import partial
 
 import django
 
@@ -17,7 +16,13 @@ with processes.uncollected():
     from massar.core.keyring import api as keyring
     from massar.interfaces.base.direct import Direct, DjangoHandler  # Django must be set up before
     from massar.interfaces.base.rsgi import RsgiApplication
+    from massar.journeys import season
+
+    def beside() -> None:
+        """Begin what each process of the server looks up beside its requests."""
+        keyring.state.watch("web")
+        season.watch()
 
     keyring.state.follow()
     application = Direct(DjangoHandler())
-    server = RsgiApplication(application, beside=partial(keyring.state.watch, "web"))
+    server = RsgiApplication(application, beside=beside)

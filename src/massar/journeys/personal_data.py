@@ -138,6 +138,7 @@ NOT_PERSONAL: Mapping[str, tuple[str, ...]] = {
         "approved_by", "created_at", "started_at", "ended_at",
     ),
     "limits_failurecount": ("id", "cells", "number"),
+    "limits_season": ("key", "on_until"),
     "limits_passedchallenge": ("ref", "forget_at"),
     "delivery_breaker": (
         "provider", "state", "faults", "pause", "until", "reason", "changed_at", "told_at", "witnesses",

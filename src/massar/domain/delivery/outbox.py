@@ -353,6 +353,16 @@ def cancel_about(what: str, *, now: datetime, reason: str) -> int:
     )
 
 
+def oldest_urgent(channel: str) -> datetime | None:
+    """When the message was put in that leaves next, if it is one that somebody waits for."""
+    statement = (
+        f"SELECT created_at FROM delivery_message WHERE {OPEN} AND channel = %s AND priority = 1 "
+        "ORDER BY priority, turn, not_before, id LIMIT 1"
+    )
+    found = sql.row(statement, (channel,))
+    return sql.moment(found[0]) if found else None
+
+
 def waiting(channel: str, *, priority: int, most: int) -> int:
     """How many of that priority have not left yet, `most` at most."""
     statement = (

@@ -117,6 +117,12 @@ def pause(claimed: ClaimedRequest) -> timedelta:
     return timedelta(seconds=_PAUSES[min(claimed.tries, len(_PAUSES)) - 1])
 
 
+def oldest_waiting() -> datetime | None:
+    """When the request was asked that has waited longest, of those that nobody has taken up."""
+    found = sql.row("SELECT created_at FROM delivery_recoveryrequest WHERE state = 'waiting' ORDER BY id LIMIT 1")
+    return sql.moment(found[0]) if found else None
+
+
 def drop_all() -> int:
     """Forget every form that nobody has answered."""
     return sql.execute("DELETE FROM delivery_recoveryrequest WHERE state NOT IN ('done', 'failed')")

@@ -2,12 +2,12 @@
 
 from datetime import datetime
 
-from massar.domain.limits import challenges, gcra, posture, rate_limits, siege, tally
+from massar.domain.limits import challenges, gcra, posture, rate_limits, season, siege, tally
 from massar.domain.limits.gcra import Bucket, RateLimit, RateLimited, consume, count_spent, refund, remaining, take
 
 __all__ = [
     "Bucket", "RateLimit", "RateLimited", "challenges", "consume", "count_spent", "posture", "rate_limits", "refund",
-    "remaining", "siege", "sweep", "take", "tally",
+    "remaining", "season", "siege", "sweep", "take", "tally",
 ]  # fmt: skip
 
 

@@ -34,6 +34,13 @@ class Siege(models.Model):
     held_until = models.BigIntegerField(default=0)
 
 
+class Season(models.Model):
+    """The one switch of the season, `key` "all"; on_until: µs since 1970, 0 for off."""
+
+    key = models.CharField(max_length=8, primary_key=True)
+    on_until = models.BigIntegerField()
+
+
 class PassedChallenge(models.Model):
     """A challenge that was met, so that it opens once; forgotten when it could no longer be met (µs since 1970)."""
 

@@ -15,6 +15,7 @@ from massar.domain.sites.api import Site
 from massar.interfaces.base import cookies
 from massar.interfaces.base.jinja import ltr, t
 from massar.interfaces.base.request import Request
+from massar.journeys import season
 from massar.journeys.account.close_sessions import SignedIn
 from massar.journeys.outcomes import SessionOpened
 from massar.journeys.sso.log_out_of_sites import LogoutRequester, RecentLogout
@@ -41,7 +42,7 @@ def context(request: Request) -> dict[str, object]:
         "calm": False,
         "lang": request.language, "dir": "rtl" if request.language == "ar" else "ltr", "languages": settings.LANGUAGES,
         "help_contact": settings.MASSAR.help_contact, "demo": settings.MASSAR.demo, "now": request.now,
-        "person": None, "flash": [],
+        "person": None, "flash": [], "season": season.current(request.now),
         # Where the language switch comes back to: a page that can be asked for with GET.
         "page_address": request.get_full_path() if request.method in ("GET", "HEAD") else request.path,
         "csrf_field": cache(lambda: _CSRF_FIELD.format(get_token(request))),  # one mask for all forms of a page

@@ -84,7 +84,7 @@ def build_parser() -> argparse.ArgumentParser:
     what = "One account for a whole school ministry."
     parser = argparse.ArgumentParser(prog="massar", description=what, epilog=EPILOG)
     commands = parser.add_subparsers(title="commands", metavar="COMMAND")
-    for add in (_programs, _people, _units, _campaigns, _audit, _messages, _sites):
+    for add in (_programs, _people, _season, _units, _campaigns, _audit, _messages, _sites):
         add(partial(_command, commands))
     return parser
 
@@ -228,6 +228,18 @@ def _people(command: Command) -> None:
         action.add_argument("--hours", type=_hours, default=24, help="until when (1 to 720, default 24)")
     auto = _action(actions, "auto", "take back what was ordered")
     auto.add_argument("login", nargs="?", metavar="LOGIN", help=f"one account alone: {LOGIN}")
+
+
+def _season(command: Command) -> None:
+    one = command("season", "switch season mode on for a rush that is known beforehand, a night of results", more="""
+        Requests wait longer, secrets live longer while many wait, pages say when to come back, campaigns rest. It ends
+        by itself. docs/operate/season.md.
+        """)  # fmt: skip
+    actions = one.add_subparsers(dest="action", metavar="ACTION", required=True)
+    _action(actions, "show", "whether it is on, and how long people wait")
+    on = _action(actions, "on", "switch it on")
+    on.add_argument("--until", type=_moment, required=True, metavar="TIME", help="as 2027-06-15T23:00, within 7 days")
+    _action(actions, "off", "switch it off")
 
 
 def _units(command: Command) -> None:

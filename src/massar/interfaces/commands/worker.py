@@ -20,7 +20,7 @@ from massar.core.keyring import api as keyring
 from massar.domain.delivery import api as delivery
 from massar.interfaces.commands import providers
 from massar.interfaces.commands.audit_keeper import AuditKeeper
-from massar.journeys import retention
+from massar.journeys import retention, season
 from massar.journeys.account import defend, recover_password
 from massar.journeys.campaigns import carry_out
 from massar.journeys.messages import deliver_messages, leased_delivery, take_receipt, watch_messages
@@ -149,6 +149,7 @@ class Worker:
         """One look at everything. True if there was something to do. Raises KeyMissing before anything is claimed."""
         encryption.data_keys()
         self._now_and_then("receipts", RECEIPTS_EVERY, lambda now: take_receipt.sweep(router=self.router, now=now))
+        self._now_and_then("season", season.LOOK_EVERY, season.look)
         self._now_and_then("sweep", SWEEP_EVERY, self._sweep, lambda now: sql.checkpoint_wal())
         self._now_and_then("retention", RETENTION_EVERY, lambda now: self.retention.run(retention.by_days(), now=now))
         busy = self._store_answers_and_receipts() + self.answer()

@@ -22,6 +22,7 @@ from massar.domain.upkeep import api as upkeep
 from massar.interfaces.base import outage, page, way_back
 from massar.interfaces.base.request import Request
 from massar.interfaces.ops import plots
+from massar.journeys import season
 from massar.journeys.account.close_sessions import SignedIn
 from massar.journeys.messages import deliver_messages, watch_messages
 
@@ -102,6 +103,8 @@ class DeliveryCollector(Collector):
         what = "1 for the state in which the provider's breaker is."
         yield _gauge("massar_provider_breaker", what, "provider state", breakers.items())
         yield from _defence(snapshot.defence)
+        rush = season.look(now=snapshot.now)
+        yield _gauge("massar_season", "1 while season mode is on.", "", [((), rush.until is not None)])
         runs = {(run.job,): run.ran_at.timestamp() for run in upkeep.job_runs.read() if run.ran_at}
         what = "When each job that deletes what is kept of people went well last, in seconds since 1970."
         yield _gauge("massar_retention_last_run_timestamp_seconds", what, "job", runs.items())

@@ -14,6 +14,7 @@ from massar.interfaces.base import cookies, errors, form_fields, page, way_back
 from massar.interfaces.base.request import Request
 from massar.interfaces.web import challenge
 from massar.interfaces.web.sign_in import SignInForm
+from massar.journeys import season
 from massar.journeys.account import defend
 from massar.journeys.account import recover_password as journey
 from massar.journeys.account.edit_profile import read_contact
@@ -107,7 +108,7 @@ def asked(request: Request) -> HttpResponse:
 def chosen(request: Request) -> tuple[str, int]:
     """Return the channel that was chosen when asking, and for how many minutes what it carries is valid."""
     channel = "phone" if request.GET.get("by") == "phone" else "email"
-    life = settings.MASSAR.temporary_sms if channel == "phone" else settings.MASSAR.temporary_email
+    life = season.lifetime("sms" if channel == "phone" else "email", request.now)
     return channel, int(life.total_seconds() // 60)
 
 

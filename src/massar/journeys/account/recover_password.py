@@ -27,13 +27,13 @@ from massar.domain.delivery import api as delivery
 from massar.domain.limits import api as limits
 from massar.domain.people import api as people
 from massar.domain.sessions import api as sessions
+from massar.journeys import season
 from massar.journeys.account import defend, edit_profile, guardians, sign_in
 from massar.journeys.messages import sms_budget
 from massar.journeys.outcomes import ChallengeRequired, Done, Problem, TooManyAttempts
 
 # What must be left of a secret's life when it is sent again: whoever asks just after has time enough to type it.
 _WORTH_SENDING = credentials.temporary.WORTH_TYPING + limits.rate_limits.JUST_SENT
-QUEUE_LONGEST = timedelta(minutes=45)  # after that the person has gone: nothing is issued or sent
 MESSAGES = {credentials.temporary.RECOVERY: "temporary_password", credentials.temporary.VOUCHING: "vouching_code"}
 POSTPONED = timedelta(minutes=2)  # at least, while the country's SMS are spent: a long queue must not turn in place
 
@@ -125,7 +125,7 @@ def answer(claimed: delivery.requests.ClaimedRequest, *, now: datetime) -> str:
     try:
         return _answer(claimed, None, now)
     except _Later as later:
-        if later.until - claimed.created_at > QUEUE_LONGEST:
+        if later.until - claimed.created_at > season.queue_longest(now):
             return _answer(claimed, later.judged, now)
         delivery.requests.postpone(claimed, until=later.until)
         return "postponed"
@@ -174,7 +174,7 @@ def _judge(asked: delivery.TypedRecovery, asked_at: datetime, now: datetime) -> 
     if not found:
         return _Judged(None, "unknown")
     person, one = found[0], found[0] if len(found) == 1 else None
-    if now - asked_at > QUEUE_LONGEST:
+    if now - asked_at > season.queue_longest(now):
         return _Judged(one, "too_late")
     opens = [p for p in found if p.enabled and not (p.frozen_at and asked.purpose != credentials.temporary.RECOVERY)]
     if not opens:
@@ -253,13 +253,9 @@ def fill_limits(person: people.PersonFacts, *, purpose: str, now: datetime) -> N
     limits.refund([], reset=[_again(purpose, person, contact) for contact in held])
 
 
-def _lifetime(channel: str) -> timedelta:
-    return settings.MASSAR.temporary_sms if channel == "sms" else settings.MASSAR.temporary_email
-
-
-def longest(channel: str) -> timedelta:
+def longest(channel: str, now: datetime) -> timedelta:
     """Return how long after asking something of it can be of use: the wait, the hand-over, the secret's life."""
-    return QUEUE_LONGEST + 2 * _lifetime(channel)
+    return season.queue_longest(now) + 2 * season.lifetime(channel, now)
 
 
 def _write_secret(
@@ -286,13 +282,13 @@ def _send(
         return  # its message is still to leave
     # An SMS binds the secret to the host (a phone offers it to no other site); a mail says what to type.
     host = settings.MASSAR.host if channel == "sms" else settings.MASSAR.address
-    lifetime = _lifetime(channel)
+    lifetime = season.lifetime(channel, now)
     language = judged.guardian.language if judged.guardian else asked.language or person.language
     child = {"child": person.first_name(language)} if judged.guardian else {}
     delivery.outbox.put(
         purpose=MESSAGES[asked.purpose], channel=channel, language=language,
         person_id=person.id, to=contact.value, temporary_id=temporary_id, lifetime=lifetime,
-        expires_at=live.expires_at if live else None, now=now, within=QUEUE_LONGEST + lifetime, priority=1,
+        expires_at=live.expires_at if live else None, now=now, within=season.queue_longest(now) + lifetime, priority=1,
         values={"secret": secret, "host": host, "help": settings.MASSAR.help_contact, **child},
     )  # fmt: skip
     if channel == "email":

@@ -18,6 +18,7 @@ from massar.domain.campaigns.api import CampaignFacts, CampaignTally, Kind, Stat
 from massar.domain.credentials import api as credentials
 from massar.domain.delivery import api as delivery
 from massar.domain.people import api as people
+from massar.journeys import season
 from massar.journeys.messages import sms_budget
 
 STEPS = 8  # of one turn: no message waits long behind them
@@ -46,7 +47,10 @@ class _Moved(Exception):
 
 
 def turn(*, price: int, now: datetime) -> int:
-    """Do what is due, and no more than STEPS of it; how many steps there were. price: of an SMS, in thousandths."""
+    """Do what is due, and no more than STEPS of it; how many steps there were. Nothing in a season. price: of an SMS,
+    in thousandths."""
+    if season.current(now).until:
+        return 0
     done = 0
     while done < STEPS and step(price=price, now=now):
         done += 1

@@ -33,5 +33,5 @@ def _may_write(limit: limits.RateLimit, visitor: Visitor, *, as_stranger: bool =
 def extend_for_recovery(ref: str, *, channel: str, now: datetime) -> None:
     """Let it wait until the temporary password that was asked for has ended for sure, and the change after it."""
     if ref:
-        until = now + recover_password.longest(channel) + sites.saved_requests.LIFE
+        until = now + recover_password.longest(channel, now) + sites.saved_requests.LIFE
         sites.saved_requests.extend(ref, until=until, now=now)
