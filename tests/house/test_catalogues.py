@@ -13,6 +13,7 @@ from babel.messages.mofile import read_mo
 
 from massar.domain.campaigns.models import Campaign
 from massar.domain.delivery import alarms, breaker, models, provider, wording
+from massar.domain.desk.models import Case
 from massar.domain.factors.models import Factor
 from massar.domain.people import api as people
 from massar.domain.people.models import Guardianship
@@ -141,6 +142,10 @@ TO_ONE = """
 اتصل اضغط أدخل اختر اكتب افتح انتظر سجل أعد احفظ أكد تأكد جرب راجع اقرأ اطلب انتقل استعمل استخدم أضف احذف ابحث
 """.split()
 ENDS_IN_KAF = {
+    "الشباك",
+    "بالشباك",
+    "بشباك",
+    "شباك",
     "ذلك",
     "تلك",
     "هناك",
@@ -227,6 +232,8 @@ ENDS: dict[str, Iterable[str]] = {
     "due.why.": Campaign.Why.values,
     "activity.": see_history.SHOWN,
     "agent.role.": people.rights.Role,
+    "case.kind.": Case.Kind.values,
+    "case.state.": Case.State.values,
     "agent.kind.": set(people.roles.Kind) - {people.roles.Kind.OWN},
     "agent.right.": people.rights.Right,
     "agent.state.": [f"{state}{part}" for state in see_account.STATES for part in ("", ".text")],

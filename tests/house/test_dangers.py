@@ -202,7 +202,7 @@ LOGGERS = {"note", "log", "logger", "logging"}
 LEVELS = {"debug", "info", "warning", "error", "exception", "critical", "log"}
 ASKED = re.compile(r"""\.GET(?:\.get|\.getlist)?[(\[]["'](\w+)""")
 # A ticket is good once, for seconds.
-IN_ADDRESSES = {"window", "before", "by", "after", "ref", "said", "again", "ticket"}
+IN_ADDRESSES = {"at", "window", "before", "by", "after", "ref", "said", "again", "ticket"}
 
 
 def lines_that_log_what_was_typed(source: str) -> Iterator[int]:

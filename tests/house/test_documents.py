@@ -16,6 +16,8 @@ from massar.domain.credentials import temporary
 from massar.domain.delivery import models as delivery
 from massar.domain.delivery import outbox
 from massar.domain.delivery.alarms import TABLE, ActiveAlarm, Alarm
+from massar.domain.desk import cases
+from massar.domain.desk.models import Case
 from massar.domain.factors import held
 from massar.domain.factors.models import Factor
 from massar.domain.limits import rate_limits
@@ -39,6 +41,7 @@ PICTURES = [
     ("contacts.md", contacts.MOVES, people.Contact),
     ("messages.md", outbox.MOVES, delivery.Message),
     ("second-step.md", held.MOVES, Factor),
+    ("desk-cases.md", cases.MOVES, Case),
 ]
 QUESTIONS = ("What people notice.", "What to look at.", "What to do.", "When it ends.")
 

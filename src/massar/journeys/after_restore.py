@@ -17,6 +17,7 @@ from massar.core.audit import api as audit_log
 from massar.domain.campaigns import api as campaigns
 from massar.domain.credentials import api as credentials
 from massar.domain.delivery import api as delivery
+from massar.domain.desk import api as desk
 from massar.domain.factors import api as factors
 from massar.domain.people import api as people
 from massar.domain.sessions import api as sessions
@@ -61,6 +62,7 @@ def end_everything(*, now: datetime) -> dict[str, int]:
         "grants of sites": sites.grants.end_everybodys(now=int(now.timestamp())),
         "requests of sites": sites.saved_requests.delete_all(),
         "requests of people": delivery.requests.drop_all(),
+        "cases of the help desk": desk.cases.end_everybodys(now=now),
         "messages": delivery.outbox.cancel_all(now=now, reason=WHY),
         "campaigns": campaigns.store.stop_all(now=now),  # what has left since the copy was made would leave again
     }

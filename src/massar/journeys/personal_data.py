@@ -13,6 +13,7 @@ from massar.core import sql
 from massar.domain.campaigns import api as campaigns
 from massar.domain.credentials import api as credentials
 from massar.domain.delivery import api as delivery
+from massar.domain.desk import api as desk
 from massar.domain.factors import api as factors
 from massar.domain.people import api as people
 from massar.domain.sessions import api as sessions
@@ -95,6 +96,12 @@ TABLE: tuple[Kept, ...] = (
     Kept("recovery_requests", "delivery_recoveryrequest", (),
          ("id", "ask_id", "ciphertext", "state", "lease_by", "lease_until", "created_at", "done_at", "tries", "reason"),
          owner="", days=1, erase=delivery.requests.sweep),
+    Kept("desk_cases", "desk_case",
+         ("number", "kind", "state", "reason", "opened_at", "proposed_at", "approved_at", "ended_at"),
+         ("id", "ciphertext", "browser_hmac", "network_hmac", "devices", "browser", "person_id", "unit", "branch_id",
+          "checked", "contact_id", "agent_id", "agent_role", "agent_session_id", "agent_browser_hmac", "agent_browser",
+          "agent_network_hmac", "agent_devices", "second_id", "second_role", "expires_at"), days=400, least=31,
+         erase=desk.cases.sweep),
     Kept("messages", "delivery_message",
          ("purpose", "channel", "masked", "language", "state", "created_at", "submitted_at", "delivered_at", "used_at"),
          ("id", "uid", "person_id", "temporary_id", "about", "ciphertext", "priority", "turn", "not_before", "deadline",
@@ -131,6 +138,7 @@ NOT_PERSONAL: Mapping[str, tuple[str, ...]] = {
     "people_importrun": (
         "id", "digest", "position", "added", "changed", "unchanged", "refused", "started_at", "finished_at",
     ),
+    "desk_office": ("unit_id", "phone", "address_ar", "address_latin", "hours_ar", "hours_latin"),
     "people_unit": ("id", "code", "kind", "parent_id", "name_ar", "name_latin", "since", "until"),
     "campaigns_campaign": (
         "id", "kind", "state", "name", "why", "unit_id", "belongs_as", "role", "listed", "changed_before", "due_day",

@@ -11,7 +11,10 @@ A vouching code (ADR 55) is a secret of the same kind with another purpose, whic
 the other. Only a browser that asked may claim it, once; its moves end at "claimed".
 
 What is handed over on paper or by voice (`handed`) is typed where a recovery's secret is, and is tried with it in the
-same statement; nobody asked for it, so all browsers share its tries."""
+same statement; nobody asked for it, so all browsers share its tries.
+
+What the help desk approves (ADR 77) is a claim that nobody has a secret for: it begins at "claimed", in the browser
+that showed the case's number."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -33,7 +36,8 @@ MOVES: dict[State, set[State]] = {
 LIVE = (State.ISSUED, State.CLAIMED)
 RECOVERY, VOUCHING = "recovery", "vouching"  # what a secret is for
 SLIP, CLASS_CODE = HANDED = ("slip", "class")
-_SIGNED_AS = {RECOVERY: "temporary", VOUCHING: "vouching", SLIP: "slip", CLASS_CODE: "class-code"}
+DESK = "desk"  # purpose and channel of a claim without a secret; in place of a contact it has a case
+_SIGNED_AS = {RECOVERY: "temporary", VOUCHING: "vouching", SLIP: "slip", CLASS_CODE: "class-code", DESK: "desk-claim"}
 _TRIED_TOGETHER = {RECOVERY: (RECOVERY, *HANDED), VOUCHING: (VOUCHING,) * 3}
 MOST_LIVE = 2
 TRIES_OF_OTHERS = 100  # NIST SP 800-63B-4 §3.2.2
@@ -217,6 +221,24 @@ def claim(temporary_id: int, *, now: datetime) -> str | None:
     mark = ids.short_token()
     claimed = _live(pk=temporary_id, expires_at__gt=now).update(state=State.CLAIMED, claim=mark)
     return mark if claimed else None
+
+
+def claim_for_case(person_id: int, case_id: int, *, until: datetime, now: datetime) -> tuple[int, str]:
+    """Make a claim of which nobody ever has the secret: (id, claim). An earlier one of the person ends. The caller
+    holds the person's lock, and has seen that the desk approved it."""
+    _end(_live(person_id=person_id, purpose=DESK), now, "superseded")
+    unknown = encryption.data_keys().sign(_SIGNED_AS[DESK], person_id, DESK, case_id, ids.token())
+    row = TemporaryPassword.objects.create(
+        person_id=person_id, purpose=DESK, channel=DESK, contact_id=case_id, secret_hmac=unknown, state=State.CLAIMED,
+        claim=ids.short_token(), recovery_browser_hmac="none", issued_at=now, expires_at=until,
+    )  # fmt: skip
+    return row.pk, row.claim
+
+
+def case_of(temporary_id: int) -> int | None:
+    """The case that a claim stands for; None where it was typed as a secret."""
+    rows = TemporaryPassword.objects.filter(pk=temporary_id, purpose=DESK)
+    return rows.values_list("contact_id", flat=True).first()
 
 
 def claim_once(temporary_id: int, *, now: datetime) -> tuple[str, bool] | None:

@@ -160,6 +160,8 @@ TABLE: tuple[Alarm, ...] = (
     Alarm("undecryptable", 1, "in an hour", _undecryptable),
     Alarm("faults", 1, "in an hour", lambda seen, count: seen.faults if len(seen.faults) >= count else []),
     Alarm("siege", 1, "accounts", _siege),
+    # Cases that a branch approves today, of what it approves on its usual day.
+    Alarm("desk-volume", 300, "%", lambda seen, percent: seen.read_busy_desks(percent)),
     # Passwords that fail on more than twenty accounts within the hour.
     Alarm("password-spray", 1, "passwords", lambda seen, n: _as_many(seen.defence.passwords, n, "passwords")),
     Alarm("network-spent", 1, "networks", lambda seen, n: _as_many(seen.defence.networks, n, "networks")),

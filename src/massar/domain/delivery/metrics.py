@@ -114,13 +114,15 @@ class Defence(NamedTuple):
 class MetricsSnapshot:
     """The numbers of one moment: each part is read once, and only if it is asked for. What other rooms keep is read by
     a function. `read_budgets`: of each budget of all SMS, by name how many percent of it are spent; `read_overdue`: the
-    jobs of retention that fail, or have not gone well for a day."""
+    jobs of retention that fail, or have not gone well for a day; `read_busy_desks`: branches whose help desk approves
+    so many percent of what it usually does."""
 
     def __init__(
         self, now: datetime, read_budgets: Callable[[], dict[str, float]] = dict,
         read_defence: Callable[[], Defence] = Defence, read_overdue: Callable[[], list[str]] = list,
+        read_busy_desks: Callable[[int], list[str]] = lambda percent: [],
     ) -> None:  # fmt: skip
-        self.now, self.read_budgets = now, read_budgets
+        self.now, self.read_budgets, self.read_busy_desks = now, read_budgets, read_busy_desks
         self.read_defence, self.read_overdue = read_defence, read_overdue
 
     @cached_property

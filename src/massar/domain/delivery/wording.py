@@ -28,6 +28,7 @@ EVENTS = (
     "passkey_copied", "browser_let_in", "factors_lost", "factors_found", "factors_removed", "account_frozen",
     "account_reopened", "factors_dropped", "child_recovered", "account_activated", "slip_printed", "class_code_given",
     "desk_unmasked", "desk_recovery",
+    "desk_approved", "desk_colleague", "desk_factors_lost",
 )  # fmt: skip
 LANGUAGES = ("ar", "fr", "en")
 CHANNELS = ("email", "sms")
@@ -48,7 +49,7 @@ _VALUES = {  # those that a template must have, and those that it may have
     LOSS_CODE: ({"code", "valid_until"}, {"valid_date", "host", "help"}),
     NOTICE: (
         {"event", "when"},
-        {"device", "contact", "counts_from", "dropped", "cancel_url", "not_me_url", "host", "help", "child"},
+        {"device", "contact", "whom", "counts_from", "dropped", "cancel_url", "not_me_url", "host", "help", "child"},
     ),
     TRIAL: ({"when"}, {"host", "help", "lines"}),
     REMINDER: ({"what"}, {"day", "host", "help"}),

@@ -4,6 +4,8 @@ proving --code of a proved contact--> waiting --the wait is over, at a right sig
    |                                     |
    +---------------> cancelled <---------+  by a link, a session, a factor that was found, a new password
 
+The help desk begins one at "waiting", for whom it has before it (ADR 77).
+
 One statement decides each move: of a cancellation and an end at the same moment, one comes about."""
 
 from datetime import datetime, timedelta
@@ -64,6 +66,18 @@ def prove(person_id: int, code: str, *, now: datetime, wait: timedelta) -> LossF
         return "expired"
     moved = mine.filter(pk=row.pk).update(state=State.WAITING, ends_at=now + wait, code_hmac="")
     return LossFacts(row.pk, person_id, row.asked_at, now + wait) if moved else "gone"
+
+
+def begin_wait(person_id: int, *, now: datetime, wait: timedelta) -> LossFacts | None:
+    """Begin the wait at once; None where one goes on. The caller holds the person's lock."""
+    if waiting(person_id):
+        return None
+    cancel(person_id, now=now)
+    row = Loss.objects.create(
+        person_id=person_id, state=State.WAITING, contact_id=0, code_hmac="", asked_at=now, code_expires_at=now,
+        ends_at=now + wait,
+    )  # fmt: skip
+    return LossFacts(row.pk, person_id, now, now + wait)
 
 
 def waiting(person_id: int) -> LossFacts | None:

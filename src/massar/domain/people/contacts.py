@@ -119,19 +119,21 @@ def try_code(contact_id: int, person_id: int, code: str, *, now: datetime) -> st
 
 
 def prove(
-    contact_id: int, person_id: int, *, now: datetime, wait: timedelta, session_id: int | None = None
-) -> Contact | None:
+    contact_id: int, person_id: int, *, now: datetime, wait: timedelta, session_id: int | None = None,
+    by_desk: bool = False,
+) -> Contact | None:  # fmt: skip
     """Move a proposed contact to proved. It counts at once if the person had no contact within `wait`, or joins a
-    newcomer's first. session_id: the session in which the code was typed. A value that counts already is not doubled:
+    newcomer's first. session_id: the session in which the code was typed. by_desk: others
+    added it for the person, so that it waits in any case. A value that counts already is not doubled:
     the proposal goes, and the contact that has it no longer bounces, nor is old."""
     lock(person_id)
-    if held := _prove_again(contact_id, person_id, now):
+    if not by_desk and (held := _prove_again(contact_id, person_id, now)):
         return by_id(held, person_id)
     mine = Contact.objects.filter(pk=contact_id, person_id=person_id, state=State.PROPOSED)
     row = mine.first()
     if row is None:
         return None
-    counts_from = now + wait if _waits(row, session_id, now, wait) else now
+    counts_from = now + wait if by_desk or _waits(row, session_id, now, wait) else now
     mine.update(
         state=State.PROVED, proved_at=now, proved_in=session_id, counts_from=counts_from, code_hmac="", bounced_at=None
     )

@@ -114,5 +114,19 @@ def standing(agent_id: int, person_id: int, *, on: date) -> Standing:
     )  # fmt: skip
 
 
+def heads_of(person_id: int, *, on: date) -> list[int]:
+    """Who is head, in whosever place, of an establishment to which the person belongs that day."""
+    statement = f"""{belonging.ABOVE} SELECT DISTINCT g.person_id FROM above JOIN people_rolegrant g
+    ON g.unit_id = above.id WHERE g.role = %s AND g.person_id <> %s AND {_HOLDS} ORDER BY g.person_id"""
+    mine = (*belonging.above_params(person_id, on), str(Role.HEAD), person_id, *units.params(on))
+    return [found for (found,) in sql.rows(statement, mine)]
+
+
+def was_granted_by(person_id: int, other_id: int, *, on: date) -> bool:
+    """Whether a role that the person holds that day was granted by that other one."""
+    statement = f"SELECT 1 FROM people_rolegrant g WHERE g.person_id = %s AND g.granted_by = %s AND {_HOLDS} LIMIT 1"
+    return bool(sql.rows(statement, (person_id, other_id, *units.params(on))))
+
+
 def _live(person_id: int, role: Role, code: str) -> list[HeldRole]:
     return [g for g in of_person(person_id) if (g.role, g.code) == (role, code) and g.revoked_at is None]

@@ -61,6 +61,16 @@ def with_above(codes: Collection[str]) -> dict[str, UnitFacts]:
     return {one.code: one for one in sql.select(UnitFacts, statement, (sql.many(codes),))}
 
 
+def by_ids(unit_ids: Sequence[int]) -> list[UnitFacts]:
+    """The units of these ids, by code."""
+    if not unit_ids:
+        return []
+    these = sql.placeholders(len(unit_ids))
+    return sql.select(
+        UnitFacts, f"SELECT {_COLUMNS} FROM people_unit u WHERE u.id IN ({these}) ORDER BY code", unit_ids
+    )
+
+
 def ids(codes: Collection[str]) -> dict[str, int | None]:
     """The unit of each code; None where there is none."""
     statement = f"SELECT code, id FROM people_unit WHERE {sql.among('code')}"
@@ -168,6 +178,29 @@ def _reaches(unit_id: int, other: int) -> bool:
 def tops() -> list[UnitFacts]:
     """The units without a parent: the ministry, and what is not placed yet."""
     return sql.select(UnitFacts, f"SELECT {_COLUMNS} FROM people_unit u WHERE u.parent_id IS NULL ORDER BY kind, code")
+
+
+def branches(*, on: date) -> list[tuple[UnitFacts, list[UnitFacts]]]:
+    """The academies with their provincial directorates, as the tree stands that day; a directorate of the ministry's
+    own stands below the ministry. Read from above: no school is looked at."""
+    top = [one for one in tops() if one.kind == Kind.MINISTRY and one.open_on(on)]
+    groups = {one.id: (one, list[UnitFacts]()) for one in top}
+    below: Sequence[UnitFacts] = top
+    for _ in range(2):
+        if not below:
+            break
+        statement = (
+            f"SELECT {_COLUMNS} FROM people_unit u WHERE u.parent_id IN ({sql.placeholders(len(below))}) "
+            f"AND u.kind IN ({Kind.ACADEMY}, {Kind.DIRECTORATE}) AND {_OPEN} ORDER BY u.code"
+        )
+        found = sql.select(UnitFacts, statement, (*(one.id for one in below), *params(on)))
+        for one in found:
+            if one.kind == Kind.DIRECTORATE and one.parent_id in groups:
+                groups[one.parent_id][1].append(one)
+            elif one.kind == Kind.ACADEMY:
+                groups[one.id] = (one, [])
+        below = [one for one in found if one.kind == Kind.ACADEMY]
+    return [group for group in groups.values() if group[1]]
 
 
 def count(unit_id: int, *, on: date) -> list[Counted]:

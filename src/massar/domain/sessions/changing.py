@@ -31,9 +31,13 @@ def open_due(person_id: int, *, now: datetime, amr: str = "") -> str:
     return _open(person_id, now=now, amr=amr, temporary_id=0, claim="", current_right_at=now)
 
 
-def open_for(person_id: int, *, temporary_id: int, claim: str, now: datetime, amr: str = "") -> str:
-    """Open one and end all others of the person: the claim moved here. Returns the cookie value."""
-    return _open(person_id, now=now, amr=amr, temporary_id=temporary_id, claim=claim, current_right_at=None)
+def open_for(
+    person_id: int, *, temporary_id: int, claim: str, now: datetime, amr: str = "", by_desk: bool = False
+) -> str:
+    """Open one and end all others of the person: the claim moved here. Returns the cookie value. by_desk: there is no
+    temporary password that could be typed again."""
+    right_at = now if by_desk else None
+    return _open(person_id, now=now, amr=amr, temporary_id=temporary_id, claim=claim, current_right_at=right_at)
 
 
 def _open(

@@ -5,11 +5,11 @@ from django.urls import Resolver404, ResolverMatch, resolve, reverse
 from massar.interfaces.base.request import Request
 
 GET_ONLY = (
-    "home", "site", "sign_in", "recovery", "recovery_asked", "vouch", "vouch_code", "password_expired",
-    "password_change", "password_changed", "profile", "my_data", "contact_cancel_link", "security", "factor_app",
-    "second_step", "second_step_app", "second_step_passkey_first", "factors_lost", "loss_cancel_link", "not_me",
-    "devices", "history", "everywhere", "desk", "desk_prove", "desk_people", "desk_found", "desk_person",
-    "desk_contact", "desk_recover", "ops_messages", "demo",
+    "home", "site", "sign_in", "recovery", "recovery_asked", "case_ask", "case", "vouch", "vouch_code",
+    "password_expired", "password_change", "password_changed", "profile", "my_data", "contact_cancel_link", "security",
+    "factor_app", "second_step", "second_step_app", "second_step_passkey_first", "factors_lost", "loss_cancel_link",
+    "not_me", "devices", "history", "everywhere", "desk", "desk_prove", "desk_people", "desk_found", "desk_person",
+    "desk_contact", "desk_recover", "desk_cases", "desk_case", "desk_loss", "ops_messages", "demo",
 )  # fmt: skip
 _BEHIND = " /.,;:!?()<>[]\"'«»،؛؟…"  # what stands behind an address in a sentence; no token of ours ends so
 OF_SITES = ("oidc_", "saml_", "gate_", "receipt")  # beginnings of names: programs ask there, by standards of their own

@@ -258,6 +258,11 @@ def _units(command: Command) -> None:
     add.add_argument("name_ar", metavar="NAME_AR")
     add.add_argument("name", metavar="NAME", help="in Latin letters")
     add.add_argument("--under", default="", metavar="CODE", help="the unit above it")
+    office = _action(actions, "office", "say where a unit's help desk is found; what is not given is kept")
+    office.add_argument("code", metavar="CODE")
+    for name, what in (("phone", "telephone"), ("address-ar", "address in Arabic"), ("address", "in Latin letters"),
+                       ("hours-ar", "when it is open, in Arabic"), ("hours", "in Latin letters")):  # fmt: skip
+        office.add_argument(f"--{name}", help=what)
     one = command("demo-country", "make a synthetic country of any size: units, staff, pupils, guardians", more="""
         Nobody in it exists: e-mail is of example.org, phones are of 0790 to 0799, which nobody has (to type them on
         pages, name these beginnings in MASSAR_MOBILE_RANGES), pupils' codes begin with X. The same seed makes the same

@@ -4,6 +4,7 @@ import argparse
 import sys
 
 from massar.core import clock, local_time, text
+from massar.domain.desk import api as desk
 from massar.domain.people import api as people
 from massar.journeys.outcomes import Done, Problem
 from massar.journeys.people import grant_roles
@@ -20,7 +21,7 @@ _SENTENCES = {
 
 
 def run(options: argparse.Namespace) -> int:
-    return _add(options) if options.action == "add" else _show(options)
+    return {"add": _add, "office": _office, "show": _show}[options.action](options)
 
 
 def _show(options: argparse.Namespace) -> int:
@@ -52,6 +53,21 @@ def _add(options: argparse.Namespace) -> int:
         print(f"{sentence}.", file=sys.stderr)
         return 1
     print(f"{options.code} was added.")
+    return 0
+
+
+def _office(options: argparse.Namespace) -> int:
+    unit = _unit(options.code)
+    if unit is None:
+        return 1
+    given = {
+        "phone": options.phone, "address_ar": options.address_ar, "address_latin": options.address,
+        "hours_ar": options.hours_ar, "hours_latin": options.hours,
+    }  # fmt: skip
+    known = desk.offices.of_unit(unit.id)
+    facts = known._replace(**{name: value for name, value in given.items() if value is not None})
+    desk.offices.save(unit.id, facts)
+    print(f"{unit.code}: {' · '.join(filter(None, facts)) or 'nothing is recorded'}")
     return 0
 
 

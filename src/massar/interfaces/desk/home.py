@@ -15,7 +15,10 @@ from massar.journeys.desk.agents import Agent
 from massar.journeys.outcomes import FactorNotFresh, Gone, Overloaded, Problems, TooManyAttempts
 
 # Pages that the home leads to, for agents who have the right for somebody: (right, name of the address, words).
-PAGES = ((rights.Right.SEARCH, "desk_people", "agent.search.title"),)
+PAGES = (
+    (rights.Right.SEARCH, "desk_people", "agent.search.title"),
+    (rights.Right.APPROVE, "desk_cases", "agent.cases"),
+)
 
 
 class ProveForm(forms.Form):

@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from massar.interfaces.desk import home, people
+from massar.interfaces.desk import cases, home, people
 
 urlpatterns = [
     path("desk/", home.home, name="desk"),
@@ -12,4 +12,11 @@ urlpatterns = [
     path("desk/people/<str:token>/", people.person, name="desk_person"),
     path("desk/people/<str:token>/contacts/<int:contact_id>/", people.show_contact, name="desk_contact"),
     path("desk/people/<str:token>/recovery/", people.recover, name="desk_recover"),
+    path("desk/cases/", cases.cases, name="desk_cases"),
+    path("desk/cases/<str:number>/", cases.case, name="desk_case"),
+    path("desk/cases/<str:number>/propose/", cases.propose, name="desk_case_propose"),
+    path("desk/cases/<str:number>/confirm/", cases.confirm, name="desk_case_confirm"),
+    path("desk/cases/<str:number>/decline/", cases.decline, name="desk_case_decline"),
+    path("desk/cases/<str:number>/receipt/", cases.receipt, name="desk_case_receipt"),
+    path("desk/people/<str:token>/factors-lost/", cases.lost, name="desk_loss"),
 ]

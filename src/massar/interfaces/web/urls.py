@@ -3,6 +3,7 @@
 from django.urls import path
 
 from massar.interfaces.web import (
+    cases,
     children,
     devices,
     home,
@@ -35,6 +36,11 @@ urlpatterns = [
     path("sign-out/", sign_in.sign_out, name="sign_out"),
     path("recovery/", recovery.ask, name="recovery"),
     path("recovery/asked/", recovery.asked, name="recovery_asked"),
+    path("recovery/desk/", cases.ask, name="case_ask"),
+    path("recovery/desk/number/", cases.case, name="case"),
+    path("recovery/desk/number/go-on/", cases.go_on, name="case_go_on"),
+    path("recovery/desk/number/contact/", cases.contact, name="case_contact"),
+    path("recovery/desk/number/close/", cases.close, name="case_close"),
     path("let-in/", vouch.ask, name="vouch"),
     path("let-in/code/", vouch.code, name="vouch_code"),
     path("password/expired/", password.expired, name="password_expired"),

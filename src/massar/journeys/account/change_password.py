@@ -13,6 +13,7 @@ from massar.core.audit import api as audit_log
 from massar.core.browser import Browser
 from massar.domain.campaigns import api as campaigns
 from massar.domain.credentials import api as credentials
+from massar.domain.desk import api as desk
 from massar.domain.limits import api as limits
 from massar.domain.people import api as people
 from massar.domain.policy import api as policy
@@ -47,10 +48,19 @@ def by_temporary(
         paid_by = credentials.temporary.consume(grant.temporary_id, grant.claim, now=now)
         if not paid_by:
             return Gone()
+        if paid_by == credentials.temporary.DESK and not _finish_case(grant, now):
+            transaction.set_rollback(True)
+            return Gone()
         credentials.passwords.save(person.id, hashed, now=now, recovered=True)
         _settle(person, browser, now, paid_by=paid_by, first=first)
         amr = f"{sign_in.PASSWORD_ALONE} {grant.amr}".strip()
         return sign_in.open_session(person, how="temporary_password", amr=amr, browser=browser, now=now)
+
+
+def _finish_case(grant: sessions.ChangeFacts, now: datetime) -> bool:
+    """End the case that paid for the change; False where it was closed meanwhile."""
+    case = credentials.temporary.case_of(grant.temporary_id)
+    return case is not None and desk.cases.finish(case, now=now)
 
 
 def _settle(person: people.PersonFacts, browser: Browser, now: datetime, *, paid_by: str, first: bool) -> None:

@@ -50,7 +50,7 @@ def save(
     problems: dict[str, list[Problem]] = {}
     for kind, value in (("email", email), ("phone", phone_number)):
         read = read_contact(kind, value) if value.strip() else ""
-        if isinstance(read, str) and read and _serves_too_many(kind, read, person.id, now):
+        if isinstance(read, str) and read and serves_too_many(kind, read, person.id, now):
             read = Problem("phone_too_many", {"count": settings.MASSAR.accounts_per_phone})
         if isinstance(read, Problem):
             problems[kind] = [read]
@@ -68,7 +68,7 @@ def save(
             return wait
         for kind, value in new.items():
             contact = people.contacts.propose(person.id, kind, value, now=now, session_id=signed_in.session.id)
-            _send_code(person, contact, browser, now)
+            send_code(person, contact, browser, now)
             sent.append(contact.masked)
         return Saved(tuple(sent))
 
@@ -88,7 +88,7 @@ def read_contact(kind: str, typed: str) -> str | Problem:
         return Problem(bad.reason)
 
 
-def _serves_too_many(kind: str, value: str, person_id: int, now: datetime) -> bool:
+def serves_too_many(kind: str, value: str, person_id: int, now: datetime) -> bool:
     """Tell whether a phone already serves as many other accounts as allowed (decision 12)."""
     most = settings.MASSAR.accounts_per_phone
     return kind == "phone" and people.contacts.accounts_with(kind, value, besides=person_id, now=now) >= most
@@ -126,9 +126,10 @@ def may_send(person_id: int, codes: dict[str, str], browser: Browser, now: datet
     return TooManyAttempts(refused.until, instead) if refused else None
 
 
-def _send_code(
+def send_code(
     person: people.PersonFacts, contact: people.Contact, browser: Browser, now: datetime, outcome: str = ""
 ) -> None:
+    """Send a proposed contact its code; `may_send` was asked before."""
     code, life, sms = ids.contact_code(), settings.MASSAR.contact_code, contact.kind == "phone"
     people.contacts.give_code(contact.id, code, now=now, valid_for=life)
     delivery.outbox.put(
@@ -158,7 +159,7 @@ def resend(
     refused = may_send(person.id, {contact.kind: contact.value}, browser, now)
     if refused:
         return refused
-    _send_code(person, contact, browser, now, "again")
+    send_code(person, contact, browser, now, "again")
     return Done(masked=contact.masked)
 
 
@@ -183,7 +184,7 @@ def prove(
         left = max(0, people.CODE_TRIES - contact.code_tries)
         return _refuse(f"code_{answer}" if left or answer != "wrong" else "code_spent", left=left)
     delivery.outbox.used(person.id, "contact_code", to=contact.value, now=now)
-    if _serves_too_many(contact.kind, contact.value, person.id, now):
+    if serves_too_many(contact.kind, contact.value, person.id, now):
         # Several people may have typed the number while it was still free for one more.
         return _refuse("phone_too_many", count=settings.MASSAR.accounts_per_phone)
     wait = settings.MASSAR.contact_wait

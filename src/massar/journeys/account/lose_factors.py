@@ -67,7 +67,7 @@ def prove(
         if isinstance(loss, str):
             return Gone() if loss == "gone" else Problems({"code": [Problem(f"loss_code_{loss}")]})
         entry = audit_log.record_event("factors_lost", now=now, person_id=person.id, browser=browser)
-        link = cancel_url(_token(loss))
+        link = cancel_url(cancel_token(loss))
         notices.tell(person, "factors_lost", now=now, browser=browser, counts_from=loss.ends_at, link=link, entry=entry)
         return Done(from_when=loss.ends_at)
 
@@ -113,7 +113,8 @@ def by_operator(*, person: people.PersonFacts, reason: str, now: datetime) -> Do
     return Done()
 
 
-def _token(loss: factors.losses.LossFacts) -> str:
+def cancel_token(loss: factors.losses.LossFacts) -> str:
+    """Make what the link in the notice carries: it can stop this one wait, and opens nothing."""
     named = (loss.id, loss.person_id)
     return "-".join(map(str, (*named, encryption.browser_keys().sign(_PURPOSE, *named))))
 

@@ -59,6 +59,19 @@ def tell(
         )  # fmt: skip
 
 
+def tell_head(head: people.PersonFacts, person: people.PersonFacts, *, now: datetime) -> None:
+    """Tell the head of a person's establishment, at the institution's mailbox, that the help desk has let a browser set
+    that person's password: whoever is not at the desk may be sitting next door."""
+    values = {
+        "event": "desk_colleague", "when": now.isoformat(), "whom": person.name(head.language),
+        "host": settings.MASSAR.address, "help": settings.MASSAR.help_contact,
+    }  # fmt: skip
+    delivery.outbox.put(
+        purpose="notice", channel="email", language=head.language, person_id=head.id, to=head.login, now=now,
+        within=WITHIN, about="desk_colleague", values=values,
+    )  # fmt: skip
+
+
 def tell_of_found_factors(person: people.PersonFacts, *, browser: Browser, now: datetime) -> None:
     """A lost factor is lost no more: the wait was stopped."""
     entry = audit_log.record_event("factors_found", now=now, person_id=person.id, browser=browser)

@@ -90,8 +90,9 @@ def finish(
         if not credentials.temporary.is_claimed(pending.temporary_id, pending.claim):
             return Gone()
         cookie = sessions.changing.open_for(
-            person.id, temporary_id=pending.temporary_id, claim=pending.claim, amr=proved, now=now
-        )
+            person.id, temporary_id=pending.temporary_id, claim=pending.claim, amr=proved, now=now,
+            by_desk=credentials.temporary.case_of(pending.temporary_id) is not None,
+        )  # fmt: skip
         audit_log.record_event("temporary_accepted", now=now, person_id=person.id, browser=browser)
         return MustChangePassword(person, cookie)
     credentials.temporary.end_those_of_browser(person.id, browser.recovery_browser, now=now)

@@ -21,6 +21,7 @@ DENIABLE = (
     "sign_in", "password_changed", "password_recovered", "contact_proved", "contact_removed", "contact_cancelled",
     "factor_added", "factor_removed", "backup_codes_made", "browser_let_in", "factors_lost", "factors_found",
     "factors_removed", "account_activated", "slip_printed", "class_code_given",
+    "desk_approved", "desk_factors_lost",
 )  # fmt: skip
 SHOWN = (
     *REFUSED, *DENIABLE, "sign_out", "recovery_asked", "temporary_accepted", "contact_proposed", "session_ended",
@@ -28,6 +29,7 @@ SHOWN = (
     "factors_dropped", "vouching_asked", "passkey_copied", "data_exported",
     "role_granted", "role_revoked", "recovery_stopped", "guardian_linked", "guardian_unlinked", "slip_voided",
     "change_asked", "password_due", "desk_looked", "desk_unmasked", "desk_recovery",
+    "desk_proposed", "desk_declined",
 )  # fmt: skip
 _BATCH, _MOST_READ, _NEWEST = 200, 2000, 1 << 62
 

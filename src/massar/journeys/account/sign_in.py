@@ -152,7 +152,7 @@ def _enter_with_password(
         lost = attempt.stored.factors_since is not None and _take_lost_factors_away(attempt, person)
         stored = replace(attempt.stored, factors_since=None) if lost else attempt.stored
         if owes_second_step(attempt, person, stored):
-            return _ask_for_second_step(attempt, person, stored)
+            return ask_for_second_step(person, stored, browser=attempt.browser, now=attempt.now)
         credentials.temporary.end_those_of_browser(person.id, attempt.browser.recovery_browser, now=attempt.now)
         if attempt.stored.due_for is not None:
             return ask_for_change(person, browser=attempt.browser, now=attempt.now)
@@ -198,18 +198,16 @@ def _spared(person: people.PersonFacts, stored: credentials.StoredPassword, brow
     return wished is not None and wished > now - remembered and all(wished >= change for change in changes)
 
 
-def _ask_for_second_step(
-    attempt: _Attempt, person: people.PersonFacts, stored: credentials.StoredPassword, temporary_id: int = 0,
-    claim: str = "",
+def ask_for_second_step(
+    person: people.PersonFacts, stored: credentials.StoredPassword, *, browser: Browser, now: datetime,
+    temporary_id: int = 0, claim: str = "", first: str = "password",
 ) -> SecondStepRequired:  # fmt: skip
-    """Who must have a factor and has none begins with an app here: the page that shows it writes nothing."""
-    id, cookie = sessions.pending.open_for(person.id, temporary_id=temporary_id, claim=claim, now=attempt.now)
+    """Who must have a factor and has none begins with an app here: the page that shows it writes nothing. stored: read
+    with `factors`. first: what was right, for the audit log."""
+    id, cookie = sessions.pending.open_for(person.id, temporary_id=temporary_id, claim=claim, now=now)
     if stored.factors_since is None:
-        factors.totp.enroll(person.id, place=place_of_half_done(id), now=attempt.now)
-    audit_log.record_event(
-        "first_step_right", now=attempt.now, person_id=person.id, browser=attempt.browser,
-        outcome="temporary_password" if claim else "password",
-    )  # fmt: skip
+        factors.totp.enroll(person.id, place=place_of_half_done(id), now=now)
+    audit_log.record_event("first_step_right", now=now, person_id=person.id, browser=browser, outcome=first)
     return SecondStepRequired(person, cookie)
 
 
@@ -382,7 +380,10 @@ def _enter_with_temporary(
             return SecretExpired(match.handed)
         # The second step comes before the change form: ATK-050.
         if attempt.stored.factors_since is not None or must_have_factor(person, now=now):
-            return _ask_for_second_step(attempt, person, attempt.stored, match.id, claim)
+            return ask_for_second_step(
+                person, attempt.stored, browser=attempt.browser, now=now, temporary_id=match.id, claim=claim,
+                first="temporary_password",
+            )  # fmt: skip
         cookie = sessions.changing.open_for(person.id, temporary_id=match.id, claim=claim, now=now)
         audit_log.record_event("temporary_accepted", now=now, person_id=person.id, browser=attempt.browser)
         return MustChangePassword(person, cookie)
@@ -432,7 +433,7 @@ def begin_again(
         people.contacts.lock(person.id)
         if not sessions.signed_in.hold(signed_in.session.id, person.id):  # another password may have been saved
             return outcomes.Gone()
-        return _ask_for_second_step(attempt, person, attempt.stored)
+        return ask_for_second_step(person, attempt.stored, browser=browser, now=now)
 
 
 def _again(person: people.PersonFacts, browser: Browser, now: datetime) -> _Attempt:

@@ -128,7 +128,7 @@ def find(agent: Agent, token: str, right: rights.Right, *, now: datetime) -> Fou
     if person is None:
         return None
     if not person.enabled and right not in rights.LOOK:
-        _refuse(agent, person.id, right, "disabled", now)
+        refuse(agent, person.id, right, "disabled", now)
         return None
     return Found(person, permission, token)
 
@@ -144,7 +144,7 @@ def permit(agent: Agent, person_id: int, right: rights.Right, *, now: datetime) 
     """Judge whether the agent may do this for the person today, and at which branch. A refusal is written down."""
     permission = rights.judge(right, people.roles.standing(agent.person.id, person_id, on=_day(now)))
     if permission.by is None:
-        _refuse(agent, person_id, right, permission.why, now)
+        refuse(agent, person_id, right, permission.why, now)
         return permission
     return permission._replace(unit=_branch(agent, person_id, permission.by, now))
 
@@ -170,7 +170,7 @@ def record(
     return told.uid
 
 
-def _refuse(agent: Agent, person_id: int, right: rights.Right, why: str, now: datetime) -> None:
+def refuse(agent: Agent, person_id: int, right: rights.Right, why: str, now: datetime) -> None:
     """It stands with the agent, who tried it, not in the history of a person to whom nothing happened."""
     audit_log.record_event(
         "desk_refused", now=now, person_id=agent.person.id, session_id=agent.session.id, outcome=why, right=right,

@@ -19,6 +19,7 @@ from massar.core.keyring.rows import Ending, Progress, Sealed
 from massar.core.keyring.state import LAG, KeyFacts, State
 from massar.domain.credentials import api as credentials
 from massar.domain.delivery import api as delivery
+from massar.domain.desk import api as desk
 from massar.domain.factors import api as factors
 from massar.domain.people import api as people
 from massar.domain.sessions import api as sessions
@@ -26,7 +27,7 @@ from massar.domain.sites import api as sites
 
 SEALED: tuple[Sealed, ...] = (
     Sealed("keyring_lastingkey", "ciphertext", "lasting-key|{purpose}", key="purpose"),
-    *people.SEALED, *credentials.SEALED, *factors.SEALED, *sites.SEALED, *delivery.SEALED,
+    *people.SEALED, *credentials.SEALED, *factors.SEALED, *sites.SEALED, *delivery.SEALED, *desk.SEALED,
 )  # fmt: skip
 ENDING: tuple[Ending, ...] = (*sessions.ENDING, *credentials.ENDING, *people.ENDING, *delivery.ENDING)
 

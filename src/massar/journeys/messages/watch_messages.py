@@ -6,6 +6,7 @@ from django.conf import settings
 from django.utils.functional import cached_property
 
 from massar.domain.delivery import api as delivery
+from massar.domain.desk import api as desk
 from massar.domain.people import api as people
 from massar.journeys import retention
 from massar.journeys.account import defend
@@ -23,7 +24,7 @@ class Overview(metrics.MetricsSnapshot):
     def __init__(self, *, now: datetime, window: timedelta = metrics.HOUR) -> None:
         super().__init__(
             now, lambda: sms_budget.percent_spent(now=now), lambda: defend.observe(now=now),
-            lambda: retention.overdue(now=now),
+            lambda: retention.overdue(now=now), lambda percent: _busy_desks(percent, now),
         )  # fmt: skip
         self.window = window
 
@@ -48,6 +49,12 @@ class Overview(metrics.MetricsSnapshot):
             if facts.state != delivery.breaker.State.CLOSED and name not in named:
                 listed["", name] = metrics.Tally()
         return listed
+
+
+def _busy_desks(percent: int, now: datetime) -> list[str]:
+    """Codes of the branches."""
+    found = people.units.by_ids(desk.seen.busy(percent, now=now))
+    return [unit.code for unit in found]
 
 
 def may_watch(signed_in: SignedIn) -> bool:

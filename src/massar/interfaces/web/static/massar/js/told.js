@@ -1,6 +1,7 @@
-// Sites that were told that a session is over confirm within seconds: the list is looked up again until all have.
-const EVERY_MS = 2000;
-const MOST = 60;
+// What others do meanwhile is looked up again until it is done: sites confirm the end of a session within seconds, the
+// help desk approves within minutes.
+const every = Number(document.querySelector('[data-told]')?.dataset.every) || 2000;
+const MOST = 150;
 let looked = 0;
 
 async function look() {
@@ -10,11 +11,11 @@ async function look() {
   try {
     const answer = await fetch(window.location.href, { headers: { Accept: 'text/html' } });
     const fresh = new DOMParser().parseFromString(await answer.text(), 'text/html').querySelector('[data-told]');
-    if (fresh) shown.replaceChildren(...fresh.childNodes);
+    if (fresh && fresh.innerHTML !== shown.innerHTML) shown.replaceChildren(...fresh.childNodes);
   } catch {
     // no connection just now: the next look may do better
   }
-  setTimeout(look, EVERY_MS);
+  setTimeout(look, every);
 }
 
-setTimeout(look, EVERY_MS);
+setTimeout(look, every);

@@ -1,0 +1,261 @@
+"""The desk's side of a case: find it by its number, propose, confirm, refuse (docs/adr/0077).
+
+    number typed --> whose account it is, if it is in the branch --> proposed by who has checked the identity
+        --> approved by a second agent: another person, elsewhere --> the browser of the number goes on
+
+One agent is enough for a pupil at the pupil's own school. No step shows, or lets anybody choose, a secret. What an
+agent may not see is answered as a number that is not there. Attack cases 138, 139, 141."""
+
+from datetime import datetime, timedelta
+from typing import NamedTuple
+
+from django.conf import settings
+from django.db import transaction
+
+from massar.core import local_time
+from massar.core.browser import Browser
+from massar.domain.desk import api as desk
+from massar.domain.limits import api as limits
+from massar.domain.people import api as people
+from massar.domain.people.api import rights
+from massar.journeys.account import edit_profile, notices
+from massar.journeys.desk import agents, open_case
+from massar.journeys.desk.agents import Agent
+from massar.journeys.outcomes import Done, Gone, Problem, Problems, TooManyAttempts
+
+CHECKED = ("identity", "present")  # what an agent says to have seen: a document with a face, and that face
+Kind = desk.cases.Kind
+State = desk.cases.State
+
+
+class Seen(NamedTuple):
+    """A case in front of an agent. may: 'propose', 'confirm' or ''. alone: this agent's word is enough. contact: what
+    is proposed, while it is. proposer: the agent who did, and the second one."""
+
+    case: desk.CaseFacts
+    person: people.PersonFacts
+    permission: rights.Permission
+    may: str = ""
+    alone: bool = False
+    contact: str = ""
+    proposer: people.PersonFacts | None = None
+    second: people.PersonFacts | None = None
+
+    @property
+    def needs(self) -> rights.Right:
+        """The right of who proposes it."""
+        return rights.Right.PROPOSE if self.case.kind == Kind.CONTACT else rights.Right.APPROVE
+
+
+def find(*, agent: Agent, typed: str, now: datetime) -> Seen | Problems | TooManyAttempts:
+    """Find a case by what was typed. A slip is told by the check digit; a number that is nobody's of this branch is
+    said to be none, and counted."""
+    number = desk.numbers.read(typed)
+    if number is None:
+        return Problems({"number": [Problem("case_number")]})
+    bucket = limits.rate_limits.CASE_TYPED.bucket(agent.person.id)
+    refused = limits.consume([bucket], now=now)
+    if refused:
+        return TooManyAttempts(refused.until)
+    seen = look(agent=agent, number=number, now=now)
+    if seen is None:
+        return Problems({"number": [Problem("case_unknown")]})
+    limits.refund([bucket], now=now)
+    return seen
+
+
+def look(*, agent: Agent, number: str, now: datetime) -> Seen | None:
+    """The case as this agent may see it; None for one that is not there, was late before anybody acted, or is of
+    another branch."""
+    case = desk.cases.by_number(number)
+    if case is None:
+        return None
+    if case.state == State.OPEN:
+        return _look_at_open(agent, case, now) if case.expires_at > now else None
+    if case.person_id is None:
+        return None
+    permission = agents.permit(agent, case.person_id, rights.Right.STATE, now=now)
+    person = people.directory.by_id(case.person_id, now=now) if permission.by else None
+    if person is None:
+        return None
+    of = {id: people.directory.by_id(id, now=now) for id in (case.agent_id, case.second_id) if id}
+    waits = case.state == State.PROPOSED and case.expires_at > now and case.agent_id != agent.person.id
+    return Seen(
+        case, person, permission, "confirm" if waits else "", contact=case.typed.get("value", ""),
+        proposer=of.get(case.agent_id or 0), second=of.get(case.second_id or 0),
+    )  # fmt: skip
+
+
+def _look_at_open(agent: Agent, case: desk.CaseFacts, now: datetime) -> Seen | None:
+    """Whom the login means that was typed: of two with one name the one of this branch."""
+    found = people.directory.candidates(case.typed.get("login"), now=now)
+    judged = [(p, agents.permit(agent, p.id, rights.Right.APPROVE, now=now)) for p in found if p.enabled]
+    allowed = [(person, permission) for person, permission in judged if permission.by]
+    if len(allowed) != 1:
+        return None
+    [(person, permission)] = allowed
+    return Seen(case, person, permission, "propose", alone=_is_enough(person, permission))
+
+
+def _is_enough(person: people.PersonFacts, permission: rights.Permission) -> bool:
+    """Whether one agent will do: a pupil, at the pupil's own school."""
+    return person.role == "pupil" and permission.by == rights.Role.HEAD
+
+
+def propose(
+    *, agent: Agent, number: str, kind: str, reason: str, contact: tuple[str, str] = ("", ""), browser: Browser,
+    now: datetime,
+) -> Done | Problems | TooManyAttempts | Gone:  # fmt: skip
+    """Say that the person was recognised, face to face, and propose; approved at once where one agent is enough.
+    contact: (kind, as it was typed), where one is to be added."""
+    seen = look(agent=agent, number=number, now=now)
+    if seen is None or seen.may != "propose":
+        return Gone()
+    wish, machine = Kind(kind), open_case.machine(browser, now)
+    typed = _read_contact(seen, contact, now) if wish == Kind.CONTACT else {}
+    if isinstance(typed, Problem):
+        return Problems({"contact": [typed]})
+    problem = _judge_first(agent, seen, wish, machine, now)
+    if problem:
+        return problem
+    alone = seen.alone and wish == Kind.PASSWORD and not machine.looks_like(seen.case.opened_in)
+    proposal = desk.Proposal(
+        wish, seen.person.id, people.belonging.branch_of(seen.person.id, on=local_time.local(now).date()),
+        seen.permission.unit, agent.person.id, str(seen.permission.by), agent.session.id, machine,
+        reason[: agents.LONGEST_REASON], CHECKED,
+    )  # fmt: skip
+    with transaction.atomic():
+        people.contacts.lock(seen.person.id)
+        until = _charge(agent, proposal, now) if wish == Kind.CONTACT else None
+        if until:
+            return TooManyAttempts(until)
+        to = State.APPROVED if alone else State.PROPOSED
+        if not desk.cases.propose(seen.case, proposal, typed, to=to, now=now):
+            transaction.set_rollback(True)
+            return Gone()
+        _tell("desk_approved" if alone else "desk_proposed", agent, seen, wish, reason, now)
+    return Done()
+
+
+def confirm(*, agent: Agent, number: str, browser: Browser, now: datetime) -> Done | Problems | TooManyAttempts | Gone:
+    """Approve what another agent has proposed."""
+    seen = look(agent=agent, number=number, now=now)
+    if seen is None or seen.may != "confirm" or not seen.person.enabled:
+        return Gone()
+    permission = agents.permit(agent, seen.person.id, rights.Right.CONFIRM, now=now)
+    if permission.by is None:
+        return Gone()
+    seen, case = seen._replace(permission=permission), seen.case
+    problem = _judge_second(agent, seen, open_case.machine(browser, now), now)
+    if problem:
+        return problem
+    with transaction.atomic():
+        people.contacts.lock(seen.person.id)
+        if not desk.cases.approve(case.id, second_id=agent.person.id, role=str(permission.by), now=now):
+            return Gone()
+        wait = _add_contact(seen, browser, now) if case.kind == Kind.CONTACT else None
+        if wait:
+            transaction.set_rollback(True)
+            return wait
+        _tell("desk_approved", agent, seen, Kind(case.kind), case.reason, now)
+    return Done()
+
+
+@transaction.atomic
+def decline(*, agent: Agent, number: str, reason: str, now: datetime) -> Done | Gone:
+    """Refuse: the identity is in doubt, or the request is none of this desk's."""
+    seen = look(agent=agent, number=number, now=now)
+    if seen is None or seen.case.state not in (State.OPEN, State.PROPOSED):
+        return Gone()
+    if not desk.cases.refuse(seen.case, now=now):
+        return Gone()
+    agents.record(
+        "desk_declined", agent, seen.person, seen.permission, now=now, outcome=seen.case.kind, reason=reason,
+        case=seen.case.shown,
+    )  # fmt: skip
+    return Done()
+
+
+def _judge_first(agent: Agent, seen: Seen, wish: Kind, machine: desk.Machine, now: datetime) -> Problems | Gone | None:
+    """ATK-138, 139: not in an agent's own browser; not what the role may not do; not for an account that somebody has
+    frozen, which its own recovery opens, or an operator."""
+    if wish == Kind.CONTACT and agents.permit(agent, seen.person.id, rights.Right.PROPOSE, now=now).by is None:
+        return Gone()
+    if machine.is_same_browser(seen.case.opened_in) or seen.case.opened_in.knows(agent.person.id):
+        return _refuse(agent, seen, "case_own_browser", now)
+    return _refuse(agent, seen, "case_frozen", now) if seen.person.frozen_at else None
+
+
+def _judge_second(agent: Agent, seen: Seen, machine: desk.Machine, now: datetime) -> Problems | None:
+    """ATK-138: two people at two machines, neither of them the one that shows the number, and neither made an agent by
+    the other. Where that one looks like a machine of theirs, they are in two networks."""
+    case, first, today = seen.case, seen.case.proposed_in, local_time.local(now).date()
+    opened, proposer = case.opened_in, case.agent_id or 0
+    if machine.is_same_browser(opened) or opened.knows(agent.person.id):
+        return _refuse(agent, seen, "case_own_browser", now)
+    together = machine.is_same_browser(first) or machine.knows(proposer) or first.knows(agent.person.id)
+    if together or agent.session.id == case.agent_session_id:
+        return _refuse(agent, seen, "case_same_place", now)
+    if (opened.looks_like(first) or opened.looks_like(machine)) and first.network == machine.network:
+        return _refuse(agent, seen, "case_near", now)
+    if people.roles.was_granted_by(agent.person.id, proposer, on=today):
+        return _refuse(agent, seen, "case_below", now)
+    standing = people.roles.standing(proposer, seen.person.id, on=today)
+    if rights.judge(seen.needs, standing).by is None:  # the role was taken back meanwhile
+        return _refuse(agent, seen, "case_proposer_gone", now)
+    return _refuse(agent, seen, "case_frozen", now) if seen.person.frozen_at else None
+
+
+def _refuse(agent: Agent, seen: Seen, problem: str, now: datetime) -> Problems:
+    agents.refuse(agent, seen.person.id, seen.needs, problem, now)
+    return Problems({"": [Problem(problem)]})
+
+
+def _read_contact(seen: Seen, typed: tuple[str, str], now: datetime) -> dict[str, str] | Problem:
+    kind, text = typed
+    read = edit_profile.read_contact(kind, text)
+    if isinstance(read, str) and edit_profile.serves_too_many(kind, read, seen.person.id, now):
+        read = Problem("phone_too_many", {"count": settings.MASSAR.accounts_per_phone})
+    return read if isinstance(read, Problem) else {"kind": kind, "value": read}
+
+
+def _charge(agent: Agent, proposal: desk.Proposal, now: datetime) -> datetime | None:
+    """ATK-141: so many contacts a day for each agent and each directorate, both or none. Until when to wait."""
+    rates, day = limits.rate_limits, local_time.local(now).date()
+    buckets = [rates.REPLACE_AGENT.bucket(agent.person.id, day), rates.REPLACE_BRANCH.bucket(proposal.branch_id, day)]
+    if limits.consume(buckets, now=now) is None:
+        return None
+    agents.refuse(agent, proposal.person_id, rights.Right.PROPOSE, "cap", now)
+    return midnight(now)
+
+
+def midnight(now: datetime) -> datetime:
+    """When limits of a day of the calendar begin anew."""
+    return local_time.local(now).replace(hour=0, minute=0, second=0, microsecond=0) + timedelta(days=1)
+
+
+def _add_contact(seen: Seen, browser: Browser, now: datetime) -> TooManyAttempts | None:
+    """Send its code, which the person types in the browser of the number."""
+    typed, person = seen.case.typed, seen.person
+    wait = edit_profile.may_send(person.id, {typed["kind"]: typed["value"]}, browser, now)
+    if wait:
+        return wait
+    contact = people.contacts.propose(person.id, typed["kind"], typed["value"], now=now)
+    edit_profile.send_code(person, contact, Browser(), now, "desk")
+    desk.cases.add_contact(seen.case.id, contact.id)
+    return None
+
+
+def _tell(event: str, agent: Agent, seen: Seen, kind: Kind, reason: str, now: datetime) -> None:
+    """Write it into the person's history. That a browser may go on is told to all contacts at once, each with the link
+    that stops it, and to the head of the establishment."""
+    entry = agents.record(
+        event, agent, seen.person, seen.permission, now=now, outcome=str(kind), reason=reason, case=seen.case.shown
+    )
+    if event != "desk_approved" or kind != Kind.PASSWORD:
+        return
+    notices.tell(seen.person, event, now=now, browser=Browser(label=seen.case.browser), entry=entry)
+    for head_id in people.roles.heads_of(seen.person.id, on=local_time.local(now).date()):
+        head = people.directory.by_id(head_id, now=now)
+        if head and head.active and head_id not in (agent.person.id, seen.case.agent_id):
+            notices.tell_head(head, seen.person, now=now)

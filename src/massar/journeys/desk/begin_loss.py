@@ -1,0 +1,58 @@
+"""A lost second factor at the desk: the agent begins the wait, and nothing else.
+
+It is the wait of the person's own journey (`lose_factors`): everybody is told at once, each mail with a link that stops
+it, and after it a right password removes the factors. The desk stands for the code to a contact, not for the password:
+nothing is removed by an agent, and a recovery still asks for the factor."""
+
+from collections.abc import Callable
+from datetime import datetime
+
+from django.conf import settings
+from django.db import transaction
+
+from massar.core import local_time
+from massar.core.browser import Browser
+from massar.domain.desk import api as desk
+from massar.domain.factors import api as factors
+from massar.domain.limits import api as limits
+from massar.domain.people import api as people
+from massar.domain.people.api import rights
+from massar.journeys.account import lose_factors, notices
+from massar.journeys.desk import agents, approve, open_case
+from massar.journeys.desk.agents import Agent
+from massar.journeys.outcomes import Gone, TooManyAttempts
+
+
+def begin(
+    *, agent: Agent, person: people.PersonFacts, permission: rights.Permission, reason: str, browser: Browser,
+    now: datetime, cancel_url: Callable[[str], str],
+) -> str | TooManyAttempts | Gone:  # fmt: skip
+    """Begin the wait; the number of the act. permission: for the right FACTOR. Gone: there is no factor, or a wait goes
+    on. cancel_url: makes the address of the page that stops it, from the token for it."""
+    today = local_time.local(now).date()
+    with transaction.atomic():
+        people.contacts.lock(person.id)
+        if not factors.held.of_person(person.id) or factors.losses.waiting(person.id):
+            return Gone()
+        refused = limits.consume([limits.rate_limits.LOSS_AGENT.bucket(agent.person.id, today)], now=now)
+        if refused:
+            agents.refuse(agent, person.id, rights.Right.FACTOR, "cap", now)
+            return TooManyAttempts(approve.midnight(now))
+        loss = factors.losses.begin_wait(person.id, now=now, wait=settings.MASSAR.second_factor_lost)
+        if loss is None:
+            return Gone()
+        number = desk.cases.record_act(
+            desk.Proposal(
+                desk.cases.Kind.FACTOR, person.id, people.belonging.branch_of(person.id, on=today), permission.unit,
+                agent.person.id, str(permission.by), agent.session.id, open_case.machine(browser, now),
+                reason[: agents.LONGEST_REASON], approve.CHECKED,
+            ), now=now,
+        )  # fmt: skip
+        entry = agents.record(
+            "desk_factors_lost", agent, person, permission, now=now, reason=reason, case=desk.numbers.shown(number)
+        )
+        notices.tell(
+            person, "desk_factors_lost", now=now, browser=Browser(), counts_from=loss.ends_at, entry=entry,
+            link=cancel_url(lose_factors.cancel_token(loss)),
+        )  # fmt: skip
+        return number

@@ -1,0 +1,446 @@
+"""Cases at the help desk through HTTP: a number on the person's screen, two agents, and on in that browser alone."""
+
+import re
+from datetime import timedelta
+
+import pytest
+
+from massar.core.audit import api as audit_log
+from massar.domain.desk import api as desk
+from massar.domain.desk.models import Case
+from massar.domain.people import api as people
+from massar.domain.people.models import Contact, RoleGrant
+from massar.journeys import personal_data
+from massar.journeys.account import close_sessions
+from massar.journeys.desk import agents
+from massar.journeys.messages import watch_messages
+from massar.journeys.people.import_people import NewPerson, add
+from tests.cast import FATIMA, FATIMA_PHONE, JAMAL, KHADIJA, NEW, SALMA, STRANGER, YOUSSEF, facts
+from tests.support.authenticator import add_app, second_step
+from tests.support.desk import As, Role, appoint, move, plant, prove_factor
+from tests.support.steps import actions, home, shown, shows
+from tests.support.visitor import Visitor
+
+pytestmark = [pytest.mark.django_db, pytest.mark.both_databases]
+ASK, CASE = "/recovery/desk/", "/recovery/desk/number/"
+NUMBER = re.compile(r"\d\d-\d{4}-\d{4}")
+PUPIL = NewPerson("r130012345@taalim.ma", "هبة", "جلال", "Hiba", "Jalal", role="pupil")
+
+
+@pytest.fixture
+def branches(cast, clock) -> None:
+    """Youssef's desk is D07's, Khadija's the academy's, Jamal heads the school; all but Salma may need help."""
+    plant()
+    appoint(YOUSSEF, Role.DIRECTORATE_DESK, "D07", now=clock())
+    appoint(KHADIJA, Role.ACADEMY_DESK, "A07", now=clock())
+    appoint(JAMAL, Role.HEAD, "24187K", now=clock())
+
+
+def agent(person, clock, *, address: str = "198.51.100.7") -> Visitor:
+    """Somebody at a desk: another machine and another network than the person's phone."""
+    visitor = Visitor(**{"user-agent": "Mozilla/5.0 (Windows NT 10.0) Firefox/130.0"})
+    visitor.client.defaults["REMOTE_ADDR"] = address
+    return prove_factor(visitor.sign_in(person.login, person.password), person, now=clock()).get("/desk/")
+
+
+def shows_number(login: str, visitor: Visitor | None = None) -> tuple[Visitor, str]:
+    """A browser that asks; the number on its screen."""
+    visitor = (visitor or Visitor()).get(ASK).submit(ASK, user=login)
+    assert visitor.path == CASE, shown(visitor)
+    return visitor, NUMBER.search(shown(visitor))[0]
+
+
+def propose(at: Visitor, number: str, **typed: str) -> Visitor:
+    at.get("/desk/cases/").submit("/desk/cases/", number=number)
+    assert "/propose/" in at.html, shown(at)
+    [action] = actions(at, "/propose/")
+    said = {"kind": "password", "identity": "on", "present": "on", "reason": "carte vue", **typed}
+    return at.submit(action, **said)
+
+
+def confirm(at: Visitor, number: str) -> Visitor:
+    at.get(f"/desk/cases/{number.replace('-', '')}/")
+    [action] = actions(at, "/confirm/")
+    return at.submit(action, aware="on")
+
+
+def state(number: str) -> str:
+    return Case.objects.get(number=number.replace("-", "")).state
+
+
+def test_a_person_without_a_contact_gets_in_by_two_agents(branches, clock, post):
+    """The whole way, and everybody hears of it."""
+    phone, number = shows_number(FATIMA.login)
+    first = propose(agent(YOUSSEF, clock), number)
+    assert state(number) == "proposed" and shows(first, "agent.case.waits", "fr")
+    assert shows(phone.get(CASE), "case.second")
+    clock.advance(minutes=2)
+    confirm(agent(KHADIJA, clock, address="203.0.113.9"), number)
+    assert state(number) == "approved"
+    phone.get(CASE).submit("/recovery/desk/number/go-on/")
+    assert phone.path == "/password/change/"
+    assert 'name="current"' not in phone.html, "there is no temporary password to type"
+    phone.submit("/password/change/", new=NEW, confirm=NEW)
+    assert phone.signed_in and state(number) == "done"
+    case = desk.cases.by_id(Case.objects.get().pk)
+    assert case.minutes == 2 and case.ciphertext is None
+    sms, mail = post.messages(FATIMA_PHONE), post.messages(FATIMA.login)
+    assert "شباك" in sms[0].text and "/not-me/" in mail[0].text, "told at once, with the link that stops it"
+    assert [m for m in post.messages(JAMAL.login) if "فاطمة الزهراء العلوي" in m.text], "the head is told"
+    assert facts(FATIMA).frozen_until > clock(), "contacts are frozen as after any recovery"
+    history = phone.get("/devices/history/")
+    assert shows(history, "activity.desk_approved") and number in shown(history)
+    assert facts(YOUSSEF).first_ar not in shown(history), "the branch stands there, never the agent"
+    assert Visitor().sign_in(FATIMA.login, NEW).signed_in
+
+
+def test_known_and_unknown_logins_are_shown_a_number_alike(branches, clock):
+    for login in (FATIMA.login, STRANGER, SALMA.login):
+        visitor, number = shows_number(login)
+        assert state(number) == "open" and shows(visitor, "case.tell")
+    at = agent(YOUSSEF, clock)
+    for login in (STRANGER, SALMA.login, YOUSSEF.login, KHADIJA.login):
+        _, number = shows_number(login)
+        at.get("/desk/cases/").submit("/desk/cases/", number=number)
+        assert at.page.status_code == 422 and shows(at, "error.case_unknown", "fr"), login
+
+
+def test_the_number_is_typed_in_any_script_and_a_slip_is_told(branches, clock):
+    _, number = shows_number(FATIMA.login)
+    at = agent(YOUSSEF, clock)
+    arabic = number.translate(str.maketrans("0123456789", "٠١٢٣٤٥٦٧٨٩")).replace("-", " ")
+    at.get("/desk/cases/").submit("/desk/cases/", number=arabic)
+    assert at.path == f"/desk/cases/{number.replace('-', '')}/"
+    swapped = number[:-1] + str((int(number[-1]) + 1) % 10)
+    at.get("/desk/cases/").submit("/desk/cases/", number=swapped)
+    assert at.page.status_code == 422 and shows(at, "error.case_number", "fr")
+
+
+def test_atk_138_the_number_serves_its_own_browser_once(branches, clock):
+    phone, number = shows_number(FATIMA.login)
+    propose(agent(YOUSSEF, clock), number)
+    confirm(agent(KHADIJA, clock, address="203.0.113.9"), number)
+    other, _ = shows_number(FATIMA.login)
+    for stranger in (Visitor(), other):
+        stranger.get(ASK)
+        stranger.client.post("/recovery/desk/number/go-on/", {"csrfmiddlewaretoken": stranger.token})
+        assert "massar-change" not in stranger.cookies
+    phone.get(CASE).submit("/recovery/desk/number/go-on/").get(CASE).submit("/recovery/desk/number/go-on/")
+    assert phone.path == "/password/change/", "an answer may be lost"
+    token = phone.token
+    phone.submit("/password/change/", new=NEW, confirm=NEW)
+    phone.client.post("/recovery/desk/number/go-on/", {"csrfmiddlewaretoken": phone.token or token})
+    assert "massar-change" not in phone.cookies and state(number) == "done"
+
+
+def test_atk_138_nobody_confirms_the_own_proposal(branches, clock):
+    """Nor in the same browser, in whosever name."""
+    _, number = shows_number(FATIMA.login)
+    first = propose(agent(YOUSSEF, clock), number)
+    first.get(f"/desk/cases/{number.replace('-', '')}/")
+    assert "/confirm/" not in first.html
+    answer = first.client.post(
+        f"/desk/cases/{number.replace('-', '')}/confirm/", {"aware": "on", "csrfmiddlewaretoken": first.token}
+    )
+    assert answer["Location"] == "/desk/cases/" and state(number) == "proposed"
+    first.get("/profile/").submit("/sign-out/")
+    second = prove_factor(first.sign_in(KHADIJA.login, KHADIJA.password), KHADIJA, now=clock()).get("/desk/")
+    confirm(second, number)
+    assert second.page.status_code == 422 and state(number) == "proposed", shown(second)
+    assert shows(second, "error.case_same_place", "fr")
+
+
+def test_atk_138_ten_minutes_and_no_more(branches, clock):
+    phone, number = shows_number(FATIMA.login)
+    clock.advance(minutes=9)
+    propose(agent(YOUSSEF, clock), number)
+    second = agent(KHADIJA, clock, address="203.0.113.9").get(f"/desk/cases/{number.replace('-', '')}/")
+    clock.advance(minutes=1)
+    second.submit(actions(second, "/confirm/")[0], aware="on")
+    assert second.path == "/desk/cases/" and state(number) == "proposed"
+    assert phone.get(CASE).path == ASK, "the person is told to show a new number"
+    phone, late = shows_number(FATIMA.login)
+    clock.advance(minutes=10)
+    at = agent(YOUSSEF, clock)
+    at.get("/desk/cases/").submit("/desk/cases/", number=late)
+    assert at.page.status_code == 422
+    desk.cases.expire(now=clock())
+    assert state(number) == "expired" and not Case.objects.filter(number=late.replace("-", "")).exists()
+
+
+def test_atk_138_an_approval_that_is_not_used_ends(branches, clock):
+    phone, number = shows_number(FATIMA.login)
+    propose(agent(YOUSSEF, clock), number)
+    confirm(agent(KHADIJA, clock, address="203.0.113.9"), number)
+    phone.get(CASE)
+    clock.advance(minutes=10)
+    phone.submit("/recovery/desk/number/go-on/")
+    assert phone.path == ASK and "massar-change" not in phone.cookies
+
+
+def test_atk_138_a_case_of_another_branch_is_none(branches, clock):
+    move(FATIMA, "30000S", now=clock())
+    _, number = shows_number(FATIMA.login)
+    at = agent(YOUSSEF, clock)
+    at.get("/desk/cases/").submit("/desk/cases/", number=number)
+    assert at.page.status_code == 422 and shows(at, "error.case_unknown", "fr")
+    for step in ("", "propose/", "confirm/", "decline/", "receipt/"):
+        path = f"/desk/cases/{number.replace('-', '')}/{step}"
+        typed = {
+            "csrfmiddlewaretoken": at.token,
+            "kind": "password",
+            "identity": "on",
+            "present": "on",
+            "reason": "x",
+            "aware": "on",
+        }
+        answer = at.client.get(path) if step in ("", "receipt/") else at.client.post(path, typed)
+        assert answer.status_code in (303, 404), path
+    assert state(number) == "open"
+
+
+def test_atk_138_a_case_shown_in_an_agents_own_browser_is_refused(branches, clock):
+    """By the cookie of known devices, of whichever agent; and without it, by network and kind of browser: then another
+    network is needed."""
+    at = agent(YOUSSEF, clock)
+    at.get("/profile/").submit("/sign-out/")
+    _, number = shows_number(FATIMA.login, at)
+    propose(agent(YOUSSEF, clock), number)
+    assert state(number) == "open", "its browser knows the agent"
+    private = Visitor(**{"user-agent": "Mozilla/5.0 (Windows NT 10.0) Firefox/130.0"})
+    private.client.defaults["REMOTE_ADDR"] = "198.51.100.7"
+    _, number = shows_number(FATIMA.login, private)
+    propose(agent(YOUSSEF, clock), number)
+    assert state(number) == "proposed"
+    near = confirm(agent(KHADIJA, clock, address="198.51.100.8"), number)
+    assert near.page.status_code == 422 and shows(near, "error.case_near") and state(number) == "proposed"
+    confirm(agent(KHADIJA, clock, address="203.0.113.9"), number)
+    assert state(number) == "approved"
+
+
+def test_atk_138_who_was_made_an_agent_by_the_first_is_no_second(branches, clock):
+    _, number = shows_number(FATIMA.login)
+    propose(agent(YOUSSEF, clock), number)
+    RoleGrant.objects.filter(person_id=facts(KHADIJA).id).update(granted_by=facts(YOUSSEF).id)
+    below = confirm(agent(KHADIJA, clock, address="203.0.113.9"), number)
+    assert shows(below, "error.case_below") and state(number) == "proposed"
+
+
+def test_atk_138_a_role_that_was_taken_back_proposes_nothing(branches, clock):
+    _, number = shows_number(FATIMA.login)
+    propose(agent(YOUSSEF, clock), number)
+    second = agent(KHADIJA, clock, address="203.0.113.9")
+    RoleGrant.objects.filter(person_id=facts(YOUSSEF).id).update(revoked_at=clock())
+    confirm(second, number)
+    assert shows(second, "error.case_proposer_gone") and state(number) == "proposed"
+
+
+def test_atk_139_not_for_oneself_a_superior_an_operator_or_a_shut_account(branches, clock):
+    at, disabled = agent(YOUSSEF, clock), facts(FATIMA)
+    people.directory.disable(disabled.id)
+    for login in (YOUSSEF.login, KHADIJA.login, SALMA.login, FATIMA.login):
+        _, number = shows_number(login)
+        at.get("/desk/cases/").submit("/desk/cases/", number=number)
+        assert at.page.status_code == 422, login
+    people.directory.enable(disabled.id)
+    _, number = shows_number(FATIMA.login)
+    propose(at, number)
+    second = agent(KHADIJA, clock, address="203.0.113.9")
+    people.directory.freeze(disabled.id, now=clock())
+    confirm(second, number)
+    assert shows(second, "error.case_frozen") and state(number) == "proposed"
+
+
+def test_a_second_factor_is_still_asked_for(branches, clock):
+    """A recovery never removes a factor, the desk's neither."""
+    app, _ = add_app(home(FATIMA), FATIMA.password, clock)
+    phone, number = shows_number(FATIMA.login)
+    propose(agent(YOUSSEF, clock), number)
+    confirm(agent(KHADIJA, clock, address="203.0.113.9"), number)
+    phone.get(CASE).submit("/recovery/desk/number/go-on/")
+    assert phone.path == "/sign-in/second/" and "massar-change" not in phone.cookies
+    assert phone.get("/password/change/").path == "/sign-in/second/"
+    clock.advance(seconds=30)
+    second_step(phone, app.code)
+    phone.get("/password/change/")
+    assert phone.path == "/password/change/" and 'name="current"' not in phone.html
+    phone.submit("/password/change/", new=NEW, confirm=NEW)
+    assert phone.signed_in and state(number) == "done"
+
+
+def test_whoever_did_not_ask_stops_it_by_the_notice(branches, clock, post):
+    """“This was not me”: the claim dies, and the desk does not open it again."""
+    phone, number = shows_number(FATIMA.login)
+    propose(agent(YOUSSEF, clock), number)
+    confirm(agent(KHADIJA, clock, address="203.0.113.9"), number)
+    phone.get(CASE).submit("/recovery/desk/number/go-on/")
+    link = re.search(r"/not-me/\S+/", post.messages(FATIMA.login)[0].text)[0]
+    owner = Visitor().get(link)
+    owner.submit(owner.path)
+    phone.submit("/password/change/", new=NEW, confirm=NEW)
+    assert not phone.signed_in and facts(FATIMA).frozen_at and state(number) != "done"
+    _, again = shows_number(FATIMA.login)
+    refused = propose(agent(YOUSSEF, clock), again)
+    assert refused.page.status_code == 422 and shows(refused, "error.case_frozen", "fr")
+
+
+def test_one_agent_is_enough_for_a_pupil_at_the_own_school(branches, clock):
+    assert add(PUPIL, now=clock())
+    move(PUPIL, "24187K-1", As.PUPIL, now=clock())
+    phone, number = shows_number("R130012345")
+    head = propose(agent(JAMAL, clock), number)
+    assert state(number) == "approved" and shows(head, "agent.case.approved")
+    phone.get(CASE).submit("/recovery/desk/number/go-on/")
+    assert phone.path == "/password/change/"
+    _, number = shows_number("R130012345")
+    propose(agent(YOUSSEF, clock), number)
+    assert state(number) == "proposed", "of a directorate two"
+    _, number = shows_number(FATIMA.login)
+    propose(agent(JAMAL, clock), number)
+    assert state(number) == "proposed", "for staff two"
+
+
+def replaces(clock, login: str, contact: str, kind: str = "phone") -> tuple[Visitor, str]:
+    phone, number = shows_number(login)
+    propose(agent(YOUSSEF, clock), number, kind="contact", contact_kind=kind, contact=contact)
+    return phone, number
+
+
+def test_a_contact_is_added_by_two_and_proved_by_the_person(branches, clock, post):
+    phone, number = replaces(clock, FATIMA.login, "06 61 99 88 77")
+    assert not Contact.objects.filter(state="proposed").exists() and state(number) == "proposed"
+    second = agent(KHADIJA, clock, address="203.0.113.9").get(f"/desk/cases/{number.replace('-', '')}/")
+    assert "+212661998877" in shown(second)
+    confirm(second, number)
+    phone.get(CASE).submit("/recovery/desk/number/contact/", code="000000")
+    assert phone.page.status_code == 422 and state(number) == "approved"
+    phone.submit("/recovery/desk/number/contact/", code=post.code("+212661998877"))
+    assert phone.path == CASE and state(number) == "done"
+    new = next(c for c in people.contacts.of_person(facts(FATIMA).id, clock()) if c.value == "+212661998877")
+    assert new.counts_from == clock() + timedelta(hours=72)
+    mail = post.messages(FATIMA.login)[-1].text
+    link = re.search(r"/contacts/cancel/\S+/", mail)[0]
+    owner = Visitor().get(link)
+    owner.submit(owner.path)
+    assert Contact.objects.get(pk=new.id).state == "cancelled"
+    assert people.contacts.matching(facts(FATIMA).id, "phone", FATIMA_PHONE, clock()), "the old one stays"
+
+
+def test_a_first_contact_waits_too(branches, clock, post):
+    """By their own hand it would count at once; by others' it does not."""
+    phone, number = replaces(clock, JAMAL.login, "jamal@example.org", "email")
+    confirm(agent(KHADIJA, clock, address="203.0.113.9"), number)
+    phone.get(CASE).submit("/recovery/desk/number/contact/", code=post.code("jamal@example.org"))
+    [new] = people.contacts.of_person(facts(JAMAL).id, clock())
+    assert new.waits(clock()) and new.counts_from == clock() + timedelta(hours=72)
+
+
+def test_atk_141_twenty_contacts_a_day_for_each_agent(branches, clock):
+    at = agent(YOUSSEF, clock)
+    for number in range(21):
+        _, case = shows_number(FATIMA.login)
+        propose(at, case, kind="contact", contact=f"06611122{number:02d}")
+        assert state(case) == ("proposed" if number < 20 else "open"), number
+        clock.advance(minutes=1)
+    assert at.page.status_code == 429
+    refused = [e for e in audit_log.of_person(facts(YOUSSEF).id) if e.event == "desk_refused"]
+    assert refused[0].outcome == "cap"
+    clock.advance(hours=20)
+    _, case = shows_number(FATIMA.login)
+    propose(agent(YOUSSEF, clock), case, kind="contact", contact="0661112299")
+    assert state(case) == "open", "nothing comes back within the day"
+    clock.advance(hours=4)
+    _, case = shows_number(FATIMA.login)
+    propose(agent(YOUSSEF, clock), case, kind="contact", contact="0661112299")
+    assert state(case) == "proposed"
+
+
+def test_atk_141_far_more_than_usual_is_told_to_operators_alone(branches, clock):
+    """Twice a day is usual; the eleventh on one day stands out, and nothing that the branch does ends it."""
+    branch, day = people.units.by_code("D07").id, 0
+    for day in range(1, 31):
+        _approved(branch, 2, clock() - timedelta(days=day))
+    _approved(branch, 10, clock())
+    overview = watch_messages.Overview(now=clock())
+    assert not [one for one in overview.alarms if one.id == "desk-volume"]
+    _approved(branch, 1, clock())
+    [alarm] = [one for one in watch_messages.Overview(now=clock()).alarms if one.id == "desk-volume"]
+    assert alarm.about == ("D07",)
+    assert shows(prove_factor(home(SALMA), SALMA, now=clock()).get("/desk/messages/"), "alarm.desk_volume")
+
+
+def _approved(branch: int, times: int, at) -> None:
+    for _ in range(times):
+        number = desk.cases.open_case("", desk.Machine("", "", frozenset(), ""), now=at)
+        Case.objects.filter(number=number).update(
+            kind="password", state="done", branch_id=branch, approved_at=at, ended_at=at, person_id=1
+        )
+
+
+def test_a_lost_factor_waits_as_by_the_persons_own_journey(branches, clock, post):
+    """The agent begins the wait; a link stops it; nothing is removed before its end."""
+    add_app(home(FATIMA), FATIMA.password, clock)
+    at = agent(YOUSSEF, clock)
+    path = _person_path(at, FATIMA, clock)
+    at.get(path).submit(path, reason="téléphone perdu, carte vue")
+    assert at.path.startswith("/desk/cases/"), shown(at)
+    assert shows(at, "case.kind.factor", "fr") and shows(at, "case.state.done", "fr")
+    mail = next(m.text for m in post.messages(FATIMA.login) if "/factors/keep/" in m.text)
+    again = at.get(path).submit(path, reason="encore")
+    assert again.page.status_code == 422 and shows(again, "error.no_factor", "fr")
+    assert Visitor().sign_in(FATIMA.login, FATIMA.password).path == "/sign-in/second/"
+    owner = Visitor().get(re.search(r"/factors/keep/\S+/", mail)[0])
+    owner.submit(owner.path)
+    clock.advance(hours=73)
+    assert Visitor().sign_in(FATIMA.login, FATIMA.password).path == "/sign-in/second/", "it was stopped"
+
+
+def _person_path(at: Visitor, person, clock) -> str:
+    signed_in = close_sessions.authenticate(cookie=at.cookies["massar-session"], now=clock())
+    token = agents.reference(agents.recognise(signed_in, now=clock()), facts(person).id)
+    return f"/desk/people/{token}/factors-lost/"
+
+
+def test_the_list_of_directorates_is_the_same_for_everybody(branches, clock):
+    """It is chosen from a list, and never from the account."""
+    desk.offices.save(
+        people.units.by_code("D07").id, desk.OfficeFacts("0536 00 00 00", "شارع محمد الخامس", "Av. Mohammed V")
+    )
+    visitor = Visitor().get(ASK)
+    assert "?at=D07#where" in visitor.html and "?at=D08#where" in visitor.html and "24187K" not in visitor.html
+    visitor.get(f"{ASK}?at=D07")
+    assert "0536 00 00 00" in shown(visitor) and "شارع محمد الخامس" in shown(visitor)
+    for at in ("24187K", "nothing", "M", "%00"):
+        assert "0536" not in shown(Visitor().get(f"{ASK}?at={at}"))
+
+
+def test_the_branch_sees_its_requests_without_names(branches, clock):
+    _, number = shows_number(FATIMA.login)
+    at = propose(agent(YOUSSEF, clock), number)
+    listed = at.get("/desk/cases/")
+    assert number in shown(listed) and facts(FATIMA).last_latin not in shown(listed)
+    move(YOUSSEF, "30000S", now=clock())
+    other = agent(KHADIJA, clock).get("/desk/cases/")
+    assert number in shown(other), "the academy sees its directorates"
+    appoint(SALMA, Role.DIRECTORATE_DESK, "D08", now=clock())
+    elsewhere = agent(SALMA, clock).get("/desk/cases/")
+    assert number not in shown(elsewhere)
+
+
+def test_the_desk_declines_with_a_reason_that_the_person_reads(branches, clock):
+    phone, number = shows_number(FATIMA.login)
+    at = agent(YOUSSEF, clock)
+    at.get("/desk/cases/").submit("/desk/cases/", number=number)
+    at.submit(actions(at, "/decline/")[0], reason="la photo n'est pas la sienne")
+    assert state(number) == "refused" and shows(phone.get(CASE), "case.refused")
+    [told] = [e for e in audit_log.of_person(facts(FATIMA).id) if e.event == "desk_declined"]
+    assert told.detail["reason"] == "la photo n'est pas la sienne" and told.detail["case"] == number
+
+
+def test_what_is_kept_of_a_case_is_told_to_its_person(branches, clock):
+    _, number = shows_number(FATIMA.login)
+    propose(agent(YOUSSEF, clock), number)
+    [kept] = [one for one in personal_data.TABLE if one.name == "desk_cases"]
+    [row] = personal_data.rows_of(kept, facts(FATIMA).id, most=0)
+    assert row["number"] == number.replace("-", "") and row["reason"] == "carte vue"
+    assert str(facts(YOUSSEF).id) not in map(str, row.values())
