@@ -36,9 +36,9 @@ def test_moments_are_put_as_the_same_moment():
 
 
 @given(st.lists(ODD, max_size=4), st.lists(ODD, max_size=4))
-def test_among_finds_those_and_no_others(stored, wanted):
+def test_many_values_are_found_and_no_others(stored, wanted):
     sql.execute("CREATE TEMPORARY TABLE IF NOT EXISTS texts (t TEXT)")
     sql.execute("DELETE FROM texts")
     sql.insert("texts", "t", [(one,) for one in stored])
-    found = [one for (one,) in sql.rows(f"SELECT t FROM texts WHERE {sql.among('t')}", (sql.many(wanted),))]
+    found = [one for (one,) in sql.find("t", "texts", "t", set(wanted))]
     assert sorted(found) == sorted(one for one in stored if one in wanted)

@@ -34,7 +34,7 @@ FROM_ELSEWHERE = {
         "constants of journeys/keys/change_data_keys.py, and what is made of them",
     ),
     "core/sql.py": (
-        {"sequence", "table", "columns", "column", "values(len(some), len(some[0]))"},
+        {"sequence", "table", "columns", "column", "each", "values(len(some), len(some[0]))"},
         "the names of tables in journeys' own lists, when a backup is restored; of the rooms' own below",
     ),
     "domain/campaigns/store.py": (

@@ -11,16 +11,7 @@ from collections.abc import Iterator
 STATEMENT = re.compile(r"\b(SELECT|INSERT INTO|UPDATE|DELETE FROM|WITH|CREATE|ALTER|DROP|ATTACH|DETACH|LISTEN) ")
 CAPITALS = re.compile(r"_*[A-Z][A-Z0-9_]*")
 ASKED = {"GET", "POST", "META", "COOKIES", "FILES"}  # capitals that are no constants
-BUILDERS = {
-    "placeholders",
-    "skip_locked",
-    "seconds_between",
-    "lock_in_order",
-    "greatest",
-    "span_number",
-    "len",
-    "among",
-}
+BUILDERS = {"placeholders", "skip_locked", "seconds_between", "lock_in_order", "greatest", "span_number", "len"}
 PARTS = {  # what of an expression its text is made of
     ast.IfExp: ("body", "orelse"), ast.BinOp: ("left", "right"), ast.JoinedStr: ("values",), ast.BoolOp: ("values",),
     ast.Dict: ("values",), ast.List: ("elts",), ast.Tuple: ("elts",), ast.Set: ("elts",), ast.Subscript: ("value",),

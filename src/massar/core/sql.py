@@ -53,11 +53,12 @@ def day(value: date) -> Any:
     return connection.ops.adapt_datefield_value(value)
 
 
-def _day(value: str | date) -> date:
+def as_day(value: str | date) -> date:
+    """A day as the database gave it."""
     return date.fromisoformat(value) if isinstance(value, str) else value
 
 
-_CONVERTERS: dict[object, Converter] = {datetime: moment, date: _day, bytes: bytes, bool: bool}
+_CONVERTERS: dict[object, Converter] = {datetime: moment, date: as_day, bytes: bytes, bool: bool}
 
 
 def select(kind: Callable[..., T], statement: str, params: Params = ()) -> list[T]:
@@ -149,22 +150,25 @@ def _copied_value(value: object) -> object:
     return str(value).translate(_COPY_ESCAPES)
 
 
-def among(column: str) -> str:
-    """Whether a column is one of the values of `many`: thousands of parameters cost more than what they look for."""
-    return (
-        f"{column} = ANY(%s)" if connection.vendor == "postgresql" else f"{column} IN (SELECT value FROM json_each(%s))"
-    )
-
-
-def many(values: Collection[str] | Collection[int]) -> Any:
-    """Values as the one parameter of `among`."""
-    return list(values) if connection.vendor == "postgresql" else json.dumps(list(values))
+def find(columns: str, table: str, column: str, values: Collection[str] | Collection[int]) -> list[Row]:
+    """Rows of a table in which a column is one of these values, however many, each looked for by index. As many
+    parameters would cost more than the look-up, and for some thousands PostgreSQL would rather read the whole table."""
+    if connection.vendor == "postgresql":
+        value = "value::bigint" if isinstance(next(iter(values), None), int) else "value"
+        each = f"(SELECT {columns} FROM {table} WHERE {column} = {value} OFFSET 0) AS found"
+        statement = f"SELECT found.* FROM json_array_elements_text(%s::json) AS value, LATERAL {each}"
+    else:
+        wanted = "(SELECT value AS wanted FROM json_each(%s))"
+        statement = f"SELECT {columns} FROM {wanted} CROSS JOIN {table} ON {column} = wanted"
+    return rows(statement, (json.dumps(list(values), ensure_ascii=False),))
 
 
 def draw_ids(table: str, number: int) -> list[int]:
     """So many ids of a table that nobody else gets: for rows that others of the same transaction point to."""
     if connection.vendor == "postgresql":
-        found = rows("SELECT nextval(pg_get_serial_sequence(%s, 'id')) FROM generate_series(1, %s)", (table, number))
+        # OFFSET 0: the sequence is looked up once, not for each id.
+        own = "(SELECT pg_get_serial_sequence(%s, 'id')::regclass AS sequence OFFSET 0) AS own"
+        found = rows(f"SELECT nextval(sequence) FROM {own}, generate_series(1, %s)", (table, number))
         return [one for (one,) in found]
     # The whole file is locked by whoever writes; ids of deleted rows are not given again (AUTOINCREMENT).
     [(last,)] = rows("SELECT COALESCE((SELECT seq FROM sqlite_sequence WHERE name = %s), 0)", (table,))

@@ -151,8 +151,8 @@ def recovery_and_factors(person_id: int, *, factors: str = NO_FACTORS) -> tuple[
 
 def activated(person_ids: Sequence[int]) -> set[int]:
     """Those of these people who have a password: somebody uses the account."""
-    statement = f"SELECT person_id FROM credentials_password WHERE {sql.among('person_id')}"
-    return {person_id for (person_id,) in sql.rows(statement, (sql.many(person_ids),))} if person_ids else set()
+    found = sql.find("person_id", "credentials_password", "person_id", person_ids) if person_ids else ()
+    return {person_id for (person_id,) in found}
 
 
 def require_change(person_ids: Sequence[int], *, campaign: int, changed_before: datetime) -> list[int]:

@@ -6,7 +6,7 @@ still frozen if that came before, or meanwhile.
 active --"this was not me"--> frozen --a completed recovery, or an operator--> active
 active, frozen --disable--> disabled --enable--> what it would be otherwise"""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from datetime import date, datetime
 from typing import NamedTuple
 
@@ -139,17 +139,17 @@ def has_namesake(person: PersonFacts) -> bool:
     return bool(sql.rows(statement, (name, person.id) * 2))
 
 
-def taken(names: Iterable[tuple[str, str]]) -> set[tuple[str, str]]:
-    """Which of these names, (before the @, domain or ''), somebody has as a login or otherwise; a
-    payroll number also where a login begins with it."""
+def taken(names: Iterable[tuple[str, str]], *, free: Collection[str] = ()) -> set[tuple[str, str]]:
+    """Which of these names, (before the @, domain or ''), somebody has as a login or otherwise; a payroll number also
+    where a login begins with it. free: logins of which it is known that nobody has them."""
     wanted = set(names)
     logins = {f"{name}@{domain}": (name, domain) for name, domain in wanted if domain}
-    numbers, named = [name for name, domain in wanted if not domain], [name for name, _ in wanted]
-    by_login = f"SELECT login FROM people_person WHERE {sql.among('login')}"
-    held = {logins[login] for (login,) in sql.rows(by_login, (sql.many(logins),))}
-    by_local = f"SELECT local, '' FROM people_person WHERE {sql.among('local')}"
-    held.update(sql.rows(by_local, (sql.many(numbers),)) if numbers else ())
-    held.update(sql.rows(f"SELECT name, domain FROM people_alias WHERE {sql.among('name')}", (sql.many(named),)))
+    numbers, asked = [name for name, domain in wanted if not domain], logins.keys() - set(free)
+    held = {logins[login] for (login,) in sql.find("login", "people_person", "login", asked)} if asked else set()
+    if numbers:
+        held.update((local, "") for (local,) in sql.find("local", "people_person", "local", numbers))
+    if wanted:
+        held.update(sql.find("name, domain", "people_alias", "name", [name for name, _ in wanted]))
     return held & wanted
 
 

@@ -40,8 +40,7 @@ def by_logins(logins: Collection[str], *, on: date) -> dict[str, Existing]:
     """The accounts with these logins, by login, as they stand on a day."""
     found: dict[str, Existing] = {}
     columns = "id, login, role, first_name_ar, last_name_ar, first_name_latin, last_name_latin"
-    statement = f"SELECT {columns} FROM people_person WHERE {sql.among('login')}"
-    for person_id, login, role, *names in sql.rows(statement, (sql.many(logins),)):
+    for person_id, login, role, *names in sql.find(columns, "people_person", "login", logins) if logins else ():
         found[login] = Existing(person_id, login, Names(*names), role)
     if found:
         _fill({one.id: one for one in found.values()}, on)
@@ -49,16 +48,14 @@ def by_logins(logins: Collection[str], *, on: date) -> dict[str, Existing]:
 
 
 def _fill(accounts: dict[int, Existing], on: date) -> None:
-    wanted, many = sql.among("person_id"), sql.many(accounts.keys())
-    statement = (
-        f"SELECT person_id, kind, unit_id FROM people_belonging WHERE {wanted} AND (until IS NULL OR until >= %s)"
-    )
-    for person_id, kind, unit_id in sql.rows(statement, (many, sql.day(on))):
-        accounts[person_id].units.setdefault(Kind(kind), set()).add(unit_id)
-    for person_id, name, domain in sql.rows(
-        f"SELECT person_id, name, domain FROM people_alias WHERE {wanted}", (many,)
+    ids = accounts.keys()
+    for person_id, kind, unit_id, until in sql.find(
+        "person_id, kind, unit_id, until", "people_belonging", "person_id", ids
     ):
+        if until is None or sql.as_day(until) >= on:
+            accounts[person_id].units.setdefault(Kind(kind), set()).add(unit_id)
+    for person_id, name, domain in sql.find("person_id, name, domain", "people_alias", "person_id", ids):
         accounts[person_id].other.add((name, domain))
-    held = f"SELECT person_id, kind FROM people_contact WHERE {wanted} AND state <> %s"
-    for person_id, kind in sql.rows(held, (many, str(Contact.State.CANCELLED))):
-        accounts[person_id].contacts.add(kind)
+    for person_id, kind, state in sql.find("person_id, kind, state", "people_contact", "person_id", ids):
+        if state != Contact.State.CANCELLED:
+            accounts[person_id].contacts.add(kind)

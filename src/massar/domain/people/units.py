@@ -15,6 +15,7 @@ Kind = Unit.Kind
 HOLDS = "({0}.since IS NULL OR {0}.since <= %s) AND ({0}.until IS NULL OR {0}.until >= %s)"
 _OPEN = HOLDS.format("u")
 _COLUMNS = "u.id, u.code, u.kind, u.parent_id, u.name_ar, u.name_latin, u.since, u.until"
+_FIELDS = "id, code, kind, parent_id, name_ar, name_latin, since, until"
 # This unit and all below it. Takes the unit, and the day four times.
 BELOW = f"""WITH RECURSIVE below(id) AS (
 SELECT u.id FROM people_unit u WHERE u.id = %s AND {_OPEN}
@@ -55,10 +56,13 @@ def by_code(code: str) -> UnitFacts | None:
 
 def with_above(codes: Collection[str]) -> dict[str, UnitFacts]:
     """The units of these codes and all above them, open or not, by code."""
-    statement = f"""WITH RECURSIVE up(id) AS (SELECT id FROM people_unit WHERE {sql.among("code")}
-    UNION SELECT u.parent_id FROM up JOIN people_unit u ON u.id = up.id WHERE u.parent_id IS NOT NULL)
-    SELECT {_COLUMNS} FROM up JOIN people_unit u ON u.id = up.id"""
-    return {one.code: one for one in sql.select(UnitFacts, statement, (sql.many(codes),))}
+    found: dict[int, UnitFacts] = {}
+    rows = sql.find(_FIELDS, "people_unit", "code", codes)
+    while rows:
+        found.update((unit.id, unit) for unit in (sql.make(UnitFacts, UnitFacts._fields, row) for row in rows))
+        above = {unit.parent_id for unit in found.values() if unit.parent_id} - found.keys()
+        rows = sql.find(_FIELDS, "people_unit", "id", above) if above else []
+    return {unit.code: unit for unit in found.values()}
 
 
 def by_ids(unit_ids: Sequence[int]) -> list[UnitFacts]:
@@ -73,8 +77,7 @@ def by_ids(unit_ids: Sequence[int]) -> list[UnitFacts]:
 
 def ids(codes: Collection[str]) -> dict[str, int | None]:
     """The unit of each code; None where there is none."""
-    statement = f"SELECT code, id FROM people_unit WHERE {sql.among('code')}"
-    return dict.fromkeys(codes) | dict(sql.rows(statement, (sql.many(codes),)))
+    return dict.fromkeys(codes) | dict(sql.find("code, id", "people_unit", "code", codes) if codes else ())
 
 
 def fits_below(kind: int, parent: int | None) -> bool:
@@ -127,8 +130,7 @@ def draw_ids(number: int) -> list[int]:
 def put(new: Sequence[UnitFacts], changed: Sequence[UnitFacts]) -> None:
     """Add units, by ids that were drawn, and let others be as given, in any order. Inside the caller's transaction, who
     has judged that each fits where it stands (`fits_below`), and that none stands in a circle."""
-    columns = "id, code, kind, parent_id, name_ar, name_latin, since, until"
-    sql.insert("people_unit", columns, [(*one[:6], *map(_day, one[6:])) for one in new])
+    sql.insert("people_unit", _FIELDS, [(*one[:6], *map(_day, one[6:])) for one in new])
     statement = (
         "UPDATE people_unit SET parent_id = %s, name_ar = %s, name_latin = %s, since = %s, until = %s WHERE id = %s"
     )

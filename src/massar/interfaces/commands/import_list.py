@@ -1,6 +1,7 @@
 """`massar import FILE`: says what a list of people or units would change, and with --write does it, with progress."""
 
 import argparse
+import gc
 import sys
 from collections.abc import Callable, Mapping
 
@@ -18,6 +19,7 @@ from massar.journeys.people.sheet_list import SHOWN, ImportReport, ListField, Re
 from massar.journeys.people.sheet_rows import Field
 from massar.journeys.people.unit_rows import UnitField
 
+ROWS_BETWEEN_LOOKS = 100_000
 KINDS: Mapping[str, Kind] = {"staff": Kind.STAFF, "pupil": Kind.PUPIL, "guardian": Kind.GUARDIAN}
 
 
@@ -52,6 +54,9 @@ def _import(options: argparse.Namespace) -> int:
     taken = {place: field for field, place in listed.mapped.columns.items()}
     for place, title in enumerate(listed.header.cells):
         print(f"Column {title!r}: {taken.get(place, 'left alone')}")
+    # Millions of rows that live for a moment and point to nothing in circles: looking for circles took a sixth.
+    gc.freeze()
+    gc.set_threshold(ROWS_BETWEEN_LOOKS)
     bar = CommandProgress(listed.size, "rows")
     kept: list[RefusedRow] = []
     report = ImportReport(refuse=kept.append if options.report else lambda _: None)

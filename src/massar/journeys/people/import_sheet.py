@@ -147,11 +147,12 @@ class _Judge:
 
     def _taken_names(self, entries: Sequence[PersonRow], accounts: Accounts) -> set[Name]:
         """Of what leads to the accounts of these rows, what leads to somebody else's or is claimed by two of them."""
-        claimed = [_split(entry.login) for entry in entries if entry.login not in accounts]
+        new = [entry.login for entry in entries if entry.login not in accounts]
+        claimed = list(map(_split, new))
         for login, names in self._names.items():
             claimed += set(names.values()) - accounts[login].other if login in accounts else names.values()
         twice = {name for name, many in Counter(claimed).items() if many > 1}
-        return twice | people.directory.taken(claimed)
+        return twice | people.directory.taken(claimed, free=new)
 
     def _judge(self, entry: PersonRow, account: people.existing.Existing | None, batch: _Batch) -> Faults:
         """Put the row into the batch, or say why not."""

@@ -228,6 +228,7 @@ def day(typed: str) -> date | Problem:
         return Problem("day_shape")
 
 
+@lru_cache(maxsize=5000)
 def unit_code(typed: str) -> str:
     """The code of a unit as it is kept."""
     return text.one_line(typed).upper()
