@@ -48,8 +48,8 @@ def test_a_slip_activates_an_account_months_later(pupil, clock):
     typed = code[:5].upper() + " " + "".join("٠١٢٣٤٥٦٧٨٩"[int(d)] for d in code[5:])
     visitor = Visitor().sign_in("X130000001", typed)
     assert visitor.path == "/password/expired/" and not visitor.signed_in
-    assert visitor.change(code, "too short").page.status_code == 422
-    assert visitor.submit("/password/change/", new=NEW, confirm=NEW).path == "/password/changed/"
+    assert visitor.choose("short").page.status_code == 422
+    assert visitor.choose(NEW).path == "/password/changed/"
     assert visitor.signed_in and Visitor().sign_in(PUPIL.login, NEW).signed_in
     assert events(pupil)[1:4] == ["temporary_accepted", "account_activated", "sign_in"]
     assert shows(Visitor().sign_in(PUPIL.login, code), "problem.expired_slip"), "once"
@@ -58,7 +58,7 @@ def test_a_slip_activates_an_account_months_later(pupil, clock):
 def test_who_activates_an_account_may_enter_contacts_at_once(pupil, clock, post):
     """There is no former owner for whom they would be closed."""
     code = slip(pupil, clock())
-    visitor = Visitor().sign_in(PUPIL.login, code).change(code, NEW)
+    visitor = Visitor().sign_in(PUPIL.login, code).choose(NEW)
     save_contact(visitor, NEW, email="reem@example.org")
     assert post.code("reem@example.org") and facts(PUPIL).frozen_until is None
 
@@ -127,4 +127,4 @@ def test_a_class_code_lives_twenty_minutes_and_its_change_a_little_longer(pupil,
     visitor = Visitor().sign_in(PUPIL.login, code)
     clock.advance(minutes=2)
     assert shows(Visitor().sign_in(PUPIL.login, code), "problem.expired_slip")
-    assert visitor.change(code, NEW).signed_in, "who came in time may finish"
+    assert visitor.choose(NEW).signed_in, "who came in time may finish"

@@ -1,9 +1,6 @@
 """“My data”: what is kept and why; a copy for the owner alone, after a proof, as a file and as pages."""
 
 import json
-import os
-import re
-import subprocess
 
 import pytest
 
@@ -13,7 +10,7 @@ from massar.interfaces.base import pdf
 from massar.journeys import personal_data
 from massar.journeys.account import my_data
 from tests.cast import FATIMA, FATIMA_PHONE, YOUSSEF, YOUSSEF_EMAIL
-from tests.support import programs
+from tests.support.paper import text_of
 from tests.support.steps import home, shown, shows
 from tests.support.visitor import Visitor
 
@@ -85,15 +82,6 @@ def test_five_copies_a_day_each_in_the_audit_log(cast, clock):
     assert len([e for e in audit_log.of_person(owner.id) if e.event == "data_exported"]) == 5
     clock.advance(hours=5)
     assert copy_of(home(YOUSSEF), YOUSSEF).status_code == 200
-
-
-def text_of(content: bytes) -> str:
-    """What a reader copies out, without the marks of direction."""
-    program, said = programs.find_server(programs.PDFTOTEXT), programs.PDFTOTEXT.sentence
-    if program is None:
-        pytest.fail(said) if os.environ.get("CI") else pytest.skip(said)
-    words = subprocess.run([program, "-", "-"], input=content, capture_output=True, check=True).stdout.decode()
-    return " ".join(re.sub("[\u202a-\u202c\u200e\u200f\u2066-\u2069]", "", words).split())
 
 
 @pytest.mark.parametrize("language", ["ar", "fr"])

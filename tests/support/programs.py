@@ -54,7 +54,8 @@ CHROMIUM = Need("Chromium", "the browser tests", ("chromium", "fonts-dejavu-core
 # Its own Node.js is linked against this small library, which a bare Debian does not have.
 DRIVER = Need("Playwright's driver", "the browser tests, and does not start", ("libatomic1",))
 POSTGRES = Need("PostgreSQL", "half of the tests", ("postgresql",))  # none has to be running
-PDFTOTEXT = Need("pdftotext", "the test of what a person's copy says", ("poppler-utils",), ("pdftotext",))
+PDFTOTEXT = Need("pdftotext", "the tests of what pages on paper say", ("poppler-utils",), ("pdftotext",))
+ZBAR = Need("zbarimg", "the test of the square on a slip", ("zbar-tools",), ("zbarimg",))
 
 NGINX = Need("nginx", "the gate's test", ("nginx",), ("nginx",))
 APACHE = Need("Apache", "several tests of sites", ("apache2",), ("apache2",))
@@ -164,6 +165,7 @@ def install(needs: list[Need]) -> None:
 
 FINDERS = {
     CHROMIUM: find_chromium, DRIVER: find_driver, POSTGRES: find_postgres, PDFTOTEXT: partial(find_server, PDFTOTEXT),
+    ZBAR: partial(find_server, ZBAR),
 }  # fmt: skip
 
 

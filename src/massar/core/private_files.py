@@ -28,6 +28,14 @@ def write(path: Path, text: str) -> None:
         file.write(text)
 
 
+def write_new(path: Path, content: bytes) -> None:
+    """Write a file that is not there yet, 0600, down to the disk. Raises FileExistsError."""
+    with os.fdopen(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+
+
 def readable_by_others(database: Path) -> list[Path]:
     """Those of a SQLite database's files that its group or anybody may read or write."""
     files = (Path(f"{database}{end}") for end in _BESIDE_A_DATABASE)

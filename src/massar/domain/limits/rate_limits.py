@@ -78,6 +78,10 @@ DESK_SEARCH = RateLimit("desk-search", 300, DAY)
 DESK_UNMASK = RateLimit("desk-unmask", 20, DAY)
 DESK_RECOVERY = RateLimit("desk-recovery", 60, DAY)
 DESK_LOOK = RateLimit("desk-look", 1, DAY)  # of one agent at one person: how often it is told
+# Codes that are handed over, per agent: slips of a large school in a day, and class codes as a teacher needs them.
+SLIPS_DAY = RateLimit("slips-day", 2000, DAY / 2000)
+CLASS_CODES_DAY = RateLimit("class-codes-day", 60, DAY / 60)
+CLASS_CODE_PUPIL = RateLimit("class-code-pupil", 6, 4 * HOUR)  # one pupil, whoever gives it
 
 # Contacts: proving.
 CODE_GAP = RateLimit("code-gap", 1, MINUTE)

@@ -129,6 +129,26 @@ def by_id(person_id: int, *, now: datetime) -> PersonFacts | None:
     return sql.select_one(PersonFacts, statement, (*today(now), person_id))
 
 
+def by_ids(person_ids: Collection[int], *, now: datetime) -> dict[int, PersonFacts]:
+    """These people by id, a statement for each five hundred."""
+    found = dict[int, PersonFacts]()
+    for some in sql.parts(sorted(person_ids)):
+        statement = f"SELECT {COLUMNS} FROM {TABLE} {WITH_DAY} WHERE p.id IN ({sql.placeholders(len(some))})"
+        found |= {one.id: one for one in sql.select(PersonFacts, statement, (*today(now), *some))}
+    return found
+
+
+def members(unit_ids: Sequence[int], kinds: Collection[int], *, now: datetime) -> list[tuple[PersonFacts, int]]:
+    """Who belongs today to one of these units as one of these kinds, each once, and to which: the lowest of them."""
+    of_units, as_kinds = sql.placeholders(len(unit_ids)), sql.placeholders(len(kinds))
+    statement = f"""SELECT b.person_id, b.unit_id FROM people_belonging b JOIN people_unit v ON v.id = b.unit_id
+    WHERE b.unit_id IN ({of_units}) AND b.kind IN ({as_kinds}) AND {units.HOLDS.format("b")} ORDER BY v.kind, v.id"""
+    params = (*unit_ids, *kinds, *units.params(_day(now)))
+    belong: dict[int, int] = dict(sql.rows(statement, params)) if unit_ids and kinds else {}
+    facts = by_ids(belong, now=now)
+    return [(facts[person_id], unit_id) for person_id, unit_id in belong.items()]
+
+
 def has_namesake(person: PersonFacts) -> bool:
     """Whether the name before the @ means somebody else too."""
     name = person.login.partition("@")[0]

@@ -169,6 +169,14 @@ def below(unit_id: int, *, on: date, kinds: Collection[int] = tuple(Kind)) -> li
     return sql.select(UnitFacts, statement, (unit_id, *params(on) * 2, *kinds))
 
 
+def above(unit_id: int, *, on: date) -> list[UnitFacts]:
+    """The unit itself and those above it, the highest first, as far as they are open that day."""
+    statement = f"""WITH RECURSIVE up(id) AS (SELECT u.id FROM people_unit u WHERE u.id = %s AND {_OPEN}
+    UNION SELECT u.id FROM up JOIN people_unit c ON c.id = up.id JOIN people_unit u ON u.id = c.parent_id WHERE {_OPEN})
+    SELECT {_COLUMNS} FROM up JOIN people_unit u ON u.id = up.id ORDER BY u.kind, u.code"""
+    return sql.select(UnitFacts, statement, (unit_id, *params(on) * 2))
+
+
 def _reaches(unit_id: int, other: int) -> bool:
     """Whether a way up leads from one to the other, open or not: below it that one would stand in a circle."""
     statement = """WITH RECURSIVE up(id) AS (SELECT CAST(%s AS integer)

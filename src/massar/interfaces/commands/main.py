@@ -282,6 +282,7 @@ def _units(command: Command) -> None:
     place.add_argument("--acting", dest="kind", action="store_const", const="acting", help="as acting head")
     place.add_argument("--deputy", dest="kind", action="store_const", const="deputy", help="as deputy")
     one.set_defaults(kind="own")
+    _slips(command)
     _role(command("revoke", "take a role back, at once", module="units", run="revoke", more="What was done stays."))
 
 
@@ -319,6 +320,30 @@ def _campaigns(command: Command) -> None:
             action.add_argument("--people", type=int, required=True, metavar="N", help="the number of people")
         if name == "show":
             action.add_argument("--follow", action="store_true", help="go on until it ends")
+
+
+def _slips(command: Command) -> None:
+    slips = command("slips", "print, list and withdraw slips, by which people choose their first password", more="""
+        A slip has a code that serves once. Nobody can read it again: a lost one is printed anew, and the older ends.
+        """)  # fmt: skip
+    actions = slips.add_subparsers(dest="action", metavar="ACTION", required=True)
+    make = _action(actions, "print", "write a PDF of slips, four on a page of A4, that serve once it is written")
+    make.add_argument("file", type=Path, metavar="FILE.pdf", help="file that is made; nothing is overwritten")
+    who = make.add_mutually_exclusive_group(required=True)
+    who.add_argument("--unit", metavar="CODE", help="a class or an establishment: whoever has no password yet")
+    who.add_argument("--person", metavar="LOGIN", help=LOGIN)
+    kind = "of a unit: its pupils, its staff, or guardians (default pupil)"
+    make.add_argument("--as", dest="kind", choices=("pupil", "staff", "guardian"), default="pupil", help=kind)
+    recovers = "of a person: for an account in use, which is recovered by it and told so"
+    make.add_argument("--recovery", action="store_true", help=recovers)
+    make.add_argument("--language", choices=LANGUAGES, default="", help="of all slips (default: each person's own)")
+    show = _action(actions, "list", "print batches, or the slips of one with how each stands; no code")
+    show.add_argument("number", metavar="NUMBER", nargs="?", default="", help="of a batch, as 412")
+    void = _action(actions, "void", "withdraw slips that still serve")
+    numbers = "of a slip, as 412-07, or of a batch"
+    void.add_argument("numbers", nargs="+", metavar="NUMBER", help=numbers)
+    for action in (make, void):
+        action.add_argument("--reason", required=True, help="kept in the audit log, at most 200 characters")
 
 
 def _role(one: argparse.ArgumentParser) -> None:

@@ -142,11 +142,16 @@ def allowed(agent: Agent, person: people.PersonFacts, *, now: datetime) -> froze
 
 def permit(agent: Agent, person_id: int, right: rights.Right, *, now: datetime) -> rights.Permission:
     """Judge whether the agent may do this for the person today, and at which branch. A refusal is written down."""
-    permission = rights.judge(right, people.roles.standing(agent.person.id, person_id, on=_day(now)))
+    permission = weigh(agent, person_id, right, now=now)
     if permission.by is None:
         refuse(agent, person_id, right, permission.why, now)
-        return permission
-    return permission._replace(unit=_branch(agent, person_id, permission.by, now))
+    return permission
+
+
+def weigh(agent: Agent, person_id: int, right: rights.Right, *, now: datetime) -> rights.Permission:
+    """Judge as `permit` does, of a list that somebody else has made: nobody has tried anything."""
+    permission = rights.judge(right, people.roles.standing(agent.person.id, person_id, on=_day(now)))
+    return permission._replace(unit=_branch(agent, person_id, permission.by, now)) if permission.by else permission
 
 
 def charge(

@@ -23,6 +23,17 @@ document.addEventListener('submit', (event) => {
 
 addEventListener('pageshow', () => document.querySelectorAll('form[data-sent]').forEach(lift));
 
+// The square on a slip leads to the sign-in page with user name and code behind the #, which no server is told. They are
+// taken out of the address first, so that nothing that is copied, shared or gone back to holds them. Nothing is sent.
+const handed = /^#slip=([a-z0-9._@-]{1,254})~([a-z]{5}-[2-9]{5})$/.exec(location.hash);
+const codeField = document.getElementById('id_password');
+
+if (location.hash.startsWith('#slip=')) history.replaceState(history.state, '', location.pathname + location.search);
+if (handed && codeField?.form.elements.user) {
+  [codeField.form.elements.user.value, codeField.value] = handed.slice(1);
+  codeField.form.querySelector('button[type=submit]').focus();
+}
+
 // When a page opens with something that must be read first (an error summary, a refusal), the focus goes there.
 document.querySelector('[data-focus]')?.focus({ preventScroll: false });
 

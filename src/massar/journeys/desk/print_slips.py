@@ -1,0 +1,181 @@
+"""Slips are printed: a code on paper for whoever has no password yet, by class, by school or for one person.
+
+begin:  the batch has its number; nothing serves   (one commit)
+draw:   codes, in this process alone; the caller makes pages of them and puts these where they are kept
+finish: all of them serve, older ones of the same people end   (one commit)
+
+So whatever serves was printed. Whoever dies before `finish` has changed nothing for anybody (ADR 78)."""
+
+from collections.abc import Collection, Sequence
+from datetime import UTC, datetime, time, timedelta
+from typing import NamedTuple
+
+from django.conf import settings
+from django.db import transaction
+
+from massar.core import local_time
+from massar.core.audit import api as audit_log
+from massar.core.browser import Browser
+from massar.domain.credentials import api as credentials
+from massar.domain.limits import api as limits
+from massar.domain.people import api as people
+from massar.domain.people.api import rights
+from massar.journeys.account import notices
+from massar.journeys.desk import agents
+from massar.journeys.desk.agents import Agent
+from massar.journeys.outcomes import Problem, TooManyAttempts
+
+MOST = 2000  # slips of one batch
+handed = credentials.handed
+
+
+class Holder(NamedTuple):
+    """Who gets a slip. unit: where the person belongs. recovers: the account may be in use, and is recovered by it.
+    permission: the agent's; None: a command prints."""
+
+    person: people.PersonFacts
+    unit: people.units.UnitFacts | None = None
+    recovers: bool = False
+    permission: rights.Permission | None = None
+
+
+class Chosen(NamedTuple):
+    """Who gets a slip of a unit, by class and name; how many have a password already, are shut, or are not the agent's
+    to help."""
+
+    holders: list[Holder]
+    active: int
+    shut: int
+    others: int
+
+
+class Slip(NamedTuple):
+    """What stands on one slip. until: the moment at which it is over."""
+
+    holder: Holder
+    number: str
+    code: str
+    until: datetime
+
+    def __repr__(self) -> str:
+        return f"Slip({self.number})"
+
+
+class Printing(NamedTuple):
+    """A batch that is begun. until: when its slips are over, the end of a day."""
+
+    batch_id: int
+    holders: Sequence[Holder]
+    until: datetime
+    made: Sequence[credentials.handed.Made] = ()
+
+    @property
+    def slips(self) -> list[Slip]:
+        pairs = zip(self.holders, self.made, strict=True)
+        return [Slip(one, handed.number(self.batch_id, made.place), made.code, self.until) for one, made in pairs]
+
+
+def choose(
+    unit: people.units.UnitFacts, kinds: Collection[people.Kind], *, agent: Agent | None, now: datetime
+) -> Chosen:
+    """Who belongs to the unit or below it as one of these kinds, and has no password yet."""
+    below = {one.id: one for one in people.units.below(unit.id, on=local_time.local(now).date())}
+    belong = people.directory.members(list(below), kinds, now=now)
+    active = credentials.passwords.activated([person.id for person, _ in belong])
+    chosen, shut, others = list[Holder](), 0, 0
+    for person, unit_id in belong:
+        if person.id in active:
+            continue
+        permission = agents.weigh(agent, person.id, rights.Right.SLIP, now=now) if agent else None
+        if permission and permission.by is None:
+            others += 1
+        elif not person.active:
+            shut += 1
+        else:
+            chosen.append(Holder(person, below[unit_id], permission=permission))
+    return Chosen(sorted(chosen, key=_by_class_and_name), len(active), shut, others)
+
+
+def _by_class_and_name(holder: Holder) -> tuple[object, ...]:
+    person, unit = holder.person, holder.unit
+    place = (unit.kind, unit.code) if unit else (0, "")
+    return (*place, person.last_ar or person.last_latin, person.first_ar or person.first_latin, person.login)
+
+
+def for_one(
+    person: people.PersonFacts, *, permission: rights.Permission | None, recovers: bool, now: datetime
+) -> Holder | Problem:
+    """One person. recovers: whoever prints may recover an account in use by a slip, as a pupil's by whoever may give
+    a class code, and a command that is told so. Nobody disabled gets one."""
+    in_use = bool(credentials.passwords.activated([person.id])) or person.frozen_at is not None
+    if not person.enabled:
+        return Problem("slip_shut")
+    return Problem("slip_active") if in_use and not recovers else Holder(person, None, in_use, permission)
+
+
+def may_recover(agent: Agent, person_id: int, *, now: datetime) -> bool:
+    """Whether the agent may print a slip for an account in use: who may give that pupil a class code."""
+    return agents.weigh(agent, person_id, rights.Right.CODE, now=now).by is not None
+
+
+@transaction.atomic
+def begin(
+    holders: Sequence[Holder], *, unit: people.units.UnitFacts | None, agent: Agent | None, now: datetime
+) -> Printing | TooManyAttempts:
+    """Give the batch its number, and draw a code for each. An agent's slips are counted."""
+    if not 0 < len(holders) <= MOST:
+        raise ValueError(f"a batch has 1 to {MOST} slips")
+    if agent:
+        spent = limits.consume([limits.rate_limits.SLIPS_DAY.bucket(agent.person.id, units=len(holders))], now=now)
+        if spent:
+            return TooManyAttempts(spent.until)
+    printed_by = agent.person.id if agent else None
+    batch_id = handed.begin_batch(unit_id=unit.id if unit else None, printed_by=printed_by, now=now)
+    return Printing(batch_id, holders, last_moment(now), handed.draw([one.person.id for one in holders]))
+
+
+def last_moment(now: datetime) -> datetime:
+    """When a slip that is printed now is over: at the end of its last day in the country."""
+    today = local_time.local(now)
+    after = today.date() + settings.MASSAR.slip + timedelta(days=1)
+    return datetime.combine(after, time.min, today.tzinfo).astimezone(UTC)
+
+
+@transaction.atomic
+def finish(printing: Printing, *, agent: Agent | None, reason: str, now: datetime) -> list[Slip]:
+    """Let the slips serve, now that they are printed. Returns those that don't: of people who have chosen a password,
+    or were shut, while the pages were made."""
+    ids = sorted(one.person.id for one in printing.holders)
+    people.contacts.lock(*ids)
+    facts = people.directory.by_ids(ids, now=now)
+    active = credentials.passwords.activated(ids)
+    stale = {one.person.id for one in printing.holders if not _still(one, facts.get(one.person.id), active)}
+    serving = [one for one in printing.made if one.person_id not in stale]
+    handed.put(printing.batch_id, serving, until=printing.until, now=now)
+    for slip in printing.slips:
+        if slip.holder.person.id not in stale:
+            _record(slip, agent, reason, now)
+    return [slip for slip in printing.slips if slip.holder.person.id in stale]
+
+
+def _still(holder: Holder, person: people.PersonFacts | None, active: set[int]) -> bool:
+    """Whether what was true when the pages were begun is true still, under the person's lock."""
+    if person is None or not person.enabled:
+        return False
+    return holder.recovers or (person.frozen_at is None and person.id not in active)
+
+
+def _record(slip: Slip, agent: Agent | None, reason: str, now: datetime) -> None:
+    person, permission = slip.holder.person, slip.holder.permission
+    outcome = "recovery" if slip.holder.recovers else ""
+    if agent and permission:
+        entry = agents.record(
+            "slip_printed", agent, person, permission, now=now, outcome=outcome, reason=reason, number=slip.number
+        )
+    else:
+        entry = audit_log.record_event(
+            "slip_printed", now=now, person_id=person.id, outcome=outcome, number=slip.number,
+            reason=reason[: agents.LONGEST_REASON],
+        )  # fmt: skip
+    if slip.holder.recovers:  # nobody uses the other accounts, and a school's slips would be a school's messages
+        notices.tell(person, "slip_printed", now=now, browser=Browser(), entry=entry)

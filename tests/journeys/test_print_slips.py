@@ -1,0 +1,174 @@
+"""Printing and withdrawing slips: for whom, by which agent, and what is told to whom."""
+
+from datetime import timedelta
+
+import pytest
+from django.db import transaction
+
+from massar.core.audit import api as audit_log
+from massar.domain.credentials import api as credentials
+from massar.domain.limits import api as limits
+from massar.domain.people import api as people
+from massar.journeys.account import freeze_account
+from massar.journeys.desk import agents, print_slips, void_slips
+from massar.journeys.outcomes import Done, Problem, TooManyAttempts
+from massar.journeys.people import import_people
+from massar.journeys.people.import_people import NewPerson
+from tests.cast import FATIMA, FATIMA_PHONE, JAMAL, KHADIJA, NEW, SALMA, YOUSSEF, YOUSSEF_EMAIL, facts
+from tests.support.desk import As, Role, appoint, move, plant, unit
+from tests.support.steps import in_session
+from tests.support.visitor import Visitor
+
+pytestmark = pytest.mark.both_databases
+CLASS, OTHER = "24187K-1", "30000S"
+PUPILS = [
+    NewPerson(login=f"x13000000{n}@taalim.ma", first_ar="ريم", last_ar=last, role="pupil")
+    for n, last in enumerate(("العمراني", "بناني", "جلال"))
+]
+
+
+@pytest.fixture
+def school(cast, clock) -> None:
+    """Three pupils in a class that Khadija teaches, a fourth elsewhere; Jamal is head, Youssef sits at the desk."""
+    plant()
+    for pupil in (*PUPILS, NewPerson(login="x999@taalim.ma", role="pupil")):
+        assert import_people.add(pupil, now=clock()) == Done()
+        move(pupil, CLASS if pupil in PUPILS else OTHER, As.PUPIL, now=clock())
+    appoint(KHADIJA, Role.TEACHER, CLASS, now=clock())
+    appoint(JAMAL, Role.HEAD, "24187K", now=clock())
+    appoint(YOUSSEF, Role.DIRECTORATE_DESK, "D07", now=clock())
+
+
+def agent(person: NewPerson, now) -> agents.Agent:
+    found = agents.recognise(in_session(facts(person)), now=now)
+    assert found
+    return found
+
+
+def chosen(by: NewPerson | None, code: str, *kinds: As, now) -> list[str]:
+    found = print_slips.choose(unit(code), kinds, agent=by and agent(by, now), now=now)
+    return [one.person.login for one in found.holders]
+
+
+def printed(holders, now, *, by: NewPerson | None = None, at=None) -> list[print_slips.Slip]:
+    helper = agent(by, now) if by else None
+    printing = print_slips.begin(holders, unit=at, agent=helper, now=now)
+    assert print_slips.finish(printing, agent=helper, reason="rentrée", now=now) == []
+    return printing.slips
+
+
+def print_class(by: NewPerson | None, now) -> list[print_slips.Slip]:
+    found = print_slips.choose(unit(CLASS), [As.PUPIL], agent=by and agent(by, now), now=now)
+    return printed(found.holders, now, by=by, at=unit(CLASS))
+
+
+def test_a_class_gets_slips_but_for_who_has_a_password(school, clock):
+    now, logins = clock(), [one.login for one in PUPILS]
+    assert chosen(KHADIJA, CLASS, As.PUPIL, now=now) == logins == chosen(None, "24187K", As.PUPIL, now=now)
+    slip = print_class(KHADIJA, now)[1]
+    assert Visitor().sign_in(slip.holder.person.login, slip.code).choose(NEW).signed_in
+    people.directory.disable(facts(PUPILS[2]).id)
+    found = print_slips.choose(unit(CLASS), [As.PUPIL], agent=None, now=clock())
+    assert ([one.person.login for one in found.holders], found.active, found.shut) == (logins[:1], 1, 1)
+
+
+def test_atk_135_nobody_gets_a_slip_from_another_branch(school, clock):
+    for by in (KHADIJA, JAMAL, YOUSSEF):
+        assert chosen(by, OTHER, As.PUPIL, now=clock()) == []
+    assert chosen(KHADIJA, "24187K", As.STAFF, now=clock()) == [], "a teacher helps pupils alone"
+    assert len(print_class(JAMAL, clock())) == len(print_class(YOUSSEF, clock())) == 3
+    slip = printed([print_slips.Holder(facts(NewPerson(login="x999@taalim.ma")))], clock())[0]
+    number = credentials.handed.read_number(slip.number)
+    for by in (KHADIJA, JAMAL, YOUSSEF):
+        assert void_slips.void(*number, agent=agent(by, clock()), reason="-", now=clock()) == []
+        assert void_slips.slips_of(*number, agent=agent(by, clock()), now=clock()) == []
+    assert len(void_slips.void(*number, agent=None, reason="lost", now=clock())) == 1
+
+
+def test_atk_139_neither_agents_themselves_nor_their_equals(school, clock):
+    """Of staff without a password: a head among the people of the head's own school."""
+    for login in ("karim.tazi", "amal.saidi"):
+        newcomer = NewPerson(login=f"{login}@taalim.ma")
+        assert import_people.add(newcomer, now=clock()) == Done()
+        move(newcomer, "24187K", now=clock())
+    appoint(NewPerson(login="amal.saidi@taalim.ma"), Role.HEAD, "24187K", now=clock())
+    assert chosen(JAMAL, "24187K", As.STAFF, now=clock()) == ["karim.tazi@taalim.ma"]
+    assert chosen(YOUSSEF, "24187K", As.STAFF, now=clock()) == ["amal.saidi@taalim.ma", "karim.tazi@taalim.ma"]
+    assert chosen(YOUSSEF, "10000D", As.STAFF, now=clock()) == [], f"nor {SALMA.login}, who watches over all"
+
+
+def test_an_account_in_use_is_no_business_of_one_agent_but_a_pupils(school, clock, post):
+    assert not print_slips.may_recover(agent(JAMAL, clock()), facts(FATIMA).id, now=clock())
+    assert print_slips.may_recover(agent(KHADIJA, clock()), facts(PUPILS[0]).id, now=clock())
+    how = {"permission": None, "now": clock()}
+    assert print_slips.for_one(facts(FATIMA), recovers=False, **how) == Problem("slip_active")
+    holder = print_slips.for_one(facts(FATIMA), recovers=True, **how)
+    [slip] = printed([holder], clock())
+    assert len(post.messages(FATIMA_PHONE)) == 1, "told before anything is changed"
+    assert Visitor().sign_in(FATIMA.login, slip.code).change(slip.code, NEW).signed_in
+    people.directory.disable(facts(FATIMA).id)
+    assert print_slips.for_one(facts(FATIMA), recovers=True, **how) == Problem("slip_shut")
+
+
+def test_a_frozen_account_is_one_in_use(school, clock):
+    frozen = facts(PUPILS[0])
+    freeze_account.by_operator(person=frozen, reason="test", now=clock())
+    assert chosen(None, CLASS, As.PUPIL, now=clock()) == [one.login for one in PUPILS[1:]]
+    how = {"permission": None, "now": clock()}
+    assert print_slips.for_one(facts(PUPILS[0]), recovers=False, **how) == Problem("slip_active")
+
+
+def test_the_history_says_which_branch_printed_and_withdrew(school, clock, post):
+    slip = print_class(KHADIJA, clock())[0]
+    void_slips.void(
+        *credentials.handed.read_number(slip.number), agent=agent(JAMAL, clock()), reason="lost", now=clock()
+    )
+    withdrawn, made, *_ = audit_log.of_person(slip.holder.person.id)
+    told = {"by": facts(KHADIJA).id, "role": "teacher", "unit": CLASS, "reason": "rentrée", "number": slip.number}
+    assert (made.event, made.detail) == ("slip_printed", told) and slip.code not in str(made)
+    assert withdrawn.event == "slip_voided" and withdrawn.detail["unit"] == "24187K"
+    assert withdrawn.detail["reason"] == "lost"
+    post.work()
+    assert not post.email.received and not post.sms.received, "a school's slips are not a school's messages"
+
+
+def test_who_chooses_a_password_while_the_pages_are_made_keeps_it(school, clock):
+    holders = [print_slips.Holder(facts(one)) for one in PUPILS]
+    older = printed(holders[:1], clock())[0]
+    printing = print_slips.begin(holders, unit=unit(CLASS), agent=None, now=clock())
+    assert Visitor().sign_in(PUPILS[0].login, older.code).choose(NEW).signed_in
+    people.directory.disable(facts(PUPILS[1]).id)
+    stale = print_slips.finish(printing, agent=None, reason="-", now=clock())
+    assert [one.holder.person.login for one in stale] == [PUPILS[0].login, PUPILS[1].login]
+    assert Visitor().sign_in(PUPILS[0].login, printing.slips[0].code).path == "/sign-in/"
+    assert Visitor().sign_in(PUPILS[2].login, printing.slips[2].code).path == "/password/expired/"
+
+
+def test_an_agents_slips_of_a_day_are_counted(school, clock, monkeypatch):
+    monkeypatch.setattr(limits.rate_limits, "SLIPS_DAY", limits.RateLimit("slips-day", 5, timedelta(hours=1)))
+    assert len(print_class(KHADIJA, clock())) == 3
+    holders = [print_slips.Holder(facts(one)) for one in PUPILS]
+    refused = print_slips.begin(holders, unit=None, agent=agent(KHADIJA, clock()), now=clock())
+    assert refused == TooManyAttempts(clock() + timedelta(hours=1))
+    assert len(credentials.handed.batches()) == 1
+    assert len(print_class(JAMAL, clock())) == 3, "each has their own"
+
+
+def test_a_slip_is_over_at_the_end_of_its_last_day(clock):
+    """In the country, whose clocks change that night."""
+    assert print_slips.last_moment(clock()).isoformat() == "2026-05-16T23:00:00+00:00"
+
+
+def test_what_was_printed_together_is_found_by_its_unit(school, clock):
+    print_class(KHADIJA, clock())
+    printed([print_slips.Holder(facts(PUPILS[0]))], clock())
+    assert [one.slips for one in void_slips.batches(unit("24187K"), now=clock())] == [3]
+    assert [one.slips for one in void_slips.batches(None, now=clock())] == [1, 3]
+    with transaction.atomic():
+        assert void_slips.batches(unit(OTHER), now=clock()) == []
+
+
+def test_contacts_of_a_slip_for_an_account_in_use_are_told_by_mail_too(school, clock, post):
+    printed([print_slips.for_one(facts(YOUSSEF), recovers=True, permission=None, now=clock())], clock())
+    [letter] = post.messages(YOUSSEF_EMAIL)
+    assert "/not-me/" in letter.text and "fiche" in letter.text
