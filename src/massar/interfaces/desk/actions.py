@@ -17,4 +17,5 @@ class Action(NamedTuple):
 
 ACTIONS = (
     Action(Right.RECOVER, "desk_recover", "agent.recover.title"),
+    Action(Right.FACTOR, "desk_loss", "agent.lost"),
 )  # fmt: skip
