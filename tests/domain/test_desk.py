@@ -75,7 +75,9 @@ def test_a_case_moves_as_its_table_says_and_no_other_way():
     assert not desk.cases.approve(case.id, second_id=8, role="academy_desk", now=NOW), "nothing is proposed"
     assert desk.cases.propose(case, proposal(), {}, to=State.PROPOSED, now=NOW)
     assert not desk.cases.propose(case, proposal(), {}, to=State.PROPOSED, now=NOW), "once"
-    assert not desk.cases.approve(case.id, second_id=7, role="academy_desk", now=NOW), "nobody confirms the own proposal"
+    assert not desk.cases.approve(case.id, second_id=7, role="academy_desk", now=NOW), (
+        "nobody confirms the own proposal"
+    )
     assert desk.cases.approve(case.id, second_id=8, role="academy_desk", now=NOW)
     assert desk.cases.finish(case.id, now=NOW) and not desk.cases.finish(case.id, now=NOW)
     done = desk.cases.by_id(case.id)
@@ -149,3 +151,11 @@ def test_unusual_is_judged_by_the_thirty_days_before():
     approve(1, 1, NOW)
     assert desk.seen.busy(300, now=NOW) == [1, 2] and desk.seen.busy(400, now=NOW) == [2]
     assert desk.seen.busy(300, now=NOW + timedelta(days=1)) == []
+
+
+@pytest.mark.django_db
+def test_what_was_typed_can_not_be_moved_to_another_case():
+    """ATK-142: a row that was changed is told, and names nobody."""
+    first, second = opened(), desk.cases.by_number(desk.cases.open_case("youssef", machine("other"), now=NOW))
+    Case.objects.filter(pk=second.id).update(ciphertext=first.ciphertext)
+    assert desk.cases.by_id(second.id).typed == {} and desk.cases.by_id(first.id).typed == {"login": "fatima"}

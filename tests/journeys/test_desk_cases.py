@@ -8,18 +8,23 @@ import pytest
 from massar.core.audit import api as audit_log
 from massar.domain.desk import api as desk
 from massar.domain.desk.models import Case
+from massar.domain.limits import api as limits
 from massar.domain.people import api as people
 from massar.domain.people.models import Contact, RoleGrant
-from massar.journeys import personal_data
-from massar.journeys.account import close_sessions
+from massar.interfaces.commands import main as program
+from massar.interfaces.commands import units as command
+from massar.journeys import after_restore, personal_data
+from massar.journeys.account import close_sessions, defend
 from massar.journeys.desk import agents
 from massar.journeys.messages import watch_messages
 from massar.journeys.people.import_people import NewPerson, add
 from tests.cast import FATIMA, FATIMA_PHONE, JAMAL, KHADIJA, NEW, SALMA, STRANGER, YOUSSEF, facts
+from tests.support.alike import Seen, assert_alike
 from tests.support.authenticator import add_app, second_step
+from tests.support.canary import everything_stored, readable_forms
 from tests.support.desk import As, Role, appoint, move, plant, prove_factor
 from tests.support.steps import actions, home, shown, shows
-from tests.support.visitor import Visitor
+from tests.support.visitor import Visitor, solve
 
 pytestmark = [pytest.mark.django_db, pytest.mark.both_databases]
 ASK, CASE = "/recovery/desk/", "/recovery/desk/number/"
@@ -295,6 +300,9 @@ def test_one_agent_is_enough_for_a_pupil_at_the_own_school(branches, clock):
     _, number = shows_number("R130012345")
     propose(agent(YOUSSEF, clock), number)
     assert state(number) == "proposed", "of a directorate two"
+    _, number = shows_number("R130012345", Visitor())
+    propose(prove_factor(home(JAMAL), JAMAL, now=clock()), number)
+    assert state(number) == "proposed", "nor where the pupil's browser looks like the head's own"
     _, number = shows_number(FATIMA.login)
     propose(agent(JAMAL, clock), number)
     assert state(number) == "proposed", "for staff two"
@@ -444,3 +452,139 @@ def test_what_is_kept_of_a_case_is_told_to_its_person(branches, clock):
     [row] = personal_data.rows_of(kept, facts(FATIMA).id, most=0)
     assert row["number"] == number.replace("-", "") and row["reason"] == "carte vue"
     assert str(facts(YOUSSEF).id) not in map(str, row.values())
+
+
+def test_atk_017_a_number_tells_nobody_who_has_an_account(branches, clock, monkeypatch):
+    """The same bytes, statements and hashes for whoever is named; nothing is looked up."""
+    people.directory.disable(facts(JAMAL).id)
+    tried = {"known": FATIMA.login, "unknown": STRANGER, "disabled": JAMAL.login, "operator": SALMA.login}
+    seen = {name: Seen(monkeypatch, ASK, {"user": login}) for name, login in tried.items()}
+    assert_alike(seen)
+    assert seen["known"].status == 303 and seen["known"].hashes == 0
+    assert not [one for one in seen["known"].statements if "people_person" in one or "people_alias" in one]
+
+
+def test_strangers_can_not_make_numbers_costly(branches, clock):
+    """A network has its own limit; a browser that knows an account has one beside it."""
+    spent = limits.rate_limits.CASE_NETWORK.bucket("127.0.0.0/24", units=200)
+    assert limits.consume([spent], now=clock()) is None
+    stranger = Visitor().get(ASK).submit(ASK, user=STRANGER)
+    assert stranger.page.status_code == 429 and stranger.page["Retry-After"] and not Case.objects.exists()
+    known = home(FATIMA)
+    known.get("/profile/").submit("/sign-out/")
+    assert shows_number(FATIMA.login, known)
+
+
+def test_in_a_siege_a_stranger_meets_a_challenge_before_the_number(branches, clock):
+    defend.order_siege("on", account=None, person_id=None, until=clock() + timedelta(hours=1), now=clock())
+    visitor = Visitor().get(ASK).submit(ASK, user=FATIMA.login)
+    assert visitor.puzzle and not Case.objects.exists()
+    visitor.go_on(solve(visitor.puzzle))
+    assert visitor.path == CASE and NUMBER.search(shown(visitor))
+
+
+def test_no_secret_stands_in_a_page_a_row_or_the_audit_log(branches, clock, post):
+    """Canaries: the new password, the cookie that opens the change, the code of a new contact, the contact itself."""
+    phone, number = shows_number(FATIMA.login)
+    first = propose(agent(YOUSSEF, clock), number)
+    second = confirm(agent(KHADIJA, clock, address="203.0.113.9"), number)
+    phone.get(CASE).submit("/recovery/desk/number/go-on/")
+    change = phone.cookies["massar-change"].partition(".")[2]
+    pages = [at.get(path).page.content for at in (first, second) for path in _pages(number)]
+    phone.submit("/password/change/", new=NEW, confirm=NEW)
+    pages += [at.get(path).page.content for at in (first, second) for path in _pages(number)]
+    phone, another = replaces(clock, FATIMA.login, "0661998877")
+    second.get("/desk/")
+    confirm(second, another)
+    code = post.code("+212661998877")
+    pages += [at.get(path).page.content for at in (first, second) for path in _pages(another)]
+    phone.get(CASE).submit("/recovery/desk/number/contact/", code=code)
+    assert state(another) == "done"
+    post.work()
+    everything = everything_stored() + b"\0".join(pages)
+    for canary in (NEW, change, code):
+        assert not [form for form in readable_forms(canary) if form in everything], canary
+    assert not [form for form in readable_forms("+212661998877") if form in everything_stored()]
+
+
+def _pages(number: str) -> list[str]:
+    path = f"/desk/cases/{number.replace('-', '')}/"
+    return ["/desk/cases/", path, f"{path}receipt/"]
+
+
+def test_a_hundred_contacts_a_day_for_each_directorate(branches, clock):
+    """ATK-141: agents who take turns share it; another directorate has its own."""
+    branch, day = people.units.by_code("D07").id, clock().date()
+    assert limits.consume([limits.rate_limits.REPLACE_BRANCH.bucket(branch, day, units=100)], now=clock()) is None
+    _, number = replaces(clock, FATIMA.login, "0661998877")
+    assert state(number) == "open"
+    move(FATIMA, "30000S", now=clock())
+    appoint(YOUSSEF, Role.DIRECTORATE_DESK, "D08", now=clock())
+    _, number = replaces(clock, FATIMA.login, "0661998877")
+    assert state(number) == "proposed"
+
+
+def test_a_restored_copy_opens_nothing_that_was_approved(branches, clock):
+    phone, number = shows_number(FATIMA.login)
+    propose(agent(YOUSSEF, clock), number)
+    confirm(agent(KHADIJA, clock, address="203.0.113.9"), number)
+    phone.get(CASE)
+    after_restore.end_everything(now=clock())
+    phone.submit("/recovery/desk/number/go-on/")
+    assert state(number) == "closed" and "massar-change" not in phone.cookies
+
+
+def test_the_office_of_a_unit_is_recorded_by_command(branches, capsys):
+    run = program.build_parser().parse_args(
+        ["units", "office", "D07", "--phone", "0536 00 00 00", "--hours", "9 h – 16 h"]
+    )
+    assert getattr(command, run.run)(run) == 0
+    more = program.build_parser().parse_args(["units", "office", "D07", "--hours", ""])
+    assert getattr(command, more.run)(more) == 0 and "0536 00 00 00" in capsys.readouterr().out
+    assert desk.offices.of_unit(people.units.by_code("D07").id) == desk.OfficeFacts(phone="0536 00 00 00")
+
+
+def test_atk_138_the_second_agents_browser_shows_no_number_either(branches, clock):
+    at = agent(KHADIJA, clock, address="203.0.113.9")
+    at.get("/profile/").submit("/sign-out/")
+    _, number = shows_number(FATIMA.login, at)
+    propose(agent(YOUSSEF, clock), number)
+    refused = confirm(agent(KHADIJA, clock, address="203.0.113.9"), number)
+    assert shows(refused, "error.case_own_browser") and state(number) == "proposed"
+
+
+def test_atk_138_a_head_confirms_nothing(branches, clock):
+    _, number = shows_number(FATIMA.login)
+    propose(agent(YOUSSEF, clock), number)
+    confirm(agent(JAMAL, clock, address="203.0.113.9"), number)
+    assert state(number) == "proposed"
+
+
+def test_wrong_numbers_of_an_agent_have_a_limit(branches, clock):
+    at = agent(YOUSSEF, clock)
+    spent = limits.rate_limits.CASE_TYPED.bucket(facts(YOUSSEF).id, units=59)
+    assert limits.consume([spent], now=clock()) is None
+    for status in (422, 429):
+        at.get("/desk/cases/").submit("/desk/cases/", number=desk.numbers.draw(clock()))
+        assert at.page.status_code == status
+    _, number = shows_number(FATIMA.login)
+    assert at.get(f"/desk/cases/{number.replace('-', '')}/").page.status_code == 429, "by its address neither"
+
+
+def test_an_account_that_was_frozen_before_the_browser_goes_on_stays_shut(branches, clock):
+    phone, number = shows_number(FATIMA.login)
+    propose(agent(YOUSSEF, clock), number)
+    confirm(agent(KHADIJA, clock, address="203.0.113.9"), number)
+    people.directory.freeze(facts(FATIMA).id, now=clock())
+    phone.get(CASE).submit("/recovery/desk/number/go-on/")
+    assert "massar-change" not in phone.cookies and state(number) == "approved"
+
+
+def test_a_case_that_was_closed_meanwhile_pays_for_no_password(branches, clock):
+    phone, number = shows_number(FATIMA.login)
+    propose(agent(YOUSSEF, clock), number)
+    confirm(agent(KHADIJA, clock, address="203.0.113.9"), number)
+    phone.get(CASE).submit("/recovery/desk/number/go-on/")
+    Case.objects.update(state="closed")
+    phone.submit("/password/change/", new=NEW, confirm=NEW)
+    assert not phone.signed_in and Visitor().sign_in(FATIMA.login, FATIMA.password).signed_in

@@ -113,7 +113,9 @@ class Cases(RuleBasedStateMachine):
         for one in whose:
             known = sessions.devices.remember(known, self.facts[one].id, now=self.now)
         machine = "shared" if self.model.together else name
-        return Browser(network="198.51.100.0/24", label="Firefox · Windows", recovery_browser=machine, trusted_devices=known)
+        return Browser(
+            network="198.51.100.0/24", label="Firefox · Windows", recovery_browser=machine, trusted_devices=known
+        )
 
     def live(self, seen: Seen | None) -> bool:
         """Whether something may still be decided about it."""
@@ -252,7 +254,9 @@ class Cases(RuleBasedStateMachine):
     @invariant()
     def nothing_opens_but_by_two(self):
         """Each change session stands for a case that two agents approved."""
-        live = ChangeSession.objects.filter(ended_at=None, expires_at__gt=self.now).values_list("temporary_id", flat=True)
+        live = ChangeSession.objects.filter(ended_at=None, expires_at__gt=self.now).values_list(
+            "temporary_id", flat=True
+        )
         for temporary_id in live:
             case = desk.cases.by_id(credentials.temporary.case_of(temporary_id))
             assert case is None or (case.agent_id and case.second_id and case.agent_id != case.second_id)
@@ -260,9 +264,7 @@ class Cases(RuleBasedStateMachine):
     def only_the_last_password_counts(self):
         people.directory.reopen(self.person.id, now=self.now)
         browser = replace(self.seats["phone"].browser, trusted_devices="")
-        entered = sign_in.enter(
-            typed_login=FATIMA.login, password=self.model.password, browser=browser, now=self.now
-        )
+        entered = sign_in.enter(typed_login=FATIMA.login, password=self.model.password, browser=browser, now=self.now)
         assert isinstance(entered, SessionOpened)
 
 
