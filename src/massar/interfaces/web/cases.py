@@ -39,10 +39,10 @@ def ask(request: Request) -> HttpResponse:
     data = {"user": answer.challenge.typed["login"]} if answer else request.POST
     form = AskForm(data) if posted and not over else AskForm(initial={"user": recovery.typed_login(request)})
     if not form.is_valid():
-        chosen = journey.branch(request.GET.get("at", ""))
+        listed = journey.branches(now=request.now)
         return page.render(
-            request, "recovery/desk.html", status=422 if posted else 200, form=form, over=over, chosen=chosen,
-            branches=journey.branches(now=request.now),
+            request, "recovery/desk.html", status=422 if posted else 200, form=form, over=over, branches=listed,
+            chosen=journey.choose(listed, request.GET.get("at", "")),
         )  # fmt: skip
     typed, recovery_browser = form.cleaned_data["user"], request.browser.recovery_browser or ids.token()
     browser = replace(request.browser, recovery_browser=recovery_browser)

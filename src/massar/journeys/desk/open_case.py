@@ -34,6 +34,7 @@ from massar.journeys.outcomes import (
 )
 
 ACTION = "desk"  # what a challenge that is met here opens
+Branches = list[tuple[people.units.UnitFacts, list[people.units.UnitFacts]]]
 
 
 class ChosenBranch(NamedTuple):
@@ -160,17 +161,15 @@ def prove_contact(
     return Done(from_when=proved.counts_from, masked=proved.masked)
 
 
-def branches(*, now: datetime) -> list[tuple[people.units.UnitFacts, list[people.units.UnitFacts]]]:
+def branches(*, now: datetime) -> Branches:
     """The academies with their directorates: a list that is the same for everybody."""
     return people.units.branches(on=local_time.local(now).date())
 
 
-def branch(code: str) -> ChosenBranch | None:
-    """One directorate of the list, as it was chosen; never that of an account."""
-    unit = people.units.by_code(code[:32])
-    if unit is None or unit.kind != people.units.Kind.DIRECTORATE:
-        return None
-    return ChosenBranch(unit, desk.offices.of_unit(unit.id))
+def choose(listed: Branches, code: str) -> ChosenBranch | None:
+    """One directorate of the list; never that of an account."""
+    unit = next((one for _, directorates in listed for one in directorates if one.code == code), None)
+    return ChosenBranch(unit, desk.offices.of_unit(unit.id)) if unit else None
 
 
 def machine(browser: Browser, now: datetime) -> desk.Machine:
