@@ -75,6 +75,10 @@ def by_ids(unit_ids: Sequence[int]) -> list[UnitFacts]:
     )
 
 
+def by_id(unit_id: int) -> UnitFacts | None:
+    return sql.select_one(UnitFacts, f"SELECT {_COLUMNS} FROM people_unit u WHERE u.id = %s", (unit_id,))
+
+
 def ids(codes: Collection[str]) -> dict[str, int | None]:
     """The unit of each code; None where there is none."""
     return dict.fromkeys(codes) | dict(sql.find("code, id", "people_unit", "code", codes) if codes else ())

@@ -50,10 +50,8 @@ _DONE = {
 def _do(options: argparse.Namespace, now: datetime) -> Done | Problem:
     if options.action == "confirm":
         return manage.confirm(options.id, number=options.people, by=None, now=now)
-    if options.action == "count":
-        return manage.count_again(options.id, now=now)
-    act = {"stop": manage.stop, "resume": manage.resume, "cancel": manage.cancel}[options.action]
-    return act(options.id, by=None, now=now)
+    acts = {"count": manage.count_again, "stop": manage.stop, "resume": manage.resume, "cancel": manage.cancel}
+    return acts[options.action](options.id, by=None, now=now)
 
 
 def _refused(problem: Problem) -> int:

@@ -28,10 +28,18 @@ View = Callable[Concatenate[Request, Agent, P], HttpResponse]
 def agents_only(view: View[P]) -> Callable[..., HttpResponse]:
     """Give the view the agent. Whoever has no role finds nothing; an agent whose proof is old or short gives it first
     and comes back."""
+    return _proved(view, of)
 
+
+def ministry_only(view: View[P]) -> Callable[..., HttpResponse]:
+    """The same for what concerns the whole country: the ministry's own desk, and operators, with the same proof."""
+    return _proved(view, of_ministry)
+
+
+def _proved(view: View[P], find: Callable[[Request, SignedIn], Agent]) -> Callable[..., HttpResponse]:
     @wraps(view)
     def guarded(request: Request, signed_in: SignedIn, /, *args: P.args, **kwargs: P.kwargs) -> HttpResponse:
-        agent = of(request, signed_in)
+        agent = find(request, signed_in)
         owed = agents.proof_owed(agent, used_at=_used_at(request, agent), now=request.now)
         if owed:
             at, said = _PROOFS[owed]
@@ -65,6 +73,16 @@ def for_person(right: rights.Right) -> Callable[[Callable[..., HttpResponse]], C
 def of(request: Request, signed_in: SignedIn) -> Agent:
     agent = agents.recognise(signed_in, now=request.now)
     if agent is None:
+        raise Http404
+    return agent
+
+
+def of_ministry(request: Request, signed_in: SignedIn) -> Agent:
+    """An operator acts for no branch, and so has no role here."""
+    if signed_in.person.operates:
+        return Agent(signed_in, ())
+    agent = of(request, signed_in)
+    if not agent.serves_ministry:
         raise Http404
     return agent
 

@@ -20,6 +20,9 @@ PAGES = (
     (rights.Right.APPROVE, "desk_cases", "agent.cases"),
 )
 
+# What concerns the whole country: (name of the address, words).
+MINISTRY = (("desk_campaigns", "campaign.title"), ("desk_season", "season.title"))
+
 
 class ProveForm(forms.Form):
     password = form_fields.secret()
@@ -39,6 +42,7 @@ def _home(request: Request, agent: Agent) -> HttpResponse:
     return page.render(
         request, "desk/home.html", roles=agent.roles, rights=[right for right in rights.Right if right in mine],
         pages=[(name, words) for right, name, words in PAGES if right in mine],
+        ministry=MINISTRY if agent.serves_ministry else (),
         day_of=lambda day: local_time.in_words(day, request.language),
     )  # fmt: skip
 

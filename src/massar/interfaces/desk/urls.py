@@ -2,11 +2,16 @@
 
 from django.urls import path
 
-from massar.interfaces.desk import cases, home, people
+from massar.interfaces.desk import campaigns, cases, home, people, season
 
 urlpatterns = [
     path("desk/", home.home, name="desk"),
     path("desk/prove/", home.prove, name="desk_prove"),
+    path("desk/campaigns/", campaigns.campaigns, name="desk_campaigns"),
+    path("desk/campaigns/new/", campaigns.new, name="desk_campaign_new"),
+    path("desk/campaigns/<int:campaign_id>/", campaigns.campaign, name="desk_campaign"),
+    path("desk/campaigns/<int:campaign_id>/<slug:act>/", campaigns.act, name="desk_campaign_act"),
+    path("desk/season/", season.season, name="desk_season"),
     path("desk/people/", people.people, name="desk_people"),
     path("desk/people/found/<str:token>/", people.found, name="desk_found"),
     path("desk/people/<str:token>/", people.person, name="desk_person"),

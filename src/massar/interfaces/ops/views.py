@@ -5,7 +5,6 @@ from collections.abc import Callable, Iterable, Iterator
 from functools import wraps
 from itertools import accumulate
 
-from babel.numbers import format_decimal
 from django.conf import settings
 from django.http import Http404, HttpResponse
 from django.urls import path
@@ -19,7 +18,7 @@ from prometheus_client.registry import Collector
 from massar.core import local_time
 from massar.domain.delivery import api as delivery
 from massar.domain.upkeep import api as upkeep
-from massar.interfaces.base import outage, page, way_back
+from massar.interfaces.base import numbers, outage, page, way_back
 from massar.interfaces.base.request import Request
 from massar.interfaces.ops import plots
 from massar.journeys import season
@@ -51,17 +50,9 @@ def messages(request: Request) -> HttpResponse:
         request, "ops/messages.html", day=day, seen=seen, total=delivery.metrics.add_up(tallies),
         waiting=sum(one.count for one in seen.queue if one.state != "awaiting_receipt"),
         plots=plots.of(steps),
-        number=lambda value, digits=0: _number(value, digits, request.language),
+        number=lambda value, digits=0: numbers.number(value, digits, request.language),
         age=lambda moment: local_time.elapsed(moment, request.now),
     )  # fmt: skip
-
-
-def _number(value: float | None, digits: int, language: str) -> str:
-    """`1 234,50` in Moroccan French; a dash where there is none."""
-    if value is None:
-        return "–"
-    pattern = f"#,##0.{'0' * digits}" if digits else "#,##0"
-    return format_decimal(round(value, digits), pattern, locale=local_time.LOCALES[language])
 
 
 @outage.answer_when_away(outage.plain)

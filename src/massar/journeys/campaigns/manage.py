@@ -109,11 +109,14 @@ def rate(one: CampaignFacts, *, now: datetime) -> float:
 
 
 @transaction.atomic
-def count_again(campaign_id: int, *, now: datetime) -> Done | Problem:
+def count_again(campaign_id: int, *, by: int | None, now: datetime) -> Done | Problem:
     """Have it counted anew: who is meant changes from day to day."""
     one = campaigns.store.by_id(campaign_id)
     last = one.last if one and one.listed else people.selection.last_id()
-    return Done() if campaigns.store.recount(campaign_id, last=last, now=now) else Problem("campaign_moved")
+    if not campaigns.store.recount(campaign_id, last=last, now=now):
+        return Problem("campaign_moved")
+    _record("recounted", campaign_id, by, now)
+    return Done()
 
 
 @transaction.atomic

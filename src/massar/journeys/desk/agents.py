@@ -41,6 +41,10 @@ class Agent(NamedTuple):
         return self.signed_in.session
 
     @property
+    def serves_ministry(self) -> bool:
+        return any(held.role == rights.Role.MINISTRY_DESK for held in self.roles)
+
+    @property
     def teaches_only(self) -> bool:
         return {held.role for held in self.roles} == {rights.Role.TEACHER}
 

@@ -1,0 +1,128 @@
+"""The pages for the whole country: who finds them, and a campaign and a season led through them."""
+
+from datetime import timedelta
+
+import pytest
+
+from massar.domain.campaigns import api as campaigns
+from massar.domain.campaigns.api import State
+from massar.domain.credentials.models import Password
+from massar.journeys import season
+from massar.journeys.campaigns import carry_out, manage
+from tests.cast import FATIMA, JAMAL, KHADIJA, SALMA, YOUSSEF, facts
+from tests.support.desk import Role, appoint, at_desk, plant, prove_factor
+from tests.support.steps import home, shows
+
+pytestmark = [pytest.mark.django_db, pytest.mark.both_databases]
+PAGES = ("/desk/campaigns/", "/desk/campaigns/new/", "/desk/campaigns/1/", "/desk/season/")
+
+
+@pytest.fixture
+def branches(cast, clock):
+    plant()
+
+
+def at_ministry(person, clock):
+    appoint(person, Role.MINISTRY_DESK, "M", now=clock())
+    return at_desk(person, now=clock())
+
+
+def turn(clock) -> None:
+    while carry_out.turn(price=250, now=clock()):
+        pass
+
+
+def draft(visitor, **typed):
+    return visitor.get("/desk/campaigns/new/").submit("/desk/campaigns/new/", name="Before results", **typed)
+
+
+def newest():
+    return campaigns.store.newest()[0]
+
+
+def act(visitor, what: str, **typed):
+    one = newest().id
+    return visitor.get(f"/desk/campaigns/{one}/").submit(f"/desk/campaigns/{one}/{what}/", **typed)
+
+
+def test_they_exist_for_the_ministry_and_operators_alone(branches, clock):
+    manage.make(campaigns.Plan(campaigns.Kind.CONTACTS, "x"), by=None, now=clock())
+    one = newest().id
+    appoint(YOUSSEF, Role.DIRECTORATE_DESK, "D07", now=clock())
+    for visitor in (home(FATIMA), at_desk(YOUSSEF, now=clock())):
+        for path in PAGES:
+            assert visitor.get(path.replace("1", str(one))).page.status_code == 404
+    for visitor in (at_ministry(JAMAL, clock), prove_factor(home(SALMA), SALMA, now=clock())):
+        for path in PAGES:
+            assert visitor.get(path.replace("1", str(one))).page.status_code == 200
+    assert visitor.get("/desk/campaigns/987/").page.status_code == 404
+
+
+def test_an_operator_proves_a_factor_first(branches, clock):
+    assert home(SALMA).get("/desk/campaigns/").path == "/profile/security/"
+
+
+def test_a_campaign_from_the_form_to_its_end(branches, clock, monkeypatch):
+    monkeypatch.setattr(manage, "FOUR_EYES_ABOVE", 2)
+    clock.advance(minutes=1)
+    jamal = draft(at_ministry(JAMAL, clock), kind="change", why="rules")
+    assert shows(jamal, "campaign.state.counting", "fr") or shows(jamal, "campaign.state.counting")
+    turn(clock)
+    act(jamal, "confirm", number="99999")
+    assert jamal.page.status_code == 422 and newest().state == State.COUNTED
+    act(jamal, "confirm", number=str(newest().people))
+    assert newest().state == State.CONFIRMED
+    assert not any(action.endswith("/approve/") for action in _actions(jamal)), "not one's own"
+    khadija = at_ministry(KHADIJA, clock)
+    act(khadija, "approve")
+    assert newest().state == State.RUNNING and newest().approved_by == facts(KHADIJA).id
+    assert not Password.objects.exclude(due_for=None).exists()
+    act(jamal, "stop")
+    turn(clock)
+    assert newest().state == State.STOPPED and not Password.objects.exclude(due_for=None).exists()
+    act(jamal, "resume")
+    for _ in range(4):
+        turn(clock)
+        clock.advance(seconds=30)
+    assert newest().state == State.DONE and Password.objects.filter(due_for=newest().id).count() == newest().people
+    jamal.get(f"/desk/campaigns/{newest().id}/")
+    act(jamal, "cancel")
+    assert not Password.objects.exclude(due_for=None).exists()
+    assert jamal.get("/desk/campaigns/").page.status_code == 200
+
+
+def _actions(visitor) -> list[str]:
+    return [part.split('"')[0] for part in visitor.html.split('action="')[1:]]
+
+
+def test_the_form_says_what_is_wrong(branches, clock):
+    jamal = at_ministry(JAMAL, clock)
+    wrong = {"unit": "NONE", "pace": "1", "day": "2020-01-01", "listed": "nobody@taalim.ma"}
+    for field, typed in wrong.items():
+        draft(jamal, **{field: typed})
+        assert jamal.page.status_code == 422 and "has-error" in jamal.html
+    draft(jamal, listed=f"{YOUSSEF.login}\r\n{FATIMA.login}")
+    assert newest().listed and newest().last == max(facts(YOUSSEF).id, facts(FATIMA).id)
+
+
+def test_what_can_not_be_done_is_said_and_not_done(branches, clock):
+    jamal = draft(at_ministry(JAMAL, clock))
+    turn(clock)
+    page = jamal.get(f"/desk/campaigns/{newest().id}/")
+    manage.cancel(newest().id, by=None, now=clock())
+    page.submit(f"/desk/campaigns/{newest().id}/count/")
+    assert newest().state == State.CANCELLED
+    token, nothing = page.get("/desk/campaigns/new/").token, f"/desk/campaigns/{newest().id}/nothing/"
+    assert jamal.client.post(nothing, {"csrfmiddlewaretoken": token}).status_code == 404
+
+
+def test_the_season_is_switched_on_and_off(branches, clock):
+    jamal = at_ministry(JAMAL, clock)
+    tomorrow = (clock() + timedelta(days=1)).date()
+    jamal.get("/desk/season/").submit("/desk/season/", day=tomorrow.isoformat(), hour="03:00")
+    assert season.current(clock()).until == clock().replace(hour=3, minute=0) + timedelta(days=1)
+    assert shows(jamal, "season.end")
+    jamal.submit("/desk/season/")
+    assert season.current(clock()) == season.CALM
+    jamal.submit("/desk/season/", day="2020-01-01", hour="03:00")
+    assert jamal.page.status_code == 422
