@@ -80,7 +80,7 @@ def test_it_reads_the_branch_and_no_whole_table(country, vendor):
     with captured() as asked:
         assert by_name(Scope(0, Role.DIRECTORATE_DESK, country["D1"]), ["amal"], now=NOW)
         ids_named("x")
-    assert len(asked) == 2
+    assert len(asked) == (3 if vendor == "postgresql" else 2), "one of them keeps it from being compiled"
     if vendor == "sqlite":
         with reads() as found:
             by_name(Scope(0, Role.DIRECTORATE_DESK, country["D1"]), ["amal"], now=NOW)

@@ -44,7 +44,7 @@ FROM_ELSEWHERE = {
     "domain/credentials/passwords.py": ({"since"}, "a constant of factors, by journeys/account/sign_in.py"),
     "domain/factors/passkeys.py": ({"condition"}, "made by encryption's list of keys: names of columns and marks"),
     "domain/people/search.py": (
-        {"fits", "found", "roles.holds_one_of(len(as_high))"}, "constants, as often as there are words or roles"
+        {"fits", "roles.holds_one_of(len(as_high))"}, "constants, as often as there are words or roles"
     ),
     "domain/sites/grants.py": ({"', '.join(GrantFacts._fields[1:])"}, "fields of a class there"),
     "journeys/personal_data.py": ({"kept.table", "kept.owner", "', '.join(kept.given)"}, "the table TABLES there"),

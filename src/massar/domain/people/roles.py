@@ -83,10 +83,10 @@ def of_person(person_id: int) -> list[HeldRole]:
 
 
 def holds_one_of(number: int) -> str:
-    """A statement that finds something if the person `p` of the one around it holds one of so many roles. Takes what
-    `holds_params` gives."""
+    """A statement that finds something if the person `named.id` of the one around it holds one of so many roles. Takes
+    what `holds_params` gives."""
     return (
-        f"SELECT 1 FROM people_rolegrant g JOIN people_unit d ON d.id = g.unit_id WHERE g.person_id = p.id "
+        f"SELECT 1 FROM people_rolegrant g JOIN people_unit d ON d.id = g.unit_id WHERE g.person_id = named.id "
         f"AND g.role IN ({sql.placeholders(number)}) AND {_HOLDS} AND {units.HOLDS.format('d')}"
     )
 
