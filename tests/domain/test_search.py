@@ -47,7 +47,7 @@ def test_a_name_is_found_however_it_is_spelled(country, stored, typed):
     arabic = stored[0][0] > "\u0600"
     one = person("x", country["S1"], **{"ar" if arabic else "latin": stored})
     person("y", country["S1"], ar=("جمال", "جلال"), latin=("Jamal", "Jalal"))
-    scope = Scope(0, Role.DIRECTORATE_DESK, country["D1"])
+    scope = Scope(Role.DIRECTORATE_DESK, country["D1"])
     for text in typed:
         assert [p.id for p in by_name(scope, words_of(text), now=NOW)] == [one], text
 
@@ -55,7 +55,7 @@ def test_a_name_is_found_however_it_is_spelled(country, stored, typed):
 def test_signs_of_patterns_are_only_letters_in_a_name(country):
     """What is typed is no pattern: a dump by `.*` or `%` finds nobody."""
     person("x", country["S1"], latin=("Amal", "Ben [Ali]"))
-    scope = Scope(0, Role.DIRECTORATE_DESK, country["D1"])
+    scope = Scope(Role.DIRECTORATE_DESK, country["D1"])
     assert words_of(".* %_ [a]|(b)") == ["a", "b"] and words_of("^$?*+") == []
     assert len(by_name(scope, words_of("ben [ali]"), now=NOW)) == 1
     assert all(set(pattern(word)) & set("\\|()^$?{}") == set() for word in ("علي", "ali", "i"))
@@ -64,7 +64,7 @@ def test_signs_of_patterns_are_only_letters_in_a_name(country):
 def test_at_most_so_many_by_name_and_whether_there_are_more(country):
     for number in range(5):
         person(f"x{number}", country["S1"], latin=(f"Amal{'abcde'[number]}", "Alami"))
-    scope = Scope(0, Role.DIRECTORATE_DESK, country["D1"])
+    scope = Scope(Role.DIRECTORATE_DESK, country["D1"])
     assert [p.first_latin for p in by_name(scope, ["alami"], now=NOW, most=3)] == ["Amala", "Amalb", "Amalc", "Amald"]
 
 
@@ -78,12 +78,12 @@ def test_an_account_is_looked_for_by_each_of_its_names(country):
 def test_it_reads_the_branch_and_no_whole_table(country, vendor):
     person("x", country["S1"], latin=("Amal", "Alami"))
     with captured() as asked:
-        assert by_name(Scope(0, Role.DIRECTORATE_DESK, country["D1"]), ["amal"], now=NOW)
+        assert by_name(Scope(Role.DIRECTORATE_DESK, country["D1"]), ["amal"], now=NOW)
         ids_named("x")
     assert len(asked) == (3 if vendor == "postgresql" else 2), "one of them keeps it from being compiled"
     if vendor == "sqlite":
         with reads() as found:
-            by_name(Scope(0, Role.DIRECTORATE_DESK, country["D1"]), ["amal"], now=NOW)
+            by_name(Scope(Role.DIRECTORATE_DESK, country["D1"]), ["amal"], now=NOW)
             ids_named("x")
         assert found.asked and found.whole == {}
 
@@ -114,7 +114,7 @@ def test_atk_135_it_finds_whom_the_judge_allows(country, mine, others):
             people.belonging.begin(one, country[code], kind, since=day, until=until and DAY + timedelta(days=until))
         for role, code, since, until in held:
             _grant(one, role, country[code], DAY + timedelta(days=since), DAY + timedelta(days=until))
-    found = {one.id for role, code in mine for one in by_name(Scope(agent, role, country[code]), ["amal"], now=NOW)}
+    found = {one.id for role, code in mine for one in by_name(Scope(role, country[code]), ["amal"], now=NOW)}
     standing = {id: people.roles.standing(agent, id, on=DAY) for id in Person.objects.values_list("pk", flat=True)}
     assert found == {id for id, one in standing.items() if rights.judge(rights.Right.SEARCH, one).by}
 

@@ -1,7 +1,7 @@
 """Statements in plain SQL that run on SQLite and PostgreSQL alike."""
 
-import json
 import contextlib
+import json
 import os
 import re
 import shutil

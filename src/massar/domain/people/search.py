@@ -31,9 +31,9 @@ _ALPHABETS = (range(0x41, 0x5B), range(0x61, 0x7B), range(0xC0, 0x180), range(0x
 
 
 class Scope(NamedTuple):
-    """Whom an agent finds: people of a unit and below, by a role that the agent holds above them."""
+    """Whom an agent finds: people of a unit and below, by a role that the agent holds above them. Who holds a role as
+    high is none of them, so the agent neither."""
 
-    agent_id: int
     role: Role
     unit_id: int
 
@@ -54,14 +54,14 @@ def by_name(scope: Scope, words: Sequence[str], *, now: datetime, most: int = MO
         f"{units.BELOW}, named AS MATERIALIZED (SELECT mine.id, ({_NAMES}) AS names FROM (SELECT DISTINCT b.person_id "
         "AS id FROM below JOIN people_belonging b ON b.unit_id = below.id "
         f"AND b.kind IN ({sql.placeholders(len(kinds))}) AND {TODAY}) AS mine), "
-        f"found AS MATERIALIZED (SELECT id, names FROM named WHERE {fits} AND id <> %s "
+        f"found AS MATERIALIZED (SELECT id, names FROM named WHERE {fits} "
         f"AND NOT EXISTS ({roles.holds_one_of(len(as_high))}) ORDER BY names, id LIMIT %s) "
         f"SELECT {COLUMNS} FROM found JOIN {directory.TABLE} ON p.id = found.id {directory.WITH_DAY} "
         "ORDER BY found.names, found.id"
     )
     params = (
         scope.unit_id, *units.params(day) * 2, roles.OPERATOR, *kinds, *units.params(day), *map(pattern, words),
-        scope.agent_id, *roles.holds_params(as_high, day), most + 1, *directory.today(now),
+        *roles.holds_params(as_high, day), most + 1, *directory.today(now),
     )  # fmt: skip
     with sql.uncompiled():
         return sql.select(PersonFacts, statement, params)

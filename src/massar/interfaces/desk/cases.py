@@ -94,8 +94,8 @@ def _page(
     fresh = (
         ConfirmForm() if seen.may == "confirm" else ProposeForm(initial={"kind": "password", "contact_kind": "phone"})
     )
-    # What a declining form brought says nothing to the others.
-    wrong = form if form and not isinstance(form, ReasonForm) else None
+    # What another form brought than the page's own says nothing to it: a declining one, one that came too early.
+    wrong = form if type(form) is type(fresh) else None
     return page.render(request, "desk/case.html", status=status, seen=seen, case=seen.case, form=wrong or fresh)
 
 

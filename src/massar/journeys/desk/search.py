@@ -117,7 +117,7 @@ def _by_name(
         role = rights.Role(held.role)
         if place is None and role in _WIDE:
             continue
-        scope = people.search.Scope(agent.person.id, role, held.unit_id)
+        scope = people.search.Scope(role, held.unit_id)
         part = scope if place is None else _within(scope, place, now)
         for person in people.search.by_name(part, words, now=now) if part and words else ():
             found.setdefault(person.id, person)
