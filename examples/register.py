@@ -22,6 +22,7 @@ SITES = {
     "retraite": ("saml", "التقاعد النسبي · Retraite"),
     "esise": ("oidc", "eSISE v2"),
 }
+STAFF_ALONE = ("haraka", "notifrh", "retraite", "esise")  # who is a pupil or a guardian sees no card of these
 Sides = tuple[dict[str, object], dict[str, str]]  # what the account must know, what the site keeps
 SCOPES = {"massar": "openid profile email school offline_access"}
 
@@ -31,6 +32,7 @@ def register(folder: Path, account: str, ports: list[int]) -> Path:
     account_side, site_side = [], {}
     for (slug, (protocol, title)), port in zip(SITES.items(), ports, strict=True):
         theirs, ours = {"oidc": _oidc, "saml": _saml, "gate": _gate}[protocol](slug, f"http://127.0.0.1:{port}")
+        theirs |= {"roles": ["staff", "operator"]} if slug in STAFF_ALONE else {}
         site_side[slug] = {"protocol": protocol, "port": port, "title": title, "about": ours}
         lines = "\n".join(f"{name} = {json.dumps(value)}" for name, value in theirs.items())
         account_side.append(f"[sites.{slug}]\n{lines}\n")

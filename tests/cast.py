@@ -38,6 +38,11 @@ def link(
     people.guardians.put([people.guardians.NewLink(facts(child).id, facts(guardian).id, relation, today, until)])
 
 
+def unlink(guardian: import_people.NewPerson, child: import_people.NewPerson, *, now: datetime) -> None:
+    """Yesterday was the last day."""
+    link(guardian, child, now=now, days=-1)
+
+
 def facts(person: import_people.NewPerson) -> people.PersonFacts:
     found = people.directory.by_login(person.login, now=clock.now())
     assert found is not None
@@ -46,4 +51,4 @@ def facts(person: import_people.NewPerson) -> people.PersonFacts:
 
 __all__ = ["FATIMA", "FATIMA_PHONE", "HALIMA", "HALIMA_PHONE", "ILYAS", "JAMAL", "KHADIJA", "KHADIJA_EMAIL", "NEW",
            "RIM", "SALMA", "STRANGER", "YASSINE", "YOUSSEF", "YOUSSEF_EMAIL", "enter", "facts", "family",
-           "link"]  # fmt: skip
+           "link", "unlink"]  # fmt: skip

@@ -36,7 +36,7 @@ GOOD = [
     *"Vqk7#pLd92vR couscous-mint-4 poussette-44-x ballon-pommes-1 terrasse-4-oo cheval-1234-lune nuage#2024riz".split(),
     *"lampe-12051985-nuage cheval-1985-lune olive-31022026x nuage-99887766-mer".split(),
     *"mississippi-42 barbapapa-lune-7 tamtam-couscous4 وردة-قمر-نهر-7 البلاتين-نهر-7 jardin-jardin-83052917".split(),
-    "cheval bleu 42!", "صباح جميل جدا ٣!", *(person.password for person, _ in PEOPLE),
+    "cheval bleu 42!", "صباح جميل جدا ٣!", *(person.password for person, *_ in PEOPLE if person.password),
 ]  # fmt: skip
 
 

@@ -18,11 +18,13 @@ from massar.domain.factors.models import Factor
 from massar.domain.people import api as people
 from massar.domain.people.models import Guardianship
 from massar.interfaces.demo import views as demo
+from massar.interfaces.web import password
 from massar.journeys import personal_data
 from massar.journeys.account import recover_password, see_history
 from massar.journeys.desk import see_account, unmask
 from massar.journeys.messages import deliver_messages, leased_delivery
 from massar.journeys.people import sheet_rows
+from massar.journeys.people.link_rows import LinkField
 from massar.journeys.people.unit_rows import UnitField
 from massar.journeys.sso import deliver_logouts
 from tests.house.catalogues import INTERFACES, LANGUAGES, LOCALES, TEMPLATES, catalogue, id_of, sentences
@@ -248,12 +250,13 @@ ENDS: dict[str, Iterable[str]] = {
     "data.kind.": [f"{kept.name}{part}" for kept in personal_data.TABLE for part in ("", ".why")],
     "data.lasts.": {kept.lasts for kept in personal_data.TABLE},
     "factor.kind.": Factor.Kind.values,
+    "pupil.rule.": password.SHORT,
     "family.relation_": Guardianship.Relation.values,
     "how.": literals(r'how="(\w+)"', "journeys"),
     "sheet.": sheet_refusals(),
     "sheet.note.": literals(r'Note\("(\w+)"', "core/sheets"),
     "import.refused.": literals(r'UnusableList\("(\w+)"', "journeys"),
-    "import.field.": (*sheet_rows.Field, *(field.label for field in UnitField), "row", "wrong"),
+    "import.field.": (*sheet_rows.Field, *(field.label for field in (*UnitField, *LinkField)), "row", "wrong"),
     "rule.": (),  # rules and their refusals, fault pages, fields: each family has a test in test_catalogues.py
     "errors.": (),
     "error.": literals(r'Problem\("(\w+)"', "journeys")

@@ -28,6 +28,7 @@ from tests.cast import (
     facts,
     family,
     link,
+    unlink,
 )
 from tests.support.captured import captured
 from tests.support.steps import home, secrets, shown, shows
@@ -40,7 +41,7 @@ MOSTAFA = NewPerson(
     password="Qandil+3941-azul", language="fr",
 )  # fmt: skip
 MOSTAFA_EMAIL = "mostafa@example.org"
-CODE = "x130000001"
+CODE = "x130000417"
 
 
 @pytest.fixture
@@ -140,7 +141,7 @@ def test_atk_135_nobody_who_is_no_guardian_of_today_receives_anything(at_home, p
     mother, day = facts(HALIMA), local_time.local(clock()).date()
     match why:
         case "over":
-            assert people.guardians.end(facts(ILYAS).id, mother.id, now=clock())
+            unlink(HALIMA, ILYAS, now=clock())
         case "early":
             Guardianship.objects.filter(pupil_id=facts(ILYAS).id).update(since=day + timedelta(days=1))
         case "grown":
@@ -242,7 +243,7 @@ def test_atk_135_a_guardian_reaches_no_other_child(at_home, post, clock):
             {"csrfmiddlewaretoken": mother.token, "contact": contact, "ask_id": "a" * 43, "password": HALIMA.password},
         )
         assert page.status_code in (303, 422)
-    people.guardians.end(ilyas, facts(HALIMA).id, now=clock())
+    unlink(HALIMA, ILYAS, now=clock())
     for path in ("new", "stop"):
         body = {"csrfmiddlewaretoken": mother.token, "contact": own, "ask_id": "b" * 43, "password": HALIMA.password}
         assert mother.client.post(f"/children/{ilyas}/{path}/", body).headers["Location"] == "/children/"

@@ -7,8 +7,8 @@ from collections.abc import Collection, Sequence
 from datetime import date, datetime, timedelta
 from typing import NamedTuple
 
-from massar.core import local_time, sql
-from massar.domain.people import contacts, units
+from massar.core import encryption, local_time, sql
+from massar.domain.people import units
 from massar.domain.people.directory import PUPIL
 from massar.domain.people.models import Guardianship
 
@@ -44,6 +44,13 @@ class Other(NamedTuple):
     def name(self, language: str) -> str:
         arabic, latin = f"{self.first_ar} {self.last_ar}".strip(), f"{self.first_latin} {self.last_latin}".strip()
         return arabic or latin if language == "ar" else latin or arabic
+
+
+class NamedAccount(NamedTuple):
+    """What a list of guardians has to know of an account that it names."""
+
+    id: int
+    role: str
 
 
 class NewLink(NamedTuple):
@@ -104,6 +111,30 @@ def standing(pairs: Collection[tuple[int, int]], *, on: date) -> dict[tuple[int,
     return found
 
 
+def accounts(logins: Collection[str]) -> dict[str, NamedAccount]:
+    """The accounts with these logins, by login."""
+    found: dict[str, NamedAccount] = {}
+    for some in sql.parts(sorted(logins)):
+        wanted = f"SELECT id, role, login FROM people_person WHERE login IN ({sql.placeholders(len(some))})"
+        found |= {login: NamedAccount(person_id, role) for person_id, role, login in sql.rows(wanted, some)}
+    return found
+
+
+def holders(phones: Collection[str], *, now: datetime) -> dict[str, list[NamedAccount]]:
+    """Who has proved these numbers and still has them, by number; of a family that shares one, pupils are left out."""
+    by_index = {
+        index: one for one in phones for index in encryption.data_keys().blind_indexes("contact-value", "phone", one)
+    }
+    found: dict[str, list[NamedAccount]] = {}
+    for some in sql.parts(sorted(by_index)):
+        wanted = f"""SELECT DISTINCT c.value_hmac, p.id, p.role FROM people_contact c
+        JOIN people_person p ON p.id = c.person_id WHERE c.value_hmac IN ({sql.placeholders(len(some))})
+        AND c.state = 'proved' AND (c.ends_at IS NULL OR c.ends_at > %s) AND p.role <> '{PUPIL}'"""
+        for index, person_id, role in sql.rows(wanted, (*some, sql.at(now))):
+            found.setdefault(by_index[index], []).append(NamedAccount(person_id, role))
+    return found
+
+
 def put(links: Sequence[NewLink]) -> None:
     """Let these links stand. Inside the caller's transaction, which holds the pupils' locks."""
     columns = "pupil_id, guardian_id, relation, since, until, made_by"
@@ -115,14 +146,6 @@ def put(links: Sequence[NewLink]) -> None:
             "until = excluded.until, made_by = excluded.made_by",
             [value for one in some for value in one],
         )
-
-
-def end(pupil_id: int, guardian_id: int, *, now: datetime) -> bool:
-    """End what links these two at once: yesterday was its last day. Whether there was anything to end."""
-    contacts.lock(pupil_id)
-    last = sql.day(_day(now) - timedelta(days=1))
-    statement = "UPDATE people_guardianship SET until = %s WHERE pupil_id = %s AND guardian_id = %s AND until > %s"
-    return sql.execute(statement, (last, pupil_id, guardian_id, last)) > 0
 
 
 def _once(links: list[Link]) -> list[Link]:

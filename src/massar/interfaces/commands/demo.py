@@ -39,6 +39,12 @@ GREETING = """
     4. Sign in with it, change the password, and you are home. Four sites open at once; Haraka and Retraite
        say from when they do: 72 hours after a recovery, so that a thief could file nothing in your name.
     5. Sign in as salma.bennani@men.gov.ma and choose «حركة الرسائل» in the menu: what was sent, by whom, how fast.
+    6. Ask for a new password of a child: x130000417 and his mother's phone, 0663000444. Read it on the phone on screen,
+       sign in as x130000417 with it, and press one of the passwords that the page offers.
+    7. Sign in as his mother, w130000452: «أطفالي» in the menu shows her three, and starts or stops a new password.
+    8. Sign in as najat.amrani@men.gov.ma, and choose «مكتب المساعدة» in the menu: she sets up a second step first (an
+       app that shows codes), then finds people of her directorate and helps them. hassan.ouazzani@taalim.ma does so in
+       his school, nadia.chraibi@taalim.ma in her class. Beside the cast there are some 900 invented people.
 
   Ctrl-C stops everything. PORT=8001 make demo chooses another port.
 """

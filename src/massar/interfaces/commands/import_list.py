@@ -13,14 +13,22 @@ from massar.core.sheets import api as sheets
 from massar.domain.people.api import Kind
 from massar.interfaces.commands.progress import CommandProgress
 from massar.journeys.outcomes import Problem
+from massar.journeys.people.import_guardians import GuardianList
 from massar.journeys.people.import_sheet import PeopleList
 from massar.journeys.people.import_units import UnitList
+from massar.journeys.people.link_rows import LinkField
 from massar.journeys.people.sheet_list import SHOWN, ImportReport, ListField, RefusedRow, Said, UnusableList
 from massar.journeys.people.sheet_rows import Field
 from massar.journeys.people.unit_rows import UnitField
 
 ROWS_BETWEEN_LOOKS = 100_000
 KINDS: Mapping[str, Kind] = {"staff": Kind.STAFF, "pupil": Kind.PUPIL, "guardian": Kind.GUARDIAN}
+
+
+Lists = PeopleList | UnitList | GuardianList
+_KINDS_OF_LISTS: Mapping[str, tuple[type[Lists], type[ListField]]] = {
+    "people": (PeopleList, Field), "units": (UnitList, UnitField), "guardians": (GuardianList, LinkField),
+}  # fmt: skip
 
 
 class WrongOption(Exception):
@@ -46,7 +54,7 @@ def _import(options: argparse.Namespace) -> int:
     said = _said(options)
     if options.report and (options.report.resolve() == options.file.resolve() or not options.report.parent.is_dir()):
         raise WrongOption(f"--report {options.report}: name another file, in a folder that is there.")
-    listed = (UnitList if options.units else PeopleList)(options.file, said)
+    listed = _KINDS_OF_LISTS[_what(options)][0](options.file, said)
     if unknown := said.columns.keys() - set(listed.header.cells):
         raise WrongOption(f"There is no column {', '.join(map(repr, sorted(unknown)))}.")
     for note in listed.notes:
@@ -71,10 +79,17 @@ def _import(options: argparse.Namespace) -> int:
     return 1 if report.tally.refused else 0
 
 
+def _what(options: argparse.Namespace) -> str:
+    if options.units and options.guardians:
+        raise WrongOption("A list is of units or of guardians, not of both: leave one of --units and --guardians out.")
+    return "units" if options.units else "guardians" if options.guardians else "people"
+
+
 def _said(options: argparse.Namespace) -> Said:
-    fields: type[ListField] = UnitField if options.units else Field
-    if options.units and options.kind:
-        raise WrongOption("--kind is of people: a list of units says the kind of each in a column, or is of schools.")
+    what = _what(options)
+    fields = _KINDS_OF_LISTS[what][1]
+    if what != "people" and options.kind:
+        raise WrongOption(f"--kind is of people: a list of {what} says what it needs in its columns.")
     columns: dict[str, ListField | None] = {}
     for one in options.column:
         title, said, name = one.rpartition("=")
@@ -105,7 +120,7 @@ def _print(report: ImportReport, *, written: bool, rate: float) -> None:
         print("Nothing was written. The same with --write does it.")
 
 
-def _save(options: argparse.Namespace, listed: PeopleList | UnitList, kept: list[RefusedRow]) -> None:
+def _save(options: argparse.Namespace, listed: Lists, kept: list[RefusedRow]) -> None:
     """The refused rows as they were, with what to correct, to send back to who made the list."""
     with translation.override(options.language), options.report.open("wb") as file:
         header = [gettext("import.field.row"), gettext("import.field.wrong"), *listed.header.cells]

@@ -200,13 +200,15 @@ def _people(command: Command) -> None:
         action.add_argument("--reason", required=True, help="kept in the audit log, at most 200 characters")
     _action(actions, "show", "say how accounts stand").add_argument("logins", nargs="+", metavar="LOGIN", help=LOGIN)
     one = command("import", "say what a list (CSV, XLSX) would change, and with --write do it", more="""
-        A list of people, or with --units of establishments and other units. The same twice changes nothing; one that
+        A list of people, with --units of establishments and other units, with --guardians of who answers for which
+        pupil. The same twice changes nothing; one that
         was stopped goes on where it was. Contacts count as vouched for by whoever made the list; those of accounts in
         use are left alone.
         """, module="import_list")  # fmt: skip
     one.add_argument("file", type=Path, metavar="FILE")
     one.add_argument("--write", action="store_true", help="do it; without, nothing is written")
     one.add_argument("--units", action="store_true", help="a list of establishments or other units, not of people")
+    one.add_argument("--guardians", action="store_true", help="a list of who answers for which pupil")
     one.add_argument("--kind", choices=("staff", "pupil", "guardian"), help=KIND)
     one.add_argument("--column", action="append", default=[], metavar="TITLE=FIELD", help=COLUMN)
     one.add_argument("--hidden", choices=("take", "leave"), help="what to do with rows that are hidden in the sheet")

@@ -12,7 +12,9 @@ from massar.interfaces.base.request import Request
 from massar.interfaces.demo import cast
 from massar.interfaces.demo.store import Store
 
-STEPS = ("sign_in", "profile", "prove", "recover", "read", "enter", "change", "home")
+STEPS = (
+    "sign_in", "profile", "prove", "recover", "read", "enter", "change", "home", "child", "family", "desk", "class",
+)  # fmt: skip
 FAULTS = (("0001", "refused"), ("0002", "unsure"), ("0003", "slow"))
 # Only what a letter is made of, in a frame that can run nothing, reach nothing and send nothing.
 MAIL_POLICY = "default-src 'none'; style-src 'unsafe-inline'; form-action 'none'; base-uri 'none'; "
@@ -34,9 +36,9 @@ def screen(request: Request) -> HttpResponse:
         {
             "name": f"{one.first_ar} {one.last_ar}" if arabic else f"{one.first_latin} {one.last_latin}",
             "login": one.login, "password": one.password, "contacts": [*filter(None, (one.phone, one.email))],
-            "note": "demo.note_contacts" if one.email or one.phone else "demo.note_none",
+            "note": f"demo.note_{note or ('contacts' if one.email or one.phone else 'none')}",
         }
-        for one, _ in cast.PEOPLE
+        for one, _, note in cast.PEOPLE
     ]  # fmt: skip
     more = {
         "texts": [message for message in received if message.kind == "sms"],

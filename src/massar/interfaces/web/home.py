@@ -33,8 +33,11 @@ class Card:
 
 
 def cards(language: str, *, person: PersonFacts | None = None, now: datetime | None = None) -> list[Card]:
-    """Make the cards of all shown sites, in the order of the registry. person: as that person sees them now."""
+    """Make the cards of all shown sites, in the order of the registry. person: as that person sees them now, without
+    those that this kind of person never enters."""
     shown = [site for site in settings.MASSAR.sites.sites if site.icon and site.for_people]
+    if person:
+        shown = [site for site in shown if access.has_role(site, person)]
     later = access.opening_times(shown, person=person, now=now) if person and now else {}
     return [
         Card(site.slug, site.called(language), site.serves(language), site.host, site.icon,

@@ -8,6 +8,7 @@ from django.urls import reverse
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from massar.domain.people.api import PersonFacts
+from massar.domain.policy.api import Rule
 from massar.domain.sessions import api as sessions
 from massar.interfaces.base import cookies, errors, form_fields, page, way_back
 from massar.interfaces.base.jinja import t
@@ -20,6 +21,7 @@ from massar.journeys.account import close_sessions, edit_profile, sign_in
 from massar.journeys.outcomes import FactorNotFresh, Gone, Overloaded, Problems, SessionOpened, TooManyAttempts
 from massar.journeys.sso.log_out_of_sites import RecentLogout
 
+SHORT = ("length_min", "name")  # rules that pupils read in shorter words
 Granted = tuple[PersonFacts, sessions.ChangeFacts]
 Changed = SessionOpened | Problems | TooManyAttempts | FactorNotFresh | Gone | Overloaded
 
@@ -156,7 +158,7 @@ def _page(request: Request, form: PasswordForm, granted: Granted | None, *, stat
     if person is None:
         return _ask_to_sign_in(page.redirect_to("sign_in"))
     rules = [
-        {"id": i.id, "args": i.args, "live": i.live, "shown": i.shown, "text": t(f"rule.{i.id}", **i.args)}
+        {"id": i.id, "args": i.args, "live": i.live, "shown": i.shown, "text": _words_of(i, person)}
         for i in journey.rules(person)
         if i.shown or i.live
     ]
@@ -167,3 +169,9 @@ def _page(request: Request, form: PasswordForm, granted: Granted | None, *, stat
         live_words=[w for w in person.names if len(w) > 2],
         suggestions=journey.suggestions(request.language) if person.is_pupil else [],
     )  # fmt: skip
+
+
+def _words_of(rule: Rule, person: PersonFacts) -> str:
+    if person.is_pupil and rule.id in SHORT:
+        return t(f"pupil.rule.{rule.id}", **rule.args)
+    return t(f"rule.{rule.id}", **rule.args)

@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from django.conf import settings
 
+from massar.core.audit import api as audit_log
 from massar.core.browser import Browser
 from massar.domain.credentials import api as credentials
 from massar.domain.delivery import api as delivery
@@ -91,6 +92,13 @@ def end_what_was_told(guardian: people.PersonFacts, *, now: datetime, why: str) 
     children = [one.pupil_id for one in people.guardians.of_guardian(guardian.id, now=now)]
     held = [one.id for one in people.contacts.history(guardian.id)] if children else []
     return credentials.temporary.end_told(children, held, now=now, why=why) if held else 0
+
+
+def say_unlinked(pupil_id: int, guardian_id: int, *, now: datetime) -> None:
+    """A link has ended before its time: what the guardian was told serves no more. Inside the caller's transaction."""
+    held = [one.id for one in people.contacts.history(guardian_id)]
+    credentials.temporary.end_told([pupil_id], held, now=now, why="unlinked")
+    audit_log.record_event("guardian_unlinked", now=now, person_id=pupil_id, guardian=guardian_id)
 
 
 def _pupils(found: Iterable[people.PersonFacts]) -> list[int]:

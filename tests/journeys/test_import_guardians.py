@@ -1,0 +1,144 @@
+"""A list of guardians: whom it links, until when, and whom it never makes a guardian."""
+
+from datetime import date, timedelta
+
+import pytest
+
+from massar.core import local_time
+from massar.core.audit import api as audit_log
+from massar.domain.people import api as people
+from massar.domain.people.models import Guardianship
+from massar.journeys.people import import_guardians, import_people
+from massar.journeys.people.import_guardians import GuardianList
+from massar.journeys.people.import_people import NewPerson
+from massar.journeys.people.sheet_list import ImportReport, Said, UnusableList
+from tests.cast import FATIMA, HALIMA, HALIMA_PHONE, ILYAS, RIM, SALMA, YASSINE, enter, facts
+from tests.support.steps import secrets
+from tests.support.visitor import Visitor
+
+pytestmark = [pytest.mark.django_db, pytest.mark.both_databases]
+HEADER = "رمز مسار;tuteur;هاتف ولي الأمر;القرابة;depuis;jusqu'au;date de naissance"
+CODES = [one.login.partition("@")[0].upper() for one in (ILYAS, RIM, YASSINE)]
+SCHOOL_YEAR = date(2026, 9, 30)  # of the clock's day in February
+
+
+@pytest.fixture
+def at_school(clock, db):
+    """A mother, three pupils, and staff; nobody is linked."""
+    enter(HALIMA, ILYAS, RIM, YASSINE, FATIMA, SALMA, now=clock())
+
+
+@pytest.fixture
+def listed(tmp_path):
+    def make(*rows, header=HEADER):
+        path = tmp_path / "guardians.csv"
+        path.write_text("\n".join((header, *rows)) + "\n", encoding="utf-8")
+        return GuardianList(path, Said())
+
+    return make
+
+
+def written(listed, clock) -> tuple[int, ...]:
+    return tuple(listed.write(ImportReport(), now=clock()).tally)
+
+
+def reasons(listed, clock) -> dict[tuple[str, str], int]:
+    return listed.compare(ImportReport(), now=clock()).reasons
+
+
+def links() -> list[tuple[int, int, date, int]]:
+    return sorted(Guardianship.objects.values_list("pupil_id", "guardian_id", "until", "relation"))
+
+
+def test_a_list_links_by_account_or_by_phone_and_the_way_back_is_open(at_school, listed, clock, post):
+    rows = (f"{CODES[0]};W130000452;;أم;;;", f"{CODES[1]};;06 63 00 04 44;mère;;;", f"{CODES[2]};{HALIMA.login};;;;;")
+    assert tuple(listed(*rows).compare(ImportReport(), now=clock()).tally) == (3, 0, 0, 0)
+    assert links() == [], "a comparison writes nothing"
+    assert written(listed(*rows), clock) == (3, 0, 0, 0)
+    mother, relation = facts(HALIMA).id, people.guardians.Relation
+    wanted = [(ILYAS, relation.MOTHER), (RIM, relation.MOTHER), (YASSINE, relation.TUTOR)]
+    assert links() == [(facts(one).id, mother, SCHOOL_YEAR, kind) for one, kind in wanted]
+    told = [event.event for event in audit_log.of_person(facts(RIM).id, limit=5)]
+    assert told.count("guardian_linked") == 1
+    Visitor().ask(CODES[1], phone=HALIMA.phone)
+    assert len(secrets(post, HALIMA_PHONE)) == 1
+
+
+def test_the_same_list_twice_changes_nothing_and_the_next_years_moves_the_ends(at_school, listed, clock):
+    row = f"{CODES[0]};;{HALIMA.phone};أم;;;"
+    assert written(listed(row), clock) == (1, 0, 0, 0) and written(listed(row), clock) == (0, 0, 1, 0)
+    clock.advance(days=200)  # September
+    assert written(listed(row), clock) == (0, 1, 0, 0)
+    assert [until for _, _, until, _ in links()] == [date(2027, 9, 30)]
+
+
+def test_a_day_that_is_over_ends_the_link_and_what_the_guardian_was_told(at_school, listed, clock, post):
+    assert written(listed(f"{CODES[0]};;{HALIMA.phone};أم;;;"), clock) == (1, 0, 0, 0)
+    child = Visitor().ask(CODES[0], phone=HALIMA.phone)
+    secret = post.secret(HALIMA_PHONE)
+    over = listed(f"{CODES[0]};;{HALIMA.phone};أم;;14/02/2026;")
+    assert written(over, clock) == (0, 1, 0, 0)
+    assert people.guardians.of_guardian(facts(HALIMA).id, now=clock()) == []
+    assert child.sign_in(CODES[0], secret).path == "/sign-in/"
+    assert "guardian_unlinked" in [event.event for event in audit_log.of_person(facts(ILYAS).id, limit=9)]
+    Visitor().ask(CODES[0], phone=HALIMA.phone)
+    assert len(secrets(post, HALIMA_PHONE)) == 1
+
+
+def test_of_a_date_of_birth_only_the_month_of_the_end_is_kept(at_school, listed, clock):
+    rows = (f"{CODES[0]};;{HALIMA.phone};;;;14/06/2008", f"{CODES[1]};;{HALIMA.phone};;;;2018-03-02")
+    assert written(listed(*rows), clock) == (2, 0, 0, 0)
+    assert [until for _, _, until, _ in links()] == [date(2026, 5, 31), SCHOOL_YEAR]
+    assert reasons(listed(f"{CODES[2]};;{HALIMA.phone};;;;01/02/2008"), clock) == {("born", "pupil_of_age"): 1}
+
+
+@pytest.mark.parametrize(("row", "why"), [
+    (f"{CODES[0]};;;;;;", ("guardian", "guardian_empty")),
+    (";;0663000444;;;;", ("code", "pupil_code_shape")),
+    ("X139999999;;0663000444;;;;", ("code", "pupil_unknown")),
+    (f"{FATIMA.login};;0663000444;;;;", ("code", "pupil_unknown")),
+    (f"{CODES[0]};nobody.atall;;;;;", ("guardian", "guardian_unknown")),
+    (f"{CODES[0]};;0669999999;;;;", ("phone", "guardian_unknown")),
+    (f"{CODES[0]};;0522000000;;;;", ("phone", "phone_shape")),
+    (f"{CODES[0]};{RIM.login};;;;;", ("guardian", "guardian_kind")),
+    (f"{CODES[0]};{SALMA.login};;;;;", ("guardian", "guardian_kind")),
+    (f"{CODES[0]};;0663000444;عم;;;", ("relation", "relation_unknown")),
+    (f"{CODES[0]};;0663000444;;;30/02/2026;", ("until", "day_shape")),
+    (f"{CODES[0]};;0663000444;;;01/01/2030;", ("until", "link_days")),
+    (f"{CODES[0]};;0663000444;;01/03/2026;01/02/2026;", ("until", "link_days")),
+])  # fmt: skip
+def test_atk_132_what_names_nobody_or_the_wrong_one_is_refused(at_school, listed, clock, row, why):
+    [found] = reasons(listed(row), clock)
+    assert found[0] == why[0] and (found == why or why[1] == "phone_shape")
+    assert written(listed(row), clock) == (0, 0, 0, 1) and links() == []
+
+
+def test_a_phone_of_two_names_nobody_but_pupils_who_share_it_are_passed_over(at_school, listed, clock):
+    row = f"{CODES[0]};;{HALIMA.phone};;;;"
+    import_people.add(NewPerson(login="x130000499@taalim.ma", role="pupil", phone=HALIMA.phone), now=clock())
+    assert written(listed(row), clock) == (1, 0, 0, 0)
+    import_people.add(NewPerson(login="w130000499@taalim.ma", role="guardian", phone=HALIMA.phone), now=clock())
+    assert reasons(listed(row), clock) == {("phone", "guardian_several"): 1}
+
+
+def test_a_row_that_comes_twice_is_told(at_school, listed, clock):
+    row = f"{CODES[0]};;{HALIMA.phone};أم;;;"
+    report = listed(row, row).write(ImportReport(), now=clock())
+    assert tuple(report.tally) == (1, 0, 0, 1) and report.reasons == {("code", "link_twice"): 1}
+
+
+def test_a_list_without_codes_or_with_numbers_of_identity_cards_is_not_taken(at_school, listed):
+    with pytest.raises(UnusableList, match="no_pupil"):
+        listed("W130000452;أم", header="tuteur;lien")
+    with pytest.raises(UnusableList, match="columns"):
+        listed(f"{CODES[0]};W130000452;AB1234", header="code;tuteur;CIN")
+
+
+def test_many_batches_are_written_and_each_stands(at_school, listed, clock, monkeypatch):
+    monkeypatch.setattr(import_guardians, "BATCH", 2)
+    rows = [f"{code};;{HALIMA.phone};;;;" for code in CODES]
+    assert written(listed(*rows), clock) == (3, 0, 0, 0) and len(links()) == 3
+    today = local_time.local(clock()).date()
+    pairs = {(pupil, guardian) for pupil, guardian, _, _ in links()}
+    assert set(people.guardians.standing(pairs, on=today)) == pairs
+    assert not people.guardians.standing(pairs, on=SCHOOL_YEAR + timedelta(days=1))
