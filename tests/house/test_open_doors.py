@@ -3,6 +3,8 @@
 import pytest
 from django.test import Client
 
+from massar.interfaces.desk import urls as desk
+from tests.support.desk_routes import ROUTES
 from tests.support.doors import OPEN, addresses, leads_to_sign_in
 
 pytestmark = pytest.mark.both_databases
@@ -28,6 +30,11 @@ def test_a_stranger_finds_every_other_door_closed(client: Client):
         assert closed, f"{name} answers neither GET nor POST"
         # Signing out leads to the sign-in page too, being done.
         assert all(closed) == (name not in OPEN) or name == "sign_out", f"{path}: {answers}"
+
+
+def test_every_address_of_the_desk_has_a_row_with_who_may_open_it():
+    """Add it to tests/support/desk_routes.py; the matrix then asks it by every role."""
+    assert {one.name for one in desk.urlpatterns} == set(ROUTES)
 
 
 @pytest.mark.django_db

@@ -1,11 +1,10 @@
 """Role by route by person: every address of the desk, made from its list, with who may open it and for whom.
 
-What each role may do is written here once more, by hand: a table that is made of the product's own says nothing. A new
-address that has no row here fails, and so does one whose parts the makers below do not know."""
+What each role may do is written here once more, by hand: a table that is made of the product's own says nothing. So are
+the rows of addresses, in `tests/support/desk_routes.py`; one whose parts the makers below do not know fails."""
 
 import html
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import pytest
 from django.urls import reverse
@@ -22,12 +21,12 @@ from massar.journeys.account import close_sessions
 from massar.journeys.desk import agents, open_case
 from massar.journeys.people.import_people import NewPerson, add
 from tests.cast import FATIMA, JAMAL, KHADIJA, SALMA, facts
-from tests.support.desk import As, Role, appoint, at_desk, move, plant, prove_factor
+from tests.support.desk import As, Role, appoint, at_desk, move, plant, prove_factor, unit
+from tests.support.desk_routes import ANY, MINISTRY, NOBODY, ROUTES
 from tests.support.steps import home
 from tests.support.visitor import Visitor
 
 R = rights.Right
-ANY, NOBODY = "whoever has a role", "nobody yet"
 
 # -- who may do what, by hand
 
@@ -52,32 +51,7 @@ OUTSIDE = {
 }  # fmt: skip
 
 
-@dataclass(frozen=True)
-class Row:
-    """Of one address: how it is asked, what it takes, and about whom it is ('person', 'case', or '')."""
-
-    method: str
-    needs: rights.Right | str
-    about: str = ""
-
-
-ROUTES = {
-    "desk": Row("GET", ANY),
-    "desk_prove": Row("GET", ANY),
-    "desk_people": Row("GET", ANY),
-    "desk_found": Row("GET", ANY),
-    "desk_person": Row("GET", R.STATE, "person"),
-    "desk_contact": Row("GET", R.UNMASK, "person"),
-    "desk_recover": Row("GET", R.RECOVER, "person"),
-    "desk_loss": Row("GET", R.FACTOR, "person"),
-    "desk_cases": Row("GET", ANY),
-    "desk_case": Row("GET", R.APPROVE, "case"),
-    "desk_case_propose": Row("POST", R.APPROVE, "case"),
-    "desk_case_confirm": Row("POST", R.APPROVE, "case"),
-    "desk_case_decline": Row("POST", R.APPROVE, "case"),
-    "desk_case_receipt": Row("GET", NOBODY, "case"),  # before anything was decided
-}
-PERSON_ROUTES = [name for name, row in ROUTES.items() if row.about]
+PERSON_ROUTES = [name for name, row in ROUTES.items() if row.about in ("person", "case")]
 
 
 def person(login: str, role: str = "staff", **more: str) -> NewPerson:
@@ -138,6 +112,9 @@ def makers(visitor: Visitor, clock, who: NewPerson | None) -> dict[str, Callable
         "token": lambda: agents.reference(agent, id),
         "contact_id": lambda: contact.pk if contact else 1,
         "number": lambda: case_of(who, clock),
+        "campaign_id": lambda: 1,
+        "act": lambda: "stop",
+        "unit_id": lambda: unit("24187K-1").id,
     }
 
 
@@ -164,10 +141,6 @@ def ask(visitor: Visitor, name: str, path: str) -> int:
 # -- the matrix
 
 
-def test_every_address_has_a_row():
-    assert {one.name for one in urls.urlpatterns} == set(ROUTES)
-
-
 @pytest.mark.parametrize("role", list(Role))
 def test_atk_135_139_each_role_opens_each_address_for_whom_it_may(country, clock, role):
     """ATK-135, ATK-139: the allowed answer, or the same 404 as for an address that is none."""
@@ -186,12 +159,28 @@ def test_atk_135_139_each_role_opens_each_address_for_whom_it_may(country, clock
 
 @pytest.mark.parametrize("role", list(Role))
 def test_pages_about_nobody_open_to_every_role(country, clock, role):
+    """But those that concern the whole country."""
     visitor = stand(role, clock)
     token = search(visitor, "nobody")
     for name, row in ROUTES.items():
         if not row.about:
-            found = address(name, {**makers(visitor, clock, None), "token": lambda: token})
-            assert ask(visitor, name, found) == 200, name
+            path = address(name, {**makers(visitor, clock, None), "token": lambda: token})
+            expected = row.needs == ANY or (row.needs == MINISTRY and role == Role.MINISTRY_DESK)
+            assert ask(visitor, name, path) == (200 if expected else 404), name
+
+
+@pytest.mark.parametrize("role", list(Role))
+def test_atk_135_pages_of_a_unit_open_in_the_branch_alone(country, clock, role):
+    """ATK-135: the class at the bottom is below every agent; the class of another school below those who are above."""
+    people.units.add("30000S-1", people.units.Kind.CLASS, ("قسم", "Classe"), parent=unit("30000S"))
+    visitor = stand(role, clock)
+    for code in ("24187K-1", "30000S-1"):
+        inside = code == "24187K-1" or role in (Role.MINISTRY_DESK, Role.ACADEMY_DESK)
+        parts = {**makers(visitor, clock, None), "unit_id": lambda code=code: unit(code).id}
+        for name, row in ROUTES.items():
+            if row.about == "unit":
+                expected = inside and any(row.needs in some for some in MAY[role].values())
+                assert (ask(visitor, name, address(name, parts)) == 200) is expected, f"{name} {code}"
 
 
 def search(visitor: Visitor, who: str) -> str:
@@ -208,13 +197,16 @@ def test_without_a_role_there_is_no_such_page(country, clock):
         statuses = {name: ask(stranger, name, path) for name, path in paths.items()}
         if one is SALMA:
             assert statuses.pop("desk") == 303, "leads an operator to the messages"
+            of_country = [name for name, row in ROUTES.items() if row.needs == MINISTRY]
+            assert {statuses.pop(name) for name in of_country} == {200}
         assert statuses == dict.fromkeys(statuses, 404), one.login
 
 
 def test_without_a_proof_every_address_asks_for_one_first(country, clock):
     """A stolen cookie of a session without a second factor opens nothing of the desk."""
     visitor = stand(Role.DIRECTORATE_DESK, clock)
-    paths = {name: address(name, makers(visitor, clock, STAFF)) for name in ROUTES if name != "desk_prove"}
+    others = [name for name, row in ROUTES.items() if name != "desk_prove" and row.needs not in (MINISTRY, NOBODY)]
+    paths = {name: address(name, makers(visitor, clock, STAFF)) for name in others}
     weak = home(AGENT).get("/profile/")
     answers = {name: ask(weak, name, path) for name, path in paths.items()}
     assert answers == dict.fromkeys(paths, 303)

@@ -1,4 +1,4 @@
-"""The pages of agents. Each address is in the table of tests/journeys/test_desk_matrix.py, with who may open it."""
+"""The pages of agents. Each address is in the table of tests/support/desk_routes.py, with who may open it."""
 
 from django.urls import path
 

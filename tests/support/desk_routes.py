@@ -1,0 +1,46 @@
+"""Every address of the help desk, with who may open it: written by hand, held against the product's list.
+
+A new address gets a row here: how it is asked, what it takes, and about whom or what it is. The journeys' matrix asks
+each of them by every role about everybody (`tests/journeys/test_desk_matrix.py`)."""
+
+from dataclasses import dataclass
+
+from massar.domain.people.api import rights
+
+R = rights.Right
+ANY, MINISTRY, NOBODY = "whoever has a role", "the ministry's desk, and operators", "nobody, as things are here"
+
+
+@dataclass(frozen=True)
+class Row:
+    """needs: a right, or one of ANY, MINISTRY, NOBODY. about: 'person' (its `token`), 'case' (its `number`), 'unit'
+    (its `unit_id`), or '' for what is about nobody."""
+
+    method: str
+    needs: rights.Right | str
+    about: str = ""
+
+
+ROUTES = {
+    "desk": Row("GET", ANY),
+    "desk_prove": Row("GET", ANY),
+    "desk_people": Row("GET", ANY),
+    "desk_found": Row("GET", ANY),
+    "desk_person": Row("GET", R.STATE, "person"),
+    "desk_contact": Row("GET", R.UNMASK, "person"),
+    "desk_recover": Row("GET", R.RECOVER, "person"),
+    "desk_loss": Row("GET", R.FACTOR, "person"),
+    "desk_cases": Row("GET", ANY),
+    "desk_case": Row("GET", R.APPROVE, "case"),
+    "desk_case_propose": Row("POST", R.APPROVE, "case"),
+    "desk_case_confirm": Row("POST", R.APPROVE, "case"),
+    "desk_case_decline": Row("POST", R.APPROVE, "case"),
+    "desk_case_receipt": Row("GET", NOBODY, "case"),  # before anything was decided
+    "desk_campaigns": Row("GET", MINISTRY),
+    "desk_campaign_new": Row("GET", MINISTRY),
+    "desk_campaign": Row("GET", NOBODY),  # of a number that no campaign has
+    "desk_campaign_act": Row("POST", NOBODY),
+    "desk_season": Row("GET", MINISTRY),
+}
+
+__all__ = ["ANY", "MINISTRY", "NOBODY", "ROUTES", "Row"]
