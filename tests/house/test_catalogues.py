@@ -18,6 +18,7 @@ from massar.domain.factors.models import Factor
 from massar.domain.people import api as people
 from massar.domain.people.models import Guardianship
 from massar.interfaces.demo import views as demo
+from massar.interfaces.desk import figures
 from massar.interfaces.web import password
 from massar.journeys import personal_data
 from massar.journeys.account import recover_password, see_history
@@ -235,6 +236,7 @@ ENDS: dict[str, Iterable[str]] = {
     "campaign.kind.": Campaign.Kind.values,
     "campaign.state.": Campaign.State.values,
     "campaign.people.": ("all", *(kind.name.lower() for kind in people.Kind)),
+    "figures.": (*figures.COLUMNS, *figures.LINES, "median_minutes", "messages"),
     "season.does.": ("queue", "secrets", "pages", "campaigns", "never"),
     "activity.": see_history.SHOWN,
     "agent.role.": people.rights.Role,

@@ -40,6 +40,9 @@ FROM_ELSEWHERE = {
     "domain/campaigns/store.py": (
         {"', '.join((f'{name} = %s' for name in given))", "sums"}, "names of columns, given in journeys/campaigns"
     ),
+    "domain/credentials/temporary.py": ({"belonging"}, "a constant of people, by journeys/figures/count.py"),
+    "domain/delivery/metrics.py": ({"belonging"}, "the same"),
+    "domain/people/counting.py": ({"passwords"}, "the name of a table of credentials, by the same"),
     "domain/people/selection.py": ({"which", "clause"}, "made of texts of that function"),
     "domain/credentials/passwords.py": ({"since"}, "a constant of factors, by journeys/account/sign_in.py"),
     "domain/factors/passkeys.py": ({"condition"}, "made by encryption's list of keys: names of columns and marks"),
@@ -202,7 +205,7 @@ LOGGERS = {"note", "log", "logger", "logging"}
 LEVELS = {"debug", "info", "warning", "error", "exception", "critical", "log"}
 ASKED = re.compile(r"""\.GET(?:\.get|\.getlist)?[(\[]["'](\w+)""")
 # A ticket is good once, for seconds.
-IN_ADDRESSES = {"at", "window", "before", "by", "after", "ref", "said", "again", "ticket"}
+IN_ADDRESSES = {"at", "window", "before", "by", "after", "ref", "said", "again", "ticket", "unit", "as"}
 
 
 def lines_that_log_what_was_typed(source: str) -> Iterator[int]:

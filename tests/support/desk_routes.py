@@ -9,11 +9,12 @@ from massar.domain.people.api import rights
 
 R = rights.Right
 ANY, MINISTRY, NOBODY = "whoever has a role", "the ministry's desk, and operators", "nobody, as things are here"
+FIGURES = "whoever has a role above a class, and operators"
 
 
 @dataclass(frozen=True)
 class Row:
-    """needs: a right, or one of ANY, MINISTRY, NOBODY. about: 'person' (its `token`), 'case' (its `number`), 'unit'
+    """needs: a right, or one of the words above. about: 'person' (its `token`), 'case' (its `number`), 'unit'
     (its `unit_id`), or '' for what is about nobody."""
 
     method: str
@@ -41,6 +42,8 @@ ROUTES = {
     "desk_campaign": Row("GET", NOBODY),  # of a number that no campaign has
     "desk_campaign_act": Row("POST", NOBODY),
     "desk_season": Row("GET", MINISTRY),
+    "desk_figures": Row("GET", FIGURES),
+    "desk_figures_export": Row("GET", FIGURES),
 }
 
-__all__ = ["ANY", "MINISTRY", "NOBODY", "ROUTES", "Row"]
+__all__ = ["ANY", "FIGURES", "MINISTRY", "NOBODY", "ROUTES", "Row"]

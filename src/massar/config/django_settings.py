@@ -14,7 +14,10 @@ ALLOWED_HOSTS = sorted({MASSAR.host, *(() if MASSAR.https else LOOPBACK_HOSTS)})
 ROOT_URLCONF = "massar.config.urls"
 USE_X_FORWARDED_HOST = False
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if MASSAR.trusted_proxies else None
-ROOMS = ("people", "credentials", "factors", "sessions", "limits", "delivery", "sites", "desk", "upkeep", "campaigns")
+ROOMS = (
+    "people", "credentials", "factors", "sessions", "limits", "delivery", "sites", "desk", "upkeep", "campaigns",
+    "figures",
+)  # fmt: skip
 APPS = ("massar.core.audit", "massar.core.keyring")
 INSTALLED_APPS = [*APPS, *(f"massar.domain.{room}" for room in ROOMS), "django.contrib.staticfiles"]
 MIDDLEWARE = [

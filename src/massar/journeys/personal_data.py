@@ -146,6 +146,12 @@ NOT_PERSONAL: Mapping[str, tuple[str, ...]] = {
         "approved_by", "created_at", "started_at", "ended_at",
     ),
     "limits_failurecount": ("id", "cells", "number"),
+    "figures_figure": (
+        "unit_id", "belongs_as", "people", "activated", "one", "two", "recoveries", "median", "emails", "texts",
+        "segments", "cost",
+    ),
+    "figures_figureday": ("unit_id", "day", "people", "activated", "one", "two"),
+    "figures_figurerun": ("id", "counted_at", "seconds", "due_at"),
     "limits_season": ("key", "on_until"),
     "limits_passedchallenge": ("ref", "forget_at"),
     "delivery_breaker": (

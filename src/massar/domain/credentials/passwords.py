@@ -20,6 +20,7 @@ from massar.core import encryption, sql
 from massar.domain.credentials.models import FormerPassword, Password
 
 HISTORY = 5
+TABLE = "credentials_password"  # a row for each person who has one
 NO_FACTORS = "NULL"  # of nobody who asks so, factors matter
 _TABLES = {"password": "credentials_password", "former-password": "credentials_formerpassword"}
 

@@ -323,6 +323,19 @@ def forget(*, now: datetime, keep: timedelta) -> int:
     return TemporaryPassword.objects.filter(ended_at__lt=now - keep).delete()[0]
 
 
+def recoveries(*, belonging: str, params: Sequence[object], since: datetime) -> list[tuple[int, int, int]]:
+    """Of each recovery since then that ended with a new password: (unit, kind of belonging, seconds from the making of
+    its secret to the new password). belonging: a SELECT of (person_id, unit_id, kind), with what it takes."""
+    seconds = sql.seconds_between("t.issued_at", "t.ended_at")
+    found = sql.rows(
+        f"SELECT m.unit_id, m.kind, {seconds} FROM credentials_temporarypassword t "
+        f"JOIN ({belonging}) m ON m.person_id = t.person_id "
+        "WHERE t.state = 'consumed' AND t.purpose = 'recovery' AND t.issued_at >= %s",
+        (*params, sql.at(since)),
+    )
+    return [(unit_id, kind, round(taken)) for unit_id, kind, taken in found]
+
+
 def _browser_hmac(recovery_browser: str) -> str:
     """'none' without a cookie: it never equals what a row has."""
     return encryption.data_keys().blind_index("recovery-browser", recovery_browser) if recovery_browser else "none"

@@ -247,6 +247,21 @@ def _waits(keys: tuple[str, ...], which: str, since: datetime) -> dict[tuple[Any
     return {tuple(key): (float(p50), float(p95), float(p99)) for *key, p50, p95, p99 in found}
 
 
+def tally_by_unit(
+    *, belonging: str, params: tuple[object, ...], since: datetime
+) -> list[tuple[int, int, str, int, int, int]]:
+    """(unit, kind of belonging, channel, messages, segments, cost) of what was handed over for people since then.
+    belonging: a SELECT of (person_id, unit_id, kind), with what it takes."""
+    found = sql.rows(
+        "SELECT m.unit_id, m.kind, d.channel, COUNT(*), SUM(d.segments), SUM(d.cost) FROM delivery_message d "
+        f"JOIN ({belonging}) m ON m.person_id = d.person_id "
+        f"WHERE d.created_at >= %s AND d.submitted_at IS NOT NULL AND d.{_PEOPLE} "
+        "GROUP BY m.unit_id, m.kind, d.channel",
+        (*params, sql.at(since)),
+    )
+    return [(unit, kind, channel, *map(int, sums)) for unit, kind, channel, *sums in found]
+
+
 def read_errors(*, most: int = 10) -> list[Error]:
     """Read the newest attempts and segments that did not end well, newest first, among the last NEWEST_LOOKED_AT."""
     tried = (

@@ -5,6 +5,7 @@ from massar.domain.people import (
     belonging,
     bulk,
     contacts,
+    counting,
     directory,
     existing,
     guardians,
@@ -21,7 +22,7 @@ from massar.domain.people.directory import PersonFacts
 from massar.domain.people.models import Contact
 
 __all__ = [
-    "CODE_TRIES", "ENDING", "SEALED", "Contact", "Kind", "PersonFacts", "belonging", "bulk", "contacts",
+    "CODE_TRIES", "ENDING", "SEALED", "Contact", "Kind", "PersonFacts", "belonging", "bulk", "contacts", "counting",
     "directory", "existing", "guardians", "import_runs", "rights", "roles", "search", "selection", "units",
 ]  # fmt: skip
 SEALED = (

@@ -79,6 +79,22 @@ def by_id(unit_id: int) -> UnitFacts | None:
     return sql.select_one(UnitFacts, f"SELECT {_COLUMNS} FROM people_unit u WHERE u.id = %s", (unit_id,))
 
 
+def children(unit_id: int, *, on: date) -> list[UnitFacts]:
+    """The open units just below it."""
+    statement = f"SELECT {_COLUMNS} FROM people_unit u WHERE u.parent_id = %s AND {_OPEN} ORDER BY u.code"
+    return sql.select(UnitFacts, statement, (unit_id, *params(on)))
+
+
+def way_up(unit_id: int) -> list[UnitFacts]:
+    """The unit itself, the one above it, and so on to the top."""
+    found: list[UnitFacts] = []
+    at = by_id(unit_id)
+    while at and at not in found:
+        found.append(at)
+        at = by_id(at.parent_id) if at.parent_id else None
+    return found
+
+
 def ids(codes: Collection[str]) -> dict[str, int | None]:
     """The unit of each code; None where there is none."""
     return dict.fromkeys(codes) | dict(sql.find("code, id", "people_unit", "code", codes) if codes else ())

@@ -23,12 +23,14 @@ from massar.interfaces.commands.audit_keeper import AuditKeeper
 from massar.journeys import retention, season
 from massar.journeys.account import defend, recover_password
 from massar.journeys.campaigns import carry_out
+from massar.journeys.figures import count
 from massar.journeys.messages import deliver_messages, leased_delivery, take_receipt, watch_messages
 from massar.journeys.messages.leased_delivery import LeasedDelivery, ProviderAnswer, Ready
 from massar.journeys.sso.deliver_logouts import LogoutDelivery
 
 REST = 0.5  # seconds between two looks when nobody wakes it; what waits for its time is that much late at most
 RECEIPTS_EVERY = timedelta(seconds=1)
+COUNTED_EVERY = 30.0  # seconds between two looks whether a count of figures is due
 CAMPAIGNS_EVERY = timedelta(seconds=1)
 SWEEP_EVERY = timedelta(seconds=30)
 RETENTION_EVERY = timedelta(hours=1)
@@ -57,6 +59,8 @@ def run(options: argparse.Namespace) -> int:
     # Apart from the loop: a disk or a receiver that hangs holds up no message.
     keeper = threading.Thread(target=AuditKeeper().run, args=(stop,), name="audit")
     keeper.start()
+    counter = threading.Thread(target=_count_figures, args=(stop,), name="figures", daemon=True)
+    counter.start()
     try:
         worker.run(stop)
     finally:  # a loop that ended by a fault must not leave a process that only keeps the log
@@ -64,6 +68,17 @@ def run(options: argparse.Namespace) -> int:
         keeper.join()
     note.info("worker stopped")
     return 0
+
+
+def _count_figures(stop: threading.Event) -> None:
+    """Apart from the loop: a count of the whole country takes a minute, in which no message may wait."""
+    while not stop.wait(COUNTED_EVERY):
+        try:
+            count.turn(tick=clock.now)
+        except Exception as trouble:  # a thread that ended would be missing for good
+            if not sql.is_away(trouble):
+                note.exception("a fault while figures were counted; trying again")
+        close_old_connections()
 
 
 class Channel:

@@ -15,6 +15,7 @@ from massar.interfaces.base.request import Request
 from massar.journeys.account.close_sessions import SignedIn
 from massar.journeys.desk import agents
 from massar.journeys.desk.agents import Agent
+from massar.journeys.figures import see_figures
 
 P = ParamSpec("P")
 _PROOFS = {  # what is owed -> its page, and what is said there
@@ -34,6 +35,18 @@ def agents_only(view: View[P]) -> Callable[..., HttpResponse]:
 def ministry_only(view: View[P]) -> Callable[..., HttpResponse]:
     """The same for what concerns the whole country: the ministry's own desk, and operators, with the same proof."""
     return _proved(view, of_ministry)
+
+
+def figures_only(view: View[P]) -> Callable[..., HttpResponse]:
+    """The same for whoever has figures of a branch: agents of a school and above, and operators."""
+    return _proved(view, _of_figures)
+
+
+def _of_figures(request: Request, signed_in: SignedIn) -> Agent:
+    agent = Agent(signed_in, ()) if signed_in.person.operates else of(request, signed_in)
+    if not see_figures.sees_any(agent):
+        raise Http404
+    return agent
 
 
 def _proved(view: View[P], find: Callable[[Request, SignedIn], Agent]) -> Callable[..., HttpResponse]:

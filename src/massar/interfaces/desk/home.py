@@ -12,6 +12,7 @@ from massar.interfaces.desk import guard
 from massar.journeys.account.close_sessions import SignedIn
 from massar.journeys.desk import agents
 from massar.journeys.desk.agents import Agent
+from massar.journeys.figures import see_figures
 from massar.journeys.outcomes import FactorNotFresh, Gone, Overloaded, Problems, TooManyAttempts
 
 # Pages that the home leads to, for agents who have the right for somebody: (right, name of the address, words).
@@ -21,6 +22,7 @@ PAGES = (
 )
 
 # What concerns the whole country: (name of the address, words).
+FIGURES = (("desk_figures", "figures.title"),)
 MINISTRY = (("desk_campaigns", "campaign.title"), ("desk_season", "season.title"))
 
 
@@ -42,7 +44,7 @@ def _home(request: Request, agent: Agent) -> HttpResponse:
     return page.render(
         request, "desk/home.html", roles=agent.roles, rights=[right for right in rights.Right if right in mine],
         pages=[(name, words) for right, name, words in PAGES if right in mine],
-        ministry=MINISTRY if agent.serves_ministry else (),
+        ministry=[*(MINISTRY if agent.serves_ministry else ()), *(FIGURES if see_figures.sees_any(agent) else ())],
         day_of=lambda day: local_time.in_words(day, request.language),
     )  # fmt: skip
 

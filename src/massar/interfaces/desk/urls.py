@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from massar.interfaces.desk import campaigns, cases, home, people, season
+from massar.interfaces.desk import campaigns, cases, figures, home, people, season
 
 urlpatterns = [
     path("desk/", home.home, name="desk"),
@@ -11,6 +11,8 @@ urlpatterns = [
     path("desk/campaigns/new/", campaigns.new, name="desk_campaign_new"),
     path("desk/campaigns/<int:campaign_id>/", campaigns.campaign, name="desk_campaign"),
     path("desk/campaigns/<int:campaign_id>/<slug:act>/", campaigns.act, name="desk_campaign_act"),
+    path("desk/figures/", figures.figures, name="desk_figures"),
+    path("desk/figures/<slug:kind>/", figures.export, name="desk_figures_export"),
     path("desk/season/", season.season, name="desk_season"),
     path("desk/people/", people.people, name="desk_people"),
     path("desk/people/found/<str:token>/", people.found, name="desk_found"),
