@@ -36,7 +36,19 @@ from massar.journeys.outcomes import Done, TooManyAttempts, WrongSecret
 from massar.journeys.people import import_people
 from massar.journeys.people.import_people import NewPerson
 from massar.providers import registry
-from tests.cast import FATIMA, JAMAL, KHADIJA, KHADIJA_EMAIL, STRANGER, YOUSSEF, YOUSSEF_EMAIL, facts
+from tests.cast import (
+    FATIMA,
+    HALIMA,
+    ILYAS,
+    JAMAL,
+    KHADIJA,
+    KHADIJA_EMAIL,
+    STRANGER,
+    YOUSSEF,
+    YOUSSEF_EMAIL,
+    facts,
+    family,
+)
 from tests.contracts.http_rig import Gateway
 from tests.contracts.smtp_rig import MailServer
 from tests.support.alike import Seen, assert_alike, cookie, filled, shape
@@ -171,6 +183,7 @@ def many(cast, clock):
     """The cast, those whose accounts can't be entered, and one who has a second factor."""
     for one in (NO_PASSWORD, DISABLED, FROZEN, WITH_FACTOR):
         import_people.add(one, now=clock())
+    family(now=clock())
     people.directory.disable(facts(DISABLED).id)
     people.directory.freeze(facts(FROZEN).id, now=clock())
     factor = factors.held.enroll(facts(WITH_FACTOR).id, "app", name="", now=clock())
@@ -183,7 +196,7 @@ def test_atk_017_sign_in_tells_nobody_who_has_an_account(many, monkeypatch):
     wrong = {"unknown": STRANGER, "wrong": YOUSSEF.login, "no contact": JAMAL.login, "disabled": DISABLED.login,
              "no password": NO_PASSWORD.login, "no such domain": "youssef.benali@example.org", "short": "nobody.atall",
              "short and known": "youssef.benali", "frozen": FROZEN.login,
-             "with a factor": WITH_FACTOR.login}  # fmt: skip
+             "with a factor": WITH_FACTOR.login, "a pupil": "x130000417"}  # fmt: skip
     seen = {n: Seen(monkeypatch, "/sign-in/", {"user": u, "password": "Nothing?like-it-19"}) for n, u in wrong.items()}
     right = {"user": DISABLED.login, "password": DISABLED.password}
     seen["disabled, the right one"] = Seen(monkeypatch, "/sign-in/", right)
@@ -301,7 +314,9 @@ def test_atk_018_019_recovery_tells_nobody_who_has_an_account(many, monkeypatch,
                 "match": match, "match, at once again": match, "unknown, at once again": unknown,
                 "short": ("youssef.benali", YOUSSEF_EMAIL)}  # fmt: skip
     by_phone = {"unknown": (STRANGER, "0661000999"), "match": (YOUSSEF.login, "0662000333"),
-                "the phone of another": (FATIMA.login, "0662000333")}  # fmt: skip
+                "the phone of another": (FATIMA.login, "0662000333"),
+                "a pupil, the mother's phone": ("x130000417", HALIMA.phone), "a pupil": (ILYAS.login, "0662000333"),
+                "the mother's own": (HALIMA.login, HALIMA.phone)}  # fmt: skip
     for channel, tried in (("email", by_email), ("phone", by_phone)):
         seen = {name: Seen(monkeypatch, path, asking(u, channel, to)) for name, (u, to) in tried.items()}
         assert_alike(seen)

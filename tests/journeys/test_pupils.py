@@ -31,7 +31,7 @@ from tests.cast import (
     unlink,
 )
 from tests.support.captured import captured
-from tests.support.steps import home, secrets, shown, shows
+from tests.support.steps import home, prove_contact, save_contact, secrets, shown, shows
 from tests.support.visitor import Visitor
 
 pytestmark = [pytest.mark.django_db, pytest.mark.both_databases]
@@ -131,6 +131,21 @@ def test_a_guardian_who_knows_nothing_of_it_freezes_the_childs_account_by_the_le
     path = "/not-me/" + letter.text.partition("/not-me/")[2].split()[0]
     Visitor().get(path).submit(path)
     assert facts(ILYAS).frozen_at and not facts(MOSTAFA).frozen_at and not child.signed_in
+    assert "تم تجميد حساب" in post.messages(HALIMA_PHONE)[-1].text, "the mother hears why he can't get in"
+    assert choose(entered(post)).signed_in and facts(ILYAS).frozen_at is None, "and opens it by a new password"
+
+
+def test_guardians_hear_of_a_contact_that_is_added_to_the_childs_account(at_home, post, clock):
+    """Whoever knows a child's password could add a phone of his own, and then needs no guardian (ATK-053)."""
+    add_father(clock)
+    child = entered(post)
+    choose(child, NEW)
+    clock.advance(hours=73)  # contacts are closed after a recovery
+    child = Visitor().sign_in(CODE, NEW)
+    prove_contact(save_contact(child, NEW, email="classmate@example.org"), post, "classmate@example.org")
+    letter = post.messages(MOSTAFA_EMAIL)[-1]
+    assert "/not-me/" in letter.text and "Ilyas" in letter.text and "classmate" not in letter.text
+    assert f"حساب {ILYAS.first_ar}" in post.messages(HALIMA_PHONE)[-1].text
 
 
 @pytest.mark.parametrize("why", ["over", "early", "grown", "disabled", "frozen", "another's", "classmate's", "waits"])
@@ -186,7 +201,7 @@ def test_what_a_guardian_was_told_dies_with_the_guardians_account(at_home, post,
 def test_a_guardians_contact_serves_recovery_alone(at_home, post):
     """A vouching code is for who knows the password in the browser that asked; it goes to one's own contacts."""
     Visitor().get("/let-in/").submit("/let-in/", user=CODE, channel="phone", phone=HALIMA.phone)
-    assert post.messages(HALIMA_PHONE) == []
+    assert post.messages(HALIMA_PHONE) == [] and not TemporaryPassword.objects.exists()
 
 
 def test_nobody_else_pays_for_guardians(at_home, post, clock):
@@ -214,6 +229,12 @@ def test_a_guardian_sees_the_children_and_asks_for_one_of_them(at_home, post, cl
     child = Visitor().sign_in(RIM.login, secret)
     assert choose(child).signed_in
     assert shows(mother.get("/children/"), "children.has_password")
+
+
+def test_a_child_who_is_a_pupil_no_more_leaves_the_guardians_page(at_home):
+    Person.objects.filter(pk=facts(RIM).id).update(role="staff")
+    mother = home(HALIMA).get("/children/")
+    assert RIM.first_ar not in shown(mother) and ILYAS.first_ar in shown(mother)
 
 
 def test_a_guardian_stops_what_is_under_way(at_home, post):

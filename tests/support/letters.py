@@ -51,7 +51,7 @@ MINISTRY = {
 
 def rendered(template, event, language, channel, **changes):
     """A message with the longest values there may be, but for `changes`."""
-    of_child = CHILD if event == "child_recovered" else {}
+    of_child = CHILD if event.startswith("child_") else {}
     named = {"what" if template == REMINDER else "event": event} if event else {}
     if template == REMINDER and channel == "sms":
         named["day"] = "30/09"

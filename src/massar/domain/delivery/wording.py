@@ -26,7 +26,8 @@ EVENTS = (
     "password_changed", "password_recovered", "contact_added", "contact_change_waiting", "contact_removed",
     "contact_change_cancelled", "recovery_closed", "new_device", "factor_added", "factor_removed", "backup_codes_made",
     "passkey_copied", "browser_let_in", "factors_lost", "factors_found", "factors_removed", "account_frozen",
-    "account_reopened", "factors_dropped", "child_recovered", "account_activated", "slip_printed", "class_code_given",
+    "account_reopened", "factors_dropped", "child_recovered", "child_contact", "child_frozen", "account_activated",
+    "slip_printed", "class_code_given",
     "desk_unmasked", "desk_recovery",
     "desk_approved", "desk_colleague", "desk_factors_lost",
 )  # fmt: skip

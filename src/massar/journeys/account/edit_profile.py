@@ -16,7 +16,7 @@ from massar.domain.credentials import api as credentials
 from massar.domain.delivery import api as delivery
 from massar.domain.limits import api as limits
 from massar.domain.people import api as people
-from massar.journeys.account import notices, sign_in
+from massar.journeys.account import guardians, notices, sign_in
 from massar.journeys.account.close_sessions import SignedIn
 from massar.journeys.messages import sms_budget
 from massar.journeys.outcomes import (
@@ -201,6 +201,7 @@ def prove(
         person, "contact_change_waiting" if later else "contact_added", now=now, browser=browser,
         besides=proved.id, about=proved, counts_from=later, cancel_url=cancel_url, entry=entry,
     )  # fmt: skip
+    guardians.tell(person, "child_contact", entry=entry, browser=browser, now=now)
     return Done(from_when=later, masked=proved.masked)
 
 

@@ -102,6 +102,7 @@ def _freeze(
     )  # fmt: skip
     dropped = edit_profile.as_undone(undone, now).dropped
     notices.tell(person, "account_frozen", now=now, browser=browser, dropped=dropped)
+    guardians.tell(person, "child_frozen", browser=browser, now=now)
 
 
 def _end_everything(

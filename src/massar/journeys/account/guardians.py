@@ -54,9 +54,10 @@ def contacts_of(pupil: people.PersonFacts, *, now: datetime) -> list[people.Cont
     return [contact for contact in held if contact.receives(now)]
 
 
-def tell(pupil: people.PersonFacts, event: str, *, entry: str, browser: Browser, now: datetime) -> None:
+def tell(pupil: people.PersonFacts, event: str, *, browser: Browser, now: datetime, entry: str = "") -> None:
     """Tell each guardian of something grave on the child's account, at every contact but for one message to a value
-    that two of them share. By SMS within the child's limit of notices. entry: as for `notices.tell`."""
+    that two of them share. By SMS within the child's limit of notices. Nothing for who is no pupil. entry: as for
+    `notices.tell`."""
     told: set[tuple[str, str]] = set()
     for link in people.guardians.of_pupils(_pupils([pupil]), now=now):
         guardian = people.directory.by_id(link.guardian_id, now=now)
@@ -75,14 +76,14 @@ def _tell_one(
     sms = contact.kind == "phone"
     if sms and limits.consume([limits.rate_limits.NOTICE_SMS.bucket(pupil.id)], now=now):
         return
-    link = f"{settings.MASSAR.not_me_url}{notices.not_me_token(pupil.id, entry)}/"
+    link = f"{settings.MASSAR.not_me_url}{notices.not_me_token(pupil.id, entry)}/" if entry and not sms else ""
     delivery.outbox.put(
         purpose="notice", channel="sms" if sms else "email", language=guardian.language, person_id=guardian.id,
         to=contact.value, now=now, within=notices.WITHIN, about=event,
         values={
             "event": event, "when": now.isoformat(), "device": browser.label, "host": settings.MASSAR.address,
             "child": pupil.first_name(guardian.language), "help": settings.MASSAR.help_contact,
-            **({} if sms else {"not_me_url": link}),
+            "not_me_url": link,
         },
     )  # fmt: skip
 

@@ -20,6 +20,7 @@ Unit, As = people.units.Kind, people.belonging.Kind
 STAFF, GUARDIANS = 0.035, 0.245  # of all; the others are pupils
 OF_A_SCHOOL = 920  # people, on average: 12 300 schools for 11.3 million
 CLASS_SIZE, DESK = 32, 3
+TUTOR, YEAR = people.guardians.Relation.TUTOR, people.guardians.LONGEST
 BATCH = 4000  # people of one transaction, or a little more
 DOMAIN, CENTRAL = "taalim.ma", "men.gov.ma"
 DATA = tomllib.loads((Path(__file__).parent / "demo_country.toml").read_text("utf-8"))
@@ -57,10 +58,12 @@ class Resident(NamedTuple):
 
 
 class Branch(NamedTuple):
-    """A school, or what stands above all of them: units, higher ones first, and who belongs to them."""
+    """A school, or what stands above all of them: units, higher ones first, who belongs to them, and which pupil has
+    which guardian, by login."""
 
     units: list[NewUnit]
     people: list[Resident]
+    links: list[tuple[str, str]]
 
 
 class _Name(NamedTuple):
@@ -85,7 +88,7 @@ SCHOOLS = _names(DATA["schools"]["names"])
 def parts(size: int, *, seed: int = 1) -> Iterator[Branch]:
     """The country of exactly `size` people: first the ministry, academies and directorates, then school by school."""
     above, directorates = _above()
-    yield Branch(above, [])
+    yield Branch(above, [], [])
     making = _Making(random.Random(seed))  # noqa: S311  # no secrets: the same seed, the same country
     schools = max(1, round(size / OF_A_SCHOOL))
     for number in range(schools):
@@ -131,7 +134,7 @@ class _Making:
         kind_ar, kind_latin, grades = DATA["schools"]["kinds"][number % len(DATA["schools"]["kinds"])]
         name, code = self.pick(SCHOOLS), f"{number + 1:05d}X"
         part = Branch([NewUnit(code, Unit.ESTABLISHMENT, directorate, f"{kind_ar} {name.arabic}",
-                             f"{kind_latin} {' '.join(name.latin)}")], [])  # fmt: skip
+                             f"{kind_latin} {' '.join(name.latin)}")], [], [])  # fmt: skip
         desk = min(DESK, size // 20) if nth < 82 else 0
         staff = max(1, round(size * STAFF)) if size > 1 else size
         staff = min(staff + desk, size)
@@ -140,7 +143,8 @@ class _Making:
         guardians = round(size * GUARDIANS)
         self.families(part, code, grades.split(), pupils=max(0, size - staff - guardians), guardians=guardians)
         del part.people[size:]
-        return part
+        here = {one.login for one in part.people}
+        return part._replace(links=[pair for pair in part.links if here.issuperset(pair)])
 
     def pick(self, names: list[_Name]) -> _Name:
         """The first ones far more often than the last, as in any country."""
@@ -180,11 +184,12 @@ class _Making:
             children = min(pupils, self.draw.choice((1, 2, 2, 3, 4, 5)))
             last, phone = self.pick(FAMILY), self.phone()
             last_latin = self.spelled(last)
-            for _ in range(children):
-                part.people.append(self.pupil(self.draw.choice(classes), last, last_latin, phone))
+            family = [self.pupil(self.draw.choice(classes), last, last_latin, phone) for _ in range(children)]
+            part.people.extend(family)
             if left:
                 left -= 1
                 part.people.append(self.guardian(code, last, last_latin, phone))
+                part.links.extend((child.login, part.people[-1].login) for child in family)
             pupils -= children
 
     def pupil(self, unit: str, last: _Name, last_latin: str, phone: str) -> Resident:
@@ -226,7 +231,9 @@ def enter(made: Iterator[Branch], *, now: datetime, since: date) -> Iterator[int
             own = dict(ids)
             for part in batch:
                 own |= people.units.add_many(part.units, known=own)
-            people.bulk.enter([_row(one, own, since) for part in batch for one in part.people], now=now)
+            added = people.bulk.enter([_row(one, own, since) for part in batch for one in part.people], now=now)
+            pairs = [(added[pupil], added[guardian]) for part in batch for pupil, guardian in part.links]
+            people.guardians.put([people.guardians.NewLink(*pair, TUTOR, since, since + YEAR) for pair in pairs])
         ids = ids or own  # what stands above all schools; of a school nothing is needed again
         yield sum(len(part.people) for part in batch)
 
