@@ -82,10 +82,12 @@ def open_page(browser: Browser) -> Iterator[Opener]:
     """
     contexts, watches = [], []
 
-    def opener(product: Product, *, script: bool = True, size: dict | None = None) -> Page:
+    def opener(
+        product: Product, *, script: bool = True, size: dict | None = None, user_agent: str | None = None
+    ) -> Page:
         context = browser.new_context(
             base_url=product.url, java_script_enabled=script, viewport=size or pages.PHONE, locale="en-GB",
-            timezone_id="Africa/Casablanca", reduced_motion="reduce",
+            timezone_id="Africa/Casablanca", reduced_motion="reduce", user_agent=user_agent,
         )  # fmt: skip
         context.set_default_timeout(PATIENCE_MS)
         page = context.new_page()

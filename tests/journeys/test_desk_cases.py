@@ -22,7 +22,8 @@ from tests.cast import FATIMA, FATIMA_PHONE, JAMAL, KHADIJA, NEW, SALMA, STRANGE
 from tests.support.alike import Seen, assert_alike
 from tests.support.authenticator import add_app, second_step
 from tests.support.canary import everything_stored, readable_forms
-from tests.support.desk import As, Role, appoint, move, plant, prove_factor
+from tests.support.desk import NAMES, As, Role, appoint, move, plant, prove_factor
+from tests.support.paper import text_of
 from tests.support.steps import actions, home, shown, shows
 from tests.support.visitor import Visitor, solve
 
@@ -588,3 +589,34 @@ def test_a_case_that_was_closed_meanwhile_pays_for_no_password(branches, clock):
     Case.objects.update(state="closed")
     phone.submit("/password/change/", new=NEW, confirm=NEW)
     assert not phone.signed_in and Visitor().sign_in(FATIMA.login, FATIMA.password).signed_in
+
+
+@pytest.mark.parametrize("language", ["ar", "fr"])
+def test_the_receipt_says_number_person_and_clock_and_no_agent(branches, clock, language):
+    """On paper, in the person's language; what is copied out are the same words."""
+    people.directory.set_language(facts(FATIMA).id, language)
+    phone, number = shows_number(FATIMA.login)
+    first = propose(agent(YOUSSEF, clock), number)
+    clock.advance(minutes=2)
+    confirm(agent(KHADIJA, clock, address="203.0.113.9"), number)
+    phone.get(CASE).submit("/recovery/desk/number/go-on/").submit("/password/change/", new=NEW, confirm=NEW)
+    answer = first.get(f"/desk/cases/{number.replace('-', '')}/receipt/").page
+    assert answer["Content-Type"] == "application/pdf" and answer["Cache-Control"] == "no-store"
+    words = text_of(answer.content)
+    branch = NAMES["D07"][0 if language == "ar" else 1]
+    told = {"ar": ("فاطمة الزهراء العلوي", "دقيقتان"), "fr": ("Fatima Zahra Alaoui", "2 minutes")}[language]
+    assert all(one in words for one in (number, FATIMA.login, branch, "0800 00 11 22", *told)), words
+    agents_of_it = (facts(YOUSSEF), facts(KHADIJA))
+    assert not [one for one in agents_of_it if one.name("ar") in words or one.name("fr") in words]
+    assert "carte vue" not in words and FATIMA_PHONE[-6:] not in words
+
+
+def test_a_receipt_is_of_what_was_acted_upon_and_of_the_branch(branches, clock):
+    _, number = shows_number(FATIMA.login)
+    at = agent(YOUSSEF, clock)
+    path = f"/desk/cases/{number.replace('-', '')}/receipt/"
+    assert at.get(path).page.status_code == 404, "nothing was done yet"
+    propose(at, number)
+    assert at.get(path).page.status_code == 200
+    appoint(SALMA, Role.DIRECTORATE_DESK, "D08", now=clock())
+    assert agent(SALMA, clock).get(path).page.status_code == 404

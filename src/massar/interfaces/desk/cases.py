@@ -20,6 +20,7 @@ from massar.journeys.desk import begin_loss, watch_cases
 from massar.journeys.desk.agents import Agent, Found
 from massar.journeys.outcomes import Done, Gone, Problems, TooManyAttempts
 
+NO_BREAK = "\u00a0"
 _CHOICE = {"required": "error.choice", "invalid_choice": "error.choice"}
 
 
@@ -212,7 +213,8 @@ def _on_paper(found: watch_cases.CaseReceipt, now: datetime) -> dict[str, object
     shown = [
         {"label": _words(f"receipt.{name}"), "value": {"text": text, "ltr": ltr}} for name, text, ltr in rows if text
     ]
-    help_line = f"\u2068{settings.MASSAR.help_contact}\u2069"
+    # A number stays on one line, and is read from left to right.
+    help_line = f"\u2068{settings.MASSAR.help_contact.replace(' ', NO_BREAK)}\u2069"
     return {
         "lang": language, "product": _words("frame.brand"), "title": _words("receipt.title"), "rows": shown,
         "note": _words("receipt.note"), "wrong": _words("receipt.wrong", help=help_line),

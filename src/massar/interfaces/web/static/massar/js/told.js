@@ -11,7 +11,8 @@ async function look() {
   try {
     const answer = await fetch(window.location.href, { headers: { Accept: 'text/html' } });
     const fresh = new DOMParser().parseFromString(await answer.text(), 'text/html').querySelector('[data-told]');
-    if (fresh && fresh.innerHTML !== shown.innerHTML) shown.replaceChildren(...fresh.childNodes);
+    if (fresh && fresh.dataset.state !== shown.dataset.state) window.location.reload();
+    else if (fresh && fresh.innerHTML !== shown.innerHTML) shown.replaceChildren(...fresh.childNodes);
   } catch {
     // no connection just now: the next look may do better
   }
