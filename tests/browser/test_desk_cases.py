@@ -19,7 +19,7 @@ from tests.support.product import Product
 from tests.support.words import GUIDE
 
 FATIMA, NEW = "fatima.zahra.alaoui@taalim.ma", "Tamarin&6048-oued"
-FIRST, SECOND = "hassan.ouazzani@taalim.ma", "najat.berrada@men.gov.ma"  # the head, and the directorate
+FIRST, SECOND = "hassan.ouazzani@taalim.ma", "najat.amrani@men.gov.ma"  # the head, and the directorate
 PHONE = "Mozilla/5.0 (Linux; Android 9) AppleWebKit/537.36 Chrome/120.0 Mobile Safari/537.36"
 NUMBER = re.compile(r"\d\d-\d{4}-\d{4}")
 DIRECTORATE = "10000D"

@@ -24,7 +24,7 @@ from tests.support.authenticator import add_app, second_step
 from tests.support.canary import everything_stored, readable_forms
 from tests.support.desk import NAMES, As, Role, appoint, move, plant, prove_factor
 from tests.support.paper import text_of
-from tests.support.steps import actions, home, shown, shows
+from tests.support.steps import actions, home, recover, shown, shows
 from tests.support.visitor import Visitor, solve
 
 pytestmark = [pytest.mark.django_db, pytest.mark.both_databases]
@@ -620,3 +620,31 @@ def test_a_receipt_is_of_what_was_acted_upon_and_of_the_branch(branches, clock):
     assert at.get(path).page.status_code == 200
     appoint(SALMA, Role.DIRECTORATE_DESK, "D08", now=clock())
     assert agent(SALMA, clock).get(path).page.status_code == 404
+
+
+def test_a_recovery_ends_what_the_desk_has_approved(branches, clock, post):
+    """The owner hears of it, says “this was not me”, and recovers by a contact: the other browser goes nowhere."""
+    thief, number = shows_number(FATIMA.login)
+    propose(agent(YOUSSEF, clock), number)
+    confirm(agent(KHADIJA, clock, address="203.0.113.9"), number)
+    thief.get(CASE)
+    owner = Visitor().get(re.search(r"/not-me/\S+/", post.messages(FATIMA.login)[0].text)[0])
+    owner.submit(owner.path)
+    assert recover(post, FATIMA, FATIMA_PHONE, NEW).signed_in and not facts(FATIMA).frozen_at
+    thief.submit("/recovery/desk/number/go-on/")
+    assert "massar-change" not in thief.cookies and state(number) == "closed"
+
+
+def test_a_teacher_sees_and_stops_no_case(branches, clock):
+    """Whoever may not approve learns nothing of it."""
+    assert add(PUPIL, now=clock())
+    move(PUPIL, "24187K-1", As.PUPIL, now=clock())
+    RoleGrant.objects.filter(person_id=facts(KHADIJA).id).delete()
+    appoint(KHADIJA, Role.TEACHER, "24187K-1", now=clock())
+    _, number = shows_number("r130012345")
+    propose(agent(YOUSSEF, clock), number)
+    teacher, path = home(KHADIJA).get("/desk/"), f"/desk/cases/{number.replace('-', '')}/"
+    assert teacher.get(path).page.status_code == 404 and teacher.get(f"{path}receipt/").page.status_code == 404
+    teacher.get("/desk/cases/")
+    teacher.client.post(f"{path}decline/", {"reason": "x", "csrfmiddlewaretoken": teacher.token})
+    assert state(number) == "proposed"

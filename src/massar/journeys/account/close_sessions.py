@@ -8,6 +8,7 @@ from django.db import transaction
 
 from massar.core.audit import api as audit_log
 from massar.core.browser import Browser
+from massar.domain.desk import api as desk
 from massar.domain.factors import api as factors
 from massar.domain.people import api as people
 from massar.domain.sessions import api as sessions
@@ -121,11 +122,13 @@ def end_all(*, signed_in: SignedIn, browser: Browser, now: datetime, this_one: b
 def end_everything(
     person: people.PersonFacts, *, now: datetime, why: str, besides: int | None = None
 ) -> tuple[list[int], int]:
-    """End sessions, half-done changes and sign-ins, programs: (ids of the sessions, messages that wait for sites)."""
+    """End sessions, half-done changes and sign-ins, programs, cases of the help desk: (ids of the sessions, messages
+    that wait for sites)."""
     ended = sessions.signed_in.end_all(person.id, now=now, why=why, besides=besides)
     sessions.changing.end_all(person.id, now=now)
     sessions.pending.end_all(person.id, now=now)
     factors.losses.cancel(person.id, now=now)  # whoever asked for it may be who is thrown out
+    desk.cases.end_of_person(person.id, now=now)  # and whoever stands at the desk
     return ended, log_out_of_sites.end_grants_and_notify(person, ended, now=now, programs=True)
 
 

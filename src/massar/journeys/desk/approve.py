@@ -74,7 +74,7 @@ def look(*, agent: Agent, number: str, now: datetime) -> Seen | None:
         return _look_at_open(agent, case, now) if case.expires_at > now else None
     if case.person_id is None:
         return None
-    permission = agents.permit(agent, case.person_id, rights.Right.STATE, now=now)
+    permission = agents.permit(agent, case.person_id, rights.Right.APPROVE, now=now)
     person = people.directory.by_id(case.person_id, now=now) if permission.by else None
     if person is None:
         return None

@@ -21,7 +21,7 @@ from massar.domain.factors import api as factors
 from massar.domain.limits import api as limits
 from massar.domain.people import api as people
 from massar.domain.sessions import api as sessions
-from massar.journeys.account import close_sessions, defend, notices, sign_in
+from massar.journeys.account import close_sessions, defend, edit_profile, notices, sign_in
 from massar.journeys.outcomes import (
     ChallengeRequired,
     Done,
@@ -143,6 +143,8 @@ def prove_contact(
     if answer != "right":
         left = max(0, people.CODE_TRIES - contact.code_tries)
         return _refuse(f"code_{answer}" if left or answer != "wrong" else "code_spent", left=left)
+    if edit_profile.serves_too_many(contact.kind, contact.value, person.id, now):
+        return _refuse("phone_too_many", count=settings.MASSAR.accounts_per_phone)
     if not desk.cases.finish(case.id, now=now):
         return Gone()
     delivery.outbox.used(person.id, "contact_code", to=contact.value, now=now)
