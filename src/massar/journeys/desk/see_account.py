@@ -1,6 +1,6 @@
 """How an account stands, as an agent sees it: no secret, no whole contact, nothing of what messages say."""
 
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import NamedTuple
 
 from django.db import transaction
@@ -17,7 +17,6 @@ from massar.journeys.desk import agents
 from massar.journeys.desk.agents import Agent, Found
 from massar.journeys.messages import watch_messages
 
-DAYS = timedelta(days=7)  # of messages
 STATES = ("disabled", "frozen", "never", "active")
 
 
@@ -33,7 +32,8 @@ class SeenContact(NamedTuple):
 
 class Account(NamedTuple):
     """state: one of STATES. signed_in_at: when last, None for never. factors: kinds. factors_go_at: when the second
-    factors go that were told as lost. belongs: units of today and those to come. allowed: what the agent may do."""
+    factors go that were told as lost. belongs: units of today and those to come. messages: as their owner sees them.
+    allowed: what the agent may do."""
 
     person: people.PersonFacts
     state: str
@@ -58,7 +58,7 @@ def look(agent: Agent, found: Found, *, now: datetime) -> Account:
         person, _state(person), signed_in.at if signed_in else None, contacts(person, now=now),
         sorted({factor.kind for factor in factors.held.of_person(person.id)}), loss.ends_at if loss else None,
         [one for one in people.belonging.of_person(person.id) if one.until is None or one.until >= today],
-        [one for one in watch_messages.of_person(person=person, now=now) if one.created_at > now - DAYS],
+        watch_messages.of_person(person=person, now=now),
         agents.allowed(agent, person, now=now),
     )  # fmt: skip
 
