@@ -6,10 +6,12 @@ import pytest
 from django.db import transaction
 
 from massar.domain.people import api as people
-from massar.domain.people.models import Alias, Belonging, Contact, ImportRun, Person
-from massar.journeys.people import import_sheet
+from massar.domain.people.models import Alias, Belonging, Contact, Guardianship, ImportRun, Person
+from massar.journeys.people import import_guardians, import_sheet
+from massar.journeys.people.import_guardians import GuardianList
 from massar.journeys.people.import_sheet import PeopleList
 from massar.journeys.people.sheet_list import ImportReport, Said, UnusableList
+from tests.cast import HALIMA, ILYAS, RIM, YASSINE, family
 from tests.support.faults import empty, every_death
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -55,3 +57,25 @@ def test_atk_134_of_two_programs_with_one_list_the_second_is_refused(listed, clo
     with pytest.raises(UnusableList) as refused:
         listed.write(ImportReport(), now=clock())
     assert refused.value.kind == "meanwhile" and not Person.objects.exists()
+
+
+def test_atk_134_a_list_of_guardians_is_begun_again_and_doubles_nothing(clock, transactional_db, tmp_path, monkeypatch):
+    """ATK-134: it keeps no place; after a death at each of its steps the same list makes the same links."""
+    monkeypatch.setattr(import_guardians, "BATCH", 2)
+    family(now=clock())
+    code, rows = HALIMA.login.partition("@")[0], [one.login.partition("@")[0] for one in (ILYAS, RIM, YASSINE)]
+    path = tmp_path / "guardians.csv"
+    path.write_text("\n".join(("code;tuteur;lien", *(f"{row};{code};mère" for row in rows))), encoding="utf-8")
+
+    def prepare():
+        Guardianship.objects.all().delete()
+        return lambda: GuardianList(path, Said()).write(ImportReport(), now=clock())
+
+    deaths = 0
+    for deaths, _ in enumerate(every_death(clock, prepare), start=1):  # noqa: B007
+        before = Guardianship.objects.count()
+        tally = GuardianList(path, Said()).write(ImportReport(), now=clock()).tally
+        assert tuple(tally) == (3 - before, 0, before, 0) and before in (0, 2, 3)
+        assert Guardianship.objects.count() == 3
+    assert deaths >= 5
+    empty()
