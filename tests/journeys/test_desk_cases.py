@@ -648,3 +648,24 @@ def test_a_teacher_sees_and_stops_no_case(branches, clock):
     teacher.get("/desk/cases/")
     teacher.client.post(f"{path}decline/", {"reason": "x", "csrfmiddlewaretoken": teacher.token})
     assert state(number) == "proposed"
+
+
+def test_a_code_that_did_not_arrive_is_sent_again(branches, clock, post):
+    """In the browser of the number, a minute later; the older one no longer fits."""
+    phone, number = replaces(clock, FATIMA.login, "0661998877")
+    confirm(agent(KHADIJA, clock, address="203.0.113.9"), number)
+    first = post.code("+212661998877")
+    phone.get(CASE).submit("/recovery/desk/number/contact/again/")
+    assert phone.page.status_code == 429
+    clock.advance(minutes=1)
+    phone.get(CASE).submit("/recovery/desk/number/contact/again/")
+    assert phone.path == CASE
+    newest = post.code("+212661998877")
+    if first != newest:
+        phone.submit("/recovery/desk/number/contact/", code=first)
+        assert phone.page.status_code == 422
+    phone.submit("/recovery/desk/number/contact/", code=newest)
+    assert state(number) == "done"
+    stranger = Visitor().get(ASK)
+    stranger.client.post("/recovery/desk/number/contact/again/", {"csrfmiddlewaretoken": stranger.token})
+    assert len(post.messages("+212661998877")) == 2

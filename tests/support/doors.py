@@ -13,7 +13,8 @@ OPEN = {
     "recovery_asked": "the same page whatever was typed",
     "case_ask": "for those who have neither, at the help desk",
     **dict.fromkeys(
-        ("case", "case_go_on", "case_contact", "case_close"), "the browser that showed the number is the proof"
+        ("case", "case_go_on", "case_contact", "case_resend", "case_close"),
+        "the browser that showed the number is the proof",
     ),
     "vouch": "for those who are told to wait",
     "vouch_code": "the code is the proof, in the browser that asked",

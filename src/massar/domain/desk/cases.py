@@ -243,6 +243,10 @@ def go_on(case: CaseFacts, *, now: datetime) -> bool:
     ))  # fmt: skip
 
 
+def is_approved(case: CaseFacts, *, now: datetime) -> bool:
+    return case.state == State.APPROVED and case.expires_at > now
+
+
 def add_contact(case_id: int, contact_id: int) -> None:
     sql.execute("UPDATE desk_case SET contact_id = %s WHERE id = %s", (contact_id, case_id))
 

@@ -104,6 +104,19 @@ def contact(request: Request) -> HttpResponse:
 
 
 @require_POST
+def resend(request: Request) -> HttpResponse:
+    outcome = journey.send_again(browser=request.browser, now=request.now)
+    match outcome:
+        case TooManyAttempts(until=until):
+            return errors.render_error(request, 429, wait_until=until)
+        case Gone():
+            return _begin_anew(request)
+    response = page.redirect_to("case")
+    cookies.write_flash(response, "info", "flash.code_sent", to=outcome.masked)
+    return response
+
+
+@require_POST
 def close(request: Request) -> HttpResponse:
     journey.close(browser=request.browser, now=request.now)
     return page.redirect_to("recovery")

@@ -40,6 +40,7 @@ urlpatterns = [
     path("recovery/desk/number/", cases.case, name="case"),
     path("recovery/desk/number/go-on/", cases.go_on, name="case_go_on"),
     path("recovery/desk/number/contact/", cases.contact, name="case_contact"),
+    path("recovery/desk/number/contact/again/", cases.resend, name="case_resend"),
     path("recovery/desk/number/close/", cases.close, name="case_close"),
     path("let-in/", vouch.ask, name="vouch"),
     path("let-in/code/", vouch.code, name="vouch_code"),

@@ -163,6 +163,24 @@ def prove_contact(
     return Done(from_when=proved.counts_from, masked=proved.masked)
 
 
+@transaction.atomic
+def send_again(*, browser: Browser, now: datetime) -> Done | TooManyAttempts | Gone:
+    """Send the new contact another code; the older one no longer fits."""
+    case = desk.cases.of_browser(machine(browser, now))
+    if case is None or case.person_id is None or case.contact_id is None or not desk.cases.is_approved(case, now=now):
+        return Gone()
+    people.contacts.lock(case.person_id)
+    person = people.directory.by_id(case.person_id, now=now)
+    contact = people.contacts.by_id(case.contact_id, case.person_id)
+    if person is None or not person.active or contact is None or contact.state != "proposed":
+        return Gone()
+    wait = edit_profile.may_send(person.id, {contact.kind: contact.value}, browser, now)
+    if wait:
+        return wait
+    edit_profile.send_code(person, contact, browser, now, "again")
+    return Done(masked=contact.masked)
+
+
 def branches(*, now: datetime) -> Branches:
     """The academies with their directorates: a list that is the same for everybody."""
     return people.units.branches(on=local_time.local(now).date())
