@@ -237,6 +237,7 @@ ENDS: dict[str, Iterable[str]] = {
     "campaign.state.": Campaign.State.values,
     "campaign.people.": ("all", *(kind.name.lower() for kind in people.Kind)),
     "figures.": (*figures.COLUMNS, *figures.LINES, "median_minutes", "messages"),
+    "sites.protocol.": ("oidc", "saml", "gate", "none"),
     "season.does.": ("queue", "secrets", "pages", "campaigns", "never"),
     "activity.": see_history.SHOWN,
     "agent.role.": people.rights.Role,

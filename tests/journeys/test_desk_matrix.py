@@ -115,6 +115,7 @@ def makers(visitor: Visitor, clock, who: NewPerson | None) -> dict[str, Callable
         "campaign_id": lambda: 1,
         "act": lambda: "stop",
         "kind": lambda: "csv",
+        "slug": lambda: "no-such-site",
         "unit_id": lambda: unit("24187K-1").id,
     }
 

@@ -1,20 +1,33 @@
 """The pages for the whole country: who finds them, and a campaign and a season led through them."""
 
+import dataclasses
 from datetime import timedelta
 
 import pytest
 
+from massar.core.audit import api as audit_log
 from massar.domain.campaigns import api as campaigns
 from massar.domain.campaigns.api import State
 from massar.domain.credentials.models import Password
+from massar.domain.delivery import api as delivery
+from massar.domain.sites import registry
+from massar.interfaces.base import site_trials
 from massar.journeys import season
 from massar.journeys.campaigns import carry_out, manage
+from massar.journeys.sso import see_sites
 from tests.cast import FATIMA, JAMAL, KHADIJA, SALMA, YOUSSEF, facts
 from tests.support.desk import Role, appoint, at_desk, plant, prove_factor
 from tests.support.steps import home, shows
 
 pytestmark = [pytest.mark.django_db, pytest.mark.both_databases]
-PAGES = ("/desk/campaigns/", "/desk/campaigns/new/", "/desk/campaigns/1/", "/desk/season/")
+PAGES = (
+    "/desk/campaigns/",
+    "/desk/campaigns/new/",
+    "/desk/campaigns/1/",
+    "/desk/season/",
+    "/desk/sites/",
+    "/desk/sites/table/",
+)
 
 
 @pytest.fixture
@@ -126,3 +139,54 @@ def test_the_season_is_switched_on_and_off(branches, clock):
     assert season.current(clock()) == season.CALM
     jamal.submit("/desk/season/", day="2020-01-01", hour="03:00")
     assert jamal.page.status_code == 422
+
+
+# -- sites
+
+OIDC = {"protocol": "oidc", "client_id": "messagerie", "redirect_uris": ["https://mail.example.ma/cb"]}
+
+
+def registered():
+    found, mistakes = registry.read({"messagerie": {**OIDC, "client_secret": registry.hashed_secret("x")}}, {})
+    assert mistakes == []
+    return found
+
+
+def test_what_stands_in_the_file_is_seen_with_who_entered_and_who_did_not(branches, clock, settings):
+    settings.MASSAR = dataclasses.replace(settings.MASSAR, sites=registered())
+    audit_log.record_event("site_entered", now=clock(), person_id=facts(JAMAL).id, outcome="messagerie")
+    for _ in range(2):
+        audit_log.record_event(
+            "site_refused", now=clock(), person_id=facts(JAMAL).id, outcome="role", site="messagerie"
+        )
+    clock.advance(minutes=2)
+    audit_log.flush(now=clock())
+    (mail,) = [one for one in see_sites.look(now=clock()).sites if one.site.slug == "messagerie"]
+    assert (mail.entered, mail.refused) == (1, {"role": 2})
+    assert mail.last == clock() - timedelta(minutes=2)
+    page = at_ministry(JAMAL, clock).get("/desk/sites/")
+    assert shows(page, "sites.refused") and "it won&#39;t hear that somebody signed out" in page.html
+    clock.advance(days=1)
+    (mail,) = [one for one in see_sites.look(now=clock()).sites if one.site.slug == "messagerie"]
+    assert (mail.entered, mail.refused) == (0, {})
+
+
+def test_a_site_is_tried_from_the_page(branches, clock, settings, monkeypatch):
+    settings.MASSAR = dataclasses.replace(settings.MASSAR, sites=registered())
+    asked = []
+
+    def ask_site(method, address, form, *, seconds):
+        asked.append(address)
+        return delivery.NotTransmitted("no such host")
+
+    monkeypatch.setattr(site_trials.site_logout, "ask_site", ask_site)
+    page = at_ministry(JAMAL, clock).get("/desk/sites/").submit("/desk/sites/messagerie/try/")
+    assert asked == ["https://mail.example.ma/cb"] and "answers nothing: no such host" in page.html
+
+
+def test_a_table_is_written_and_holds_no_secret(branches, clock):
+    jamal = at_ministry(JAMAL, clock).get("/desk/sites/table/")
+    jamal.submit("/desk/sites/table/", slug="retraite", redirect_uris="https://r.example.ma/cb")
+    assert "[sites.retraite]" in jamal.html and "client_secret = &#34;&#34;" in jamal.html
+    for typed in ({"slug": "Bad name"}, {"slug": "empty"}, {"slug": "broken", "metadata": "<x"}):
+        assert jamal.get("/desk/sites/table/").submit("/desk/sites/table/", **typed).page.status_code == 422

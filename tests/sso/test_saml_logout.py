@@ -15,7 +15,8 @@ from massar.core import xml_signature
 from massar.domain.delivery.models import Message
 from massar.domain.people.models import Person
 from massar.domain.sites import keys, saml_certificate
-from massar.interfaces.commands import providers, sites
+from massar.interfaces.base import site_trials
+from massar.interfaces.commands import sites
 from massar.journeys.sso.log_out_of_sites import logout_statuses
 from tests.cast import JAMAL, YOUSSEF
 from tests.sso import saml_site as saml
@@ -79,7 +80,7 @@ def signed(now, request: etree._Element, keys=saml.SITE_KEYS, **said) -> bytes:
     return soap(saml.enveloped(saml.logout_response(now, request, **said), keys))
 
 
-the_products_own = functools.cache(providers.sites)  # the system's authorities are read once
+the_products_own = functools.cache(site_trials.sites)  # the system's authorities are read once
 
 
 def work(clock) -> None:

@@ -42,6 +42,9 @@ ROUTES = {
     "desk_campaign": Row("GET", NOBODY),  # of a number that no campaign has
     "desk_campaign_act": Row("POST", NOBODY),
     "desk_season": Row("GET", MINISTRY),
+    "desk_sites": Row("GET", MINISTRY),
+    "desk_site_table": Row("GET", MINISTRY),
+    "desk_site_trial": Row("POST", NOBODY),  # of a site that there is not
     "desk_figures": Row("GET", FIGURES),
     "desk_figures_export": Row("GET", FIGURES),
 }

@@ -9,7 +9,7 @@ from dataclasses import replace
 import pytest
 
 from massar.domain.sites import api as sites
-from massar.interfaces.commands import providers
+from massar.interfaces.base import site_trials
 from tests.cast import JAMAL
 from tests.sso import jws
 from tests.sso.relying_party import ISSUER, KEY, SITES, SUITE, Surfer, Tokens, is_ours, local, party, register
@@ -152,7 +152,7 @@ def test_oidcc_backchannel_rp_initiated_logout(registered, browser, clock, setti
         tokens = suite.enter(browser)
         leave(suite, browser, tokens, post_logout_redirect_uri=SIGNED_OUT, state=STATE)
         assert browser.arrived.address == SIGNED_OUT
-        turn = turning(providers.sites(), clock)
+        turn = turning(site_trials.sites(), clock)
         for status, minutes in ((503, 60), (200, 0)):
             statuses.append(status)
             before = len(door.asked)

@@ -175,6 +175,22 @@ def outcomes_of_sessions(person_id: int, event: str, session_ids: Sequence[int])
     return [(session_id, outcome) for session_id, outcome in found]
 
 
+def newest_of(events: Sequence[str], *, since: datetime, most: int) -> list[tuple[str, str, str, int, datetime]]:
+    """(event, outcome, site, how often, last) of these events since then, among the newest `most` rows of all."""
+    statement = (
+        "SELECT event, outcome, detail, at FROM audit_event "
+        "WHERE id > (SELECT COALESCE(MAX(id), 0) FROM audit_event) - %s "
+        f"AND at >= %s AND event IN ({sql.placeholders(len(events))})"
+    )
+    found: dict[tuple[str, str, str], tuple[int, datetime]] = {}
+    for event, outcome, detail, at in sql.rows(statement, (most, sql.at(since), *events)):
+        facts = json.loads(detail) if detail else {}
+        key = (event, outcome, str(facts.get("site", "")))
+        number, last = found.get(key, (0, sql.moment(at)))
+        found[key] = (number + int(facts.get("count", 1)), max(last, sql.moment(at)))
+    return [(*key, *value) for key, value in found.items()]
+
+
 def of_person(person_id: int, *, limit: int = 50, before: int | None = None) -> list[AuditEvent]:
     """A person's own events, newest first. before: the id of the last one of the page before; the first page also has
     what is still counted."""

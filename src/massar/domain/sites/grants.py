@@ -178,6 +178,12 @@ def _select(where: str, *params: object) -> list[GrantFacts]:
     return sql.select(GrantFacts, f"SELECT {COLUMNS} FROM sites_grant g WHERE {where}", params)
 
 
+def newest() -> dict[str, int]:
+    """By site, when it last got a grant (seconds since 1970), as far as grants are kept. It reads the whole table: for
+    operators."""
+    return dict(sql.rows("SELECT site, MAX(created_at) FROM sites_grant WHERE person_id <> 0 GROUP BY site"))
+
+
 def sweep(*, now: int) -> int:
     """Delete tokens and grants whose time was over a day ago, and wipe what nobody can be handed again."""
     wiped = "UPDATE sites_token SET repeat = NULL, repeat_until = 0 WHERE repeat_until > 0 AND repeat_until <= %s"

@@ -15,10 +15,11 @@ from massar.core.keyring import api as keyring
 from massar.domain.delivery import api as delivery
 from massar.domain.factors import api as factors
 from massar.domain.people import api as people
-from massar.interfaces.commands import deploy, sites, tables
+from massar.interfaces.commands import deploy, tables
 from massar.interfaces.commands.providers import from_settings
 from massar.journeys import personal_data
 from massar.journeys.keys import change_data_keys
+from massar.journeys.sso import judge_sites
 
 _KEY_FILE = re.compile(r"(?:^|[,=])\s*file:([^,&;]+)")  # an entry, or what a token's PIN stands in
 SEEN_SINCE = timedelta(hours=1)  # as the alarm has it
@@ -67,7 +68,7 @@ def _database() -> list[str]:
         return [sentence]
     now = clock.now()
     changed = (f"The row {row} can't be opened: {why}." for row, why in keyring.state.unopened(since=now - SEEN_SINCE))
-    return [*_data_keys(), *_older(), *changed, *sites.own_certificate_judged(now)]
+    return [*_data_keys(), *_older(), *changed, *judge_sites.own_certificate_judged(now)]
 
 
 def _data_keys() -> list[str]:

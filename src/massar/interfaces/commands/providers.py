@@ -4,7 +4,6 @@ from django.conf import settings
 
 from massar.domain.delivery import api as delivery
 from massar.providers import registry
-from massar.providers.site_logout import SiteProvider
 
 # What belongs to the gateway at MASSAR_SMS_URL, called alike in the settings and in the options.
 _OF_THE_GATEWAY = "to_field text_field sender_field sender validity_field reference_field headers extra".split()
@@ -33,9 +32,3 @@ def from_settings() -> delivery.ProviderRegistry:
         providers.setdefault(provider.channel, []).append(provider)
     prices = {name: table.get("price", 0) for name, table in massar.providers.items()}  # judged with the table
     return delivery.ProviderRegistry(providers, prices)
-
-
-def sites() -> dict[str, delivery.Provider]:
-    """What tells sites of the end of a session. It needs no setting: addresses stand in the registry."""
-    options = delivery.ProviderOptions(name="sites", connect_timeout=3.0, answer_timeout=8.0, total_timeout=10.0)
-    return {channel: SiteProvider(channel, options) for channel in ("site", "soap")}

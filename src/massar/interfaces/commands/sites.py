@@ -1,11 +1,9 @@
 """`massar sites`: list the registered sites, judge them, print what to paste at the other side, try them."""
 
 import argparse
-import http.client
 import re
 import sys
-from collections.abc import Iterator
-from datetime import datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -14,26 +12,14 @@ from cryptography.hazmat.primitives import hashes
 from django.conf import settings
 from django.db import Error
 
-from massar.core import clock, ids, local_time
-from massar.core.loopback import is_loopback
-from massar.core.saml.messages import LogoutResponse, MessageRefused
-from massar.domain.delivery import api as delivery
+from massar.core import clock, ids
 from massar.domain.sites import api as sites
 from massar.domain.sites.api import Finding, Site, rules, saml_idp
-from massar.interfaces.commands import providers
+from massar.interfaces.base import site_trials
 from massar.journeys.sso import access, log_out_of_sites
-from massar.journeys.sso.saml import sign_out
-from massar.providers import site_logout
+from massar.journeys.sso.judge_sites import NOT_ENCODED, judged, own_certificate_judged
 
 Facts = list[tuple[str, str]]  # name and value of a setting; without a value it is not shown
-Tried = Iterator[tuple[bool, str]]  # whether it went well, and a sentence
-VALID_FOR = timedelta(hours=1)  # a LogoutRequest about nobody
-PATIENCE = 10  # seconds for one answer of a site
-NOT_ENCODED = (
-    "in HTTP Basic such a sign is to be form-encoded (RFC 6749 §2.3.1), "
-    "and Authlib, requests-oauthlib and Dovecot do not do that"
-)
-ROLLED_BEFORE = timedelta(days=60)  # people at many sites put the account's next certificate in by hand
 
 
 def run(options: argparse.Namespace) -> int:
@@ -78,43 +64,6 @@ def _check() -> int:
     mistakes = sum(not finding.note for _, finding in found)
     print(f"{mistakes} thing(s) to put right." if mistakes else "The registry of sites is well.")
     return 1 if mistakes else 0
-
-
-def judged(site: Site, now: datetime) -> Iterator[Finding]:
-    """What the file can't tell by itself: time, place, what our verifier takes, who would not hear of a sign-out.
-
-    A mistake is what does not work, or soon will not, or is not safe; a note is worth knowing while all works.
-    """
-    yield from sites.saml_certificate.findings(site.certificate, now=now) if site.certificate else ()
-    if settings.MASSAR.mode == "production":
-        # Where browsers and the account go; a native program listens on the person's own machine, which is right.
-        one = (site.backchannel_logout_uri, site.slo, site.slo_response, site.slo_soap, site.home, site.gate_origin)
-        pages = [address for address in site.redirect_uris if address not in site.loopback_uris]
-        for address in (*pages, *site.acs, *filter(None, one)):
-            if is_loopback(urlsplit(address).hostname or ""):
-                yield Finding(f"{address} is this machine: people's browsers don't get there.")
-    if odd := rules.form_encoded(site.client_id):
-        sentence = f"client_id holds {odd!r}: {NOT_ENCODED}; letters, digits, - . and _ are safe."
-        yield Finding(sentence, note=":" not in odd)
-    told = site.backchannel_logout_uri or site.slo_soap or log_out_of_sites.supports_browser_logout(site)
-    if site.slo and not site.certificate:
-        yield Finding("has slo but no certificate: nothing that it says about a sign-out can be believed.")
-    elif site.connected and site.hears_sign_out and not told and site.protocol != "gate":  # it asks each time
-        ways = "backchannel_logout_uri" if site.protocol == "oidc" else "slo_soap, backchannel_logout_uri or slo"
-        wish = "give one, or say hears_sign_out = false if it need not"
-        yield Finding(f"has no {ways}: it won't hear that somebody signed out; {wish}.")
-
-
-def own_certificate_judged(now: datetime) -> list[str]:
-    """The end of the account's own certificate, for `massar check` too. Raises django.db.Error without a database."""
-    ends, next_from = sites.keys.saml_certificate_expiry(now=now) or (None, None)
-    if ends is None or ends > now + ROLLED_BEFORE or (next_from and next_from <= ends):  # the new one is in time
-        return []
-    told = f"The account's SAML certificate {'ended' if ends <= now else 'ends'} on {local_time.day(ends)}"
-    if next_from:
-        wish = "`massar keys rotate --use saml --at-once` signs with a new one now, give it to every SAML site"
-        return [f"{told} and the next one signs from {local_time.day(next_from)} only: {wish}."]
-    return [f"{told}: make the next one with `massar keys rotate --use saml` and give it to every SAML site."]
 
 
 def _show(site: Site) -> int:
@@ -254,71 +203,7 @@ def _test(site: Site) -> int:
     if not site.connected:
         print(f"{site.slug} is not connected: there is nothing to ask.", file=sys.stderr)
         return 1
-    tried = list(_try_gate(site) if site.protocol == "gate" else _try_pages(site))
-    if site.backchannel_logout_uri:
-        tried += _try_logout_token(site, site.backchannel_logout_uri)
-    if site.slo_soap:
-        tried += _try_soap(site, site.slo_soap)
+    tried = site_trials.run(site)
     for good, sentence in tried:
         print(f"  {'well ' if good else 'WRONG'}  {sentence}")
     return 0 if all(good for good, _ in tried) else 1
-
-
-def _try_pages(site: Site) -> Tried:
-    """Whether the addresses that browsers are sent to answer at all; a site may well refuse an empty request."""
-    for address in (*site.redirect_uris, *site.acs):
-        if address not in site.loopback_uris:
-            status, word = _ask("GET", address)
-            yield 0 < status < 500, f"{address} answers {word}"
-
-
-def _try_gate(site: Site) -> Tried:
-    """A stranger must be sent to the account; a page would mean that the gate stands open."""
-    status, word = _ask("GET", f"{site.gate_origin}/")
-    closed = status in (302, 303, 307) and word.startswith(f"{access.issuer()}/gate/start/")
-    yield closed, f"{site.gate_origin}/ shows a stranger {'the way to the account' if closed else word}"
-    status, word = _ask("GET", f"{site.gate_origin}/a/../b//c")
-    yield 400 <= status < 500, f"{site.gate_origin}/a/../b//c, an odd address, is answered with {word}"
-
-
-def _try_logout_token(site: Site, uri: str) -> Tried:
-    """A signed logout token about nobody: a site that verifies it says 200 or 204, and ends nothing."""
-    token = log_out_of_sites.logout_token_for(site, ids.short_token(), ids.short_token(), now=clock.now())
-    status, word = _ask("POST", uri, {"logout_token": token})
-    yield status in (200, 204), f"{uri} answers our logout token with {word}"
-    status, word = _ask("POST", uri, {"logout_token": f"{token[:-8]}AAAAAAAA"})
-    yield status == 400, f"{uri} answers a forged one with {word}"
-
-
-def _try_soap(site: Site, address: str) -> Tried:
-    """A signed LogoutRequest about nobody must be answered believably, a forged one without success."""
-    answer, word = _ask_by_soap(site, address)
-    yield answer is not None, f"{address} answers our LogoutRequest with {word}"
-    answer, word = _ask_by_soap(site, address, forge=True)
-    yield answer is None or not answer.is_success, f"{address} answers a forged one with {word}"
-
-
-def _ask_by_soap(site: Site, address: str, *, forge: bool = False) -> tuple[LogoutResponse | None, str]:
-    """The answer if it can be believed, and what it says or why not."""
-    id = f"_{ids.short_token()}"
-    text = sign_out.soap_request_about_nobody(site, id, now=clock.now())
-    if forge:  # another name than the one that was signed
-        text = re.sub(r"(<saml:NameID[^>]*>)", r"\1x", text)
-    asked = delivery.OutboundMessage(message_id=id, channel="soap", to=address, language="en", subject="", text=text)
-    result = providers.sites()["soap"].send(asked, valid_for=VALID_FOR)
-    if not isinstance(result, delivery.Accepted):
-        return None, result.code if isinstance(result, delivery.Rejected) else result.why
-    try:
-        answer = sign_out.validate_soap_answer(result.answer, site=site, now=clock.now()).message
-    except MessageRefused as refused:
-        return None, refused.why
-    return (answer, answer.status_name) if answer.in_response_to == id else (None, "the answer to another request")
-
-
-def _ask(method: str, address: str, form: dict[str, str] | None = None) -> tuple[int, str]:
-    """(status, where it leads or the status in words). Status 0: no answer. Redirects are not followed."""
-    answer = site_logout.ask_site(method, address, form, seconds=PATIENCE)
-    if isinstance(answer, delivery.NotTransmitted | delivery.OutcomeUnknown):
-        return 0, f"nothing: {answer.why}"
-    words = f"{answer.status} {http.client.responses.get(answer.status, '')}".rstrip()
-    return answer.status, answer.headers.get("location") or words

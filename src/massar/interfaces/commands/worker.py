@@ -18,6 +18,7 @@ from django.db import Error, close_old_connections
 from massar.core import clock, database_trouble, encryption, log, sql
 from massar.core.keyring import api as keyring
 from massar.domain.delivery import api as delivery
+from massar.interfaces.base import site_trials
 from massar.interfaces.commands import providers
 from massar.interfaces.commands.audit_keeper import AuditKeeper
 from massar.journeys import retention, season
@@ -46,7 +47,7 @@ def run(options: argparse.Namespace) -> int:
     log.set_up(logging.WARNING if options.quiet else logging.INFO)
     registry = providers.from_settings()
     stop = threading.Event()
-    worker = Worker(registry, sites=providers.sites(), senders=options.senders)
+    worker = Worker(registry, sites=site_trials.sites(), senders=options.senders)
 
     def end(*_: object) -> None:
         stop.set()

@@ -23,7 +23,7 @@ PAGES = (
 
 # What concerns the whole country: (name of the address, words).
 FIGURES = (("desk_figures", "figures.title"),)
-MINISTRY = (("desk_campaigns", "campaign.title"), ("desk_season", "season.title"))
+MINISTRY = (("desk_campaigns", "campaign.title"), ("desk_season", "season.title"), ("desk_sites", "sites.title"))
 
 
 class ProveForm(forms.Form):

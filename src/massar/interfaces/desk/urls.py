@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from massar.interfaces.desk import campaigns, cases, figures, home, people, season
+from massar.interfaces.desk import campaigns, cases, figures, home, people, season, sites
 
 urlpatterns = [
     path("desk/", home.home, name="desk"),
@@ -13,6 +13,9 @@ urlpatterns = [
     path("desk/campaigns/<int:campaign_id>/<slug:act>/", campaigns.act, name="desk_campaign_act"),
     path("desk/figures/", figures.figures, name="desk_figures"),
     path("desk/figures/<slug:kind>/", figures.export, name="desk_figures_export"),
+    path("desk/sites/", sites.index, name="desk_sites"),
+    path("desk/sites/table/", sites.table, name="desk_site_table"),
+    path("desk/sites/<slug:slug>/try/", sites.trial, name="desk_site_trial"),
     path("desk/season/", season.season, name="desk_season"),
     path("desk/people/", people.people, name="desk_people"),
     path("desk/people/found/<str:token>/", people.found, name="desk_found"),
