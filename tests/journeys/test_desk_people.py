@@ -12,7 +12,7 @@ from massar.core.audit import api as audit_log
 from massar.domain.delivery.models import Message, RecoveryRequest
 from massar.domain.limits import rate_limits
 from massar.domain.people import api as people
-from massar.domain.people.models import Contact
+from massar.domain.people.models import Contact, Person
 from massar.interfaces.base.jinja import t
 from tests.cast import FATIMA, FATIMA_PHONE, JAMAL, KHADIJA, KHADIJA_EMAIL, NEW, SALMA, YOUSSEF, YOUSSEF_EMAIL, facts
 from tests.support.desk import As, Role, appoint, at_desk, move, plant
@@ -300,6 +300,28 @@ def test_only_a_contact_that_counts_is_offered_and_taken(youssef, clock, post):
         answer = youssef.client.post(address, {"csrfmiddlewaretoken": token, "contact": other})
         assert answer.status_code == 422
     assert not RecoveryRequest.objects.exists() and YOUSSEF_EMAIL not in youssef.html
+
+
+def test_a_pupils_recovery_goes_to_a_guardian(youssef, clock, post):
+    """The agent sees whose phone it is, masked; the message is the guardian's, the account the child's."""
+    move(JAMAL, "24187K-1", As.PUPIL, now=clock())
+    Person.objects.filter(pk=facts(JAMAL).id).update(role="pupil")
+    day, relation = clock().date(), people.guardians.Relation.MOTHER
+    link = people.guardians.NewLink(facts(JAMAL).id, facts(FATIMA).id, relation, day, day + timedelta(days=300))
+    people.guardians.put([link])
+    contact = Contact.objects.get(person_id=facts(FATIMA).id)
+    open_account(youssef, JAMAL.login)
+    address = f"{youssef.path}recovery/"
+    assert "06••••••22" in shown(youssef.get(address)) and FATIMA_PHONE not in youssef.html
+    youssef.submit(address, contact=str(contact.pk))
+    child = Visitor().sign_in(JAMAL.login, post.secret(FATIMA_PHONE))
+    assert child.path.startswith("/password/") and not child.signed_in, "the form of the change, and nothing else"
+
+
+def test_an_address_of_an_older_session_leads_to_the_search(youssef, clock):
+    open_account(youssef, FATIMA.login)
+    later = at_desk(YOUSSEF, now=clock()).get(youssef.path)
+    assert later.path == PEOPLE and shows(later, "flash.desk_search_again", "fr")
 
 
 def test_recoveries_of_a_day_have_an_end(youssef, clock, monkeypatch, post):

@@ -68,11 +68,16 @@ def _proved(view: View[P], find: Callable[[Request, SignedIn], Agent]) -> Callab
 
 def for_person(right: rights.Right) -> Callable[[Callable[..., HttpResponse]], Callable[..., HttpResponse]]:
     """Give the view of an address with a `token` the person of it, for whom the agent may do this: `(request, agent,
-    found, …)`. Everybody else is nobody."""
+    found, …)`. Everybody else is nobody. What this session did not seal leads to the search: most often it is of the
+    agent's own session before."""
 
     def decorate(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
         @wraps(view)
         def guarded(request: Request, agent: Agent, /, token: str, **kwargs: str | int) -> HttpResponse:
+            if agents.unseal(agent, agents.PERSON, token) is None:
+                response = page.redirect_to("desk_people")
+                cookies.write_flash(response, "info", "flash.desk_search_again")
+                return response
             found = agents.find(agent, token, right, now=request.now)
             if found is None:
                 raise Http404

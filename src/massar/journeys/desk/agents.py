@@ -24,6 +24,7 @@ from massar.journeys.outcomes import FactorNotFresh, Gone, Overloaded, Problems,
 TYPED = timedelta(minutes=15)  # since when a teacher, who needs no second factor, has typed the password
 LONGEST_REASON = people.roles.LONGEST_REASON
 _LONGEST_SEALED = 1000
+PERSON = "person"  # what a reference names
 
 
 class Agent(NamedTuple):
@@ -118,13 +119,13 @@ def unseal(agent: Agent, what: str, token: str) -> str | None:
 
 def reference(agent: Agent, person_id: int) -> str:
     """What names a person in the addresses of the agent's pages."""
-    return seal(agent, "person", str(person_id))
+    return seal(agent, PERSON, str(person_id))
 
 
 def find(agent: Agent, token: str, right: rights.Right, *, now: datetime) -> Found | None:
     """The person of that reference, if the agent may do this for them; None for everybody else. A disabled account can
     be looked at, and nothing else."""
-    named = unseal(agent, "person", token)
+    named = unseal(agent, PERSON, token)
     if named is None:
         return None
     permission = permit(agent, int(named), right, now=now)

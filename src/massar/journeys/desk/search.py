@@ -71,6 +71,8 @@ def results(agent: Agent, token: str, *, now: datetime) -> Results | None:
         return None
     typed, code = json.loads(asked)
     place = next((unit for unit in places(agent, now=now) if unit.code == code), None)
+    if code and place is None:  # it was a part of the branch when it was chosen
+        return Results(typed, None, [], more=False)
     named = [] if place else _named(agent, typed, now)
     if named:
         return Results(typed, None, named, more=False)

@@ -1,4 +1,4 @@
-"""An agent starts a person's own recovery, to a contact of theirs that counts.
+"""An agent starts a person's own recovery, to a contact of theirs that counts, or a pupil's by a guardian's.
 
 It is the request that the person would have made, put into the same queue: the worker answers it by the same rules and
 budgets (`recover_password.answer`). So no code is made here, and nothing the agent is shown holds one (ATK-137). No
@@ -13,15 +13,17 @@ from massar.core.browser import Browser
 from massar.domain.delivery import api as delivery
 from massar.domain.limits import api as limits
 from massar.domain.people import api as people
-from massar.journeys.account import notices
+from massar.journeys.account import guardians, notices
 from massar.journeys.desk import agents
 from massar.journeys.desk.agents import Agent, Found
 from massar.journeys.outcomes import Done, Gone, TooManyAttempts
 
 
 def contacts(found: Found, *, now: datetime) -> list[people.Contact]:
-    """To which of them it may be sent."""
-    return people.contacts.usable(found.person.id, now)
+    """To which it may be sent: the person's own, or a pupil's guardians'; a phone that two of them share once."""
+    own = people.contacts.usable(found.person.id, now)
+    of_guardians = [one for one in guardians.contacts_of(found.person, now=now) if one.counts(now)]
+    return list({(one.kind, one.value): one for one in (*reversed(of_guardians), *reversed(own))}.values())[::-1]
 
 
 @transaction.atomic
