@@ -58,7 +58,11 @@ def test_a_newer_slip_ends_the_older_of_the_same_person(pupils):
     _, (new,) = printed(pupils[:1], at=LATER)
     assert tried(pupils[0], old, LATER).late and not tried(pupils[0], new, LATER).late
     assert [one.stands(LATER) for one in handed.slips(first)] == ["replaced", "waits", "waits"]
-    assert handed.newest_slip(pupils[0]).batch_id != first == handed.newest_slip(pupils[1]).batch_id
+    assert (
+        handed.newest_slips([pupils[0]])[pupils[0]].batch_id
+        != first
+        == handed.newest_slips([pupils[1]])[pupils[1]].batch_id
+    )
 
 
 def test_a_class_code_and_a_slip_leave_each_other_alone(pupils):

@@ -18,7 +18,7 @@ from massar.domain.factors.models import Factor
 from massar.domain.people import api as people
 from massar.domain.people.models import Guardianship
 from massar.interfaces.demo import views as demo
-from massar.interfaces.desk import figures
+from massar.interfaces.desk import figures, slips
 from massar.interfaces.web import password
 from massar.journeys import personal_data
 from massar.journeys.account import recover_password, see_history
@@ -245,6 +245,10 @@ ENDS: dict[str, Iterable[str]] = {
     "case.state.": Case.State.values,
     "agent.kind.": set(people.roles.Kind) - {people.roles.Kind.OWN},
     "agent.right.": people.rights.Right,
+    "slips.stands_": ("waits", "used", "replaced", "voided", "late", "spent", "over"),
+    "slips.language_": slips.LANGUAGES,
+    "slips.who_": slips.WHO,
+    "code.": ("name", "code", "do", "until"),
     "agent.state.": [f"{state}{part}" for state in see_account.STATES for part in ("", ".text")],
     "agent.contact.": {*literals(r'state(?:, at)? = "(\w+)"', "journeys/desk"), "counts", "none"},
     "agent.belongs.kind_": map(int, people.belonging.Kind),

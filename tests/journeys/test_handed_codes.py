@@ -94,7 +94,7 @@ def test_a_slip_that_serves_no_more_says_so_to_who_has_it(cast, clock, post, way
     elif way == "a newer one":
         slip(person, clock())
     elif way == "withdrawn":
-        handed.void(handed.newest_slip(person.id).batch_id, now=clock())
+        handed.void(handed.newest_slips([person.id])[person.id].batch_id, now=clock())
     elif way == "changed":
         home(FATIMA).change(FATIMA.password, NEW)
     else:

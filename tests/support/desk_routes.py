@@ -37,6 +37,14 @@ ROUTES = {
     "desk_case_confirm": Row("POST", R.APPROVE, "case"),
     "desk_case_decline": Row("POST", R.APPROVE, "case"),
     "desk_case_receipt": Row("GET", NOBODY, "case"),  # before anything was decided
+    "desk_slip": Row("GET", R.SLIP, "person"),
+    "desk_code": Row("GET", R.CODE, "person"),
+    "desk_slips": Row("GET", ANY),
+    "desk_slips_unit": Row("GET", R.SLIP, "unit"),
+    "desk_slip_batch": Row("GET", NOBODY),  # of a number that no batch has
+    "desk_classes": Row("GET", ANY),
+    "desk_class": Row("GET", R.CODE, "unit"),
+    "desk_class_sheet": Row("GET", R.CODE, "unit"),
     "desk_campaigns": Row("GET", MINISTRY),
     "desk_campaign_new": Row("GET", MINISTRY),
     "desk_campaign": Row("GET", NOBODY),  # of a number that no campaign has

@@ -169,13 +169,16 @@ def slips(batch_id: int, place: int | None = None) -> list[SlipFacts]:
     return sql.select(SlipFacts, statement, (batch_id, place))
 
 
-def newest_slip(person_id: int) -> SlipFacts | None:
-    """The last slip that was printed for a person."""
-    statement = (
-        f"SELECT {_ABOUT} FROM credentials_temporarypassword t WHERE t.person_id = %s AND t.batch_id IS NOT NULL "
-        "ORDER BY t.id DESC LIMIT 1"
-    )
-    return sql.select_one(SlipFacts, statement, (person_id,))
+def newest_slips(person_ids: Sequence[int]) -> dict[int, SlipFacts]:
+    """The last slip that was printed for each of these people, by person."""
+    found = dict[int, SlipFacts]()
+    for some in sql.parts(person_ids):
+        statement = (
+            f"SELECT {_ABOUT} FROM credentials_temporarypassword t WHERE t.batch_id IS NOT NULL "
+            f"AND t.person_id IN ({sql.placeholders(len(some))}) ORDER BY t.id"
+        )
+        found |= {one.person_id: one for one in sql.select(SlipFacts, statement, some)}
+    return found
 
 
 def batches_of(unit_ids: Sequence[int], *, most: int = 50) -> list[BatchFacts]:

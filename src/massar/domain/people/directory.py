@@ -80,6 +80,11 @@ class PersonFacts(NamedTuple):
         return (arabic or latin if language == "ar" else latin or arabic) or self.login.partition("@")[0]
 
     @property
+    def by_name(self) -> tuple[str, str, str]:
+        """The order of lists that people read."""
+        return self.last_ar or self.last_latin, self.first_ar or self.first_latin, self.login
+
+    @property
     def operates(self) -> bool:
         return self.role == OPERATOR
 

@@ -41,7 +41,7 @@ def _print(options: argparse.Namespace) -> int:
     part = options.file.with_name(f"{options.file.name}.part")
     if options.file.exists() or part.exists():
         raise Refused(f"{options.file if options.file.exists() else part} is there already: name another file.")
-    printing = print_slips.begin(holders, unit=unit, agent=None, now=clock.now())
+    printing = print_slips.begin(holders, unit=unit or holders[0].unit, agent=None, now=clock.now())
     if isinstance(printing, TooManyAttempts):  # counted for agents alone
         raise Refused("Try again later.")
     bar = CommandProgress(len(holders), "slips")

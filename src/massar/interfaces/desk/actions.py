@@ -18,4 +18,6 @@ class Action(NamedTuple):
 ACTIONS = (
     Action(Right.RECOVER, "desk_recover", "agent.recover.title"),
     Action(Right.FACTOR, "desk_loss", "agent.lost"),
+    Action(Right.SLIP, "desk_slip", "desk_slip.title"),
+    Action(Right.CODE, "desk_code", "code.title"),
 )  # fmt: skip

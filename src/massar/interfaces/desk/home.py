@@ -19,6 +19,8 @@ from massar.journeys.outcomes import FactorNotFresh, Gone, Overloaded, Problems,
 PAGES = (
     (rights.Right.SEARCH, "desk_people", "agent.search.title"),
     (rights.Right.APPROVE, "desk_cases", "agent.cases"),
+    (rights.Right.CODE, "desk_classes", "class.title"),
+    (rights.Right.SLIP, "desk_slips", "slips.title"),
 )
 
 # What concerns the whole country: (name of the address, words).

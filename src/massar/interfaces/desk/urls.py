@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from massar.interfaces.desk import campaigns, cases, figures, home, people, season, sites
+from massar.interfaces.desk import campaigns, cases, classes, figures, home, people, season, sites, slips
 
 urlpatterns = [
     path("desk/", home.home, name="desk"),
@@ -29,4 +29,12 @@ urlpatterns = [
     path("desk/cases/<str:number>/decline/", cases.decline, name="desk_case_decline"),
     path("desk/cases/<str:number>/receipt/", cases.receipt, name="desk_case_receipt"),
     path("desk/people/<str:token>/factors-lost/", cases.lost, name="desk_loss"),
+    path("desk/people/<str:token>/slip/", slips.one, name="desk_slip"),
+    path("desk/people/<str:token>/class-code/", classes.code, name="desk_code"),
+    path("desk/slips/", slips.choose, name="desk_slips"),
+    path("desk/slips/<int:unit_id>/", slips.unit, name="desk_slips_unit"),
+    path("desk/slips/batch/<int:batch_id>/", slips.batch, name="desk_slip_batch"),
+    path("desk/classes/", classes.classes, name="desk_classes"),
+    path("desk/classes/<int:unit_id>/", classes.one_class, name="desk_class"),
+    path("desk/classes/<int:unit_id>/sheet/", classes.sheet, name="desk_class_sheet"),
 ]

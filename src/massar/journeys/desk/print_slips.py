@@ -97,9 +97,8 @@ def choose(
 
 
 def _by_class_and_name(holder: Holder) -> tuple[object, ...]:
-    person, unit = holder.person, holder.unit
-    place = (unit.kind, unit.code) if unit else (0, "")
-    return (*place, person.last_ar or person.last_latin, person.first_ar or person.first_latin, person.login)
+    place = (holder.unit.kind, holder.unit.code) if holder.unit else (0, "")
+    return (*place, *holder.person.by_name)
 
 
 def for_one(
@@ -110,7 +109,17 @@ def for_one(
     in_use = bool(credentials.passwords.activated([person.id])) or person.frozen_at is not None
     if not person.enabled:
         return Problem("slip_shut")
-    return Problem("slip_active") if in_use and not recovers else Holder(person, None, in_use, permission)
+    if in_use and not recovers:
+        return Problem("slip_active")
+    return Holder(person, _main_unit(person, now), in_use, permission)
+
+
+def _main_unit(person: people.PersonFacts, now: datetime) -> people.units.UnitFacts | None:
+    """Where the person belongs today: the lowest of several."""
+    today = local_time.local(now).date()
+    held = [one for one in people.belonging.of_person(person.id) if one.since <= today <= (one.until or today)]
+    units = [unit for one in held if (unit := people.units.by_code(one.code))]
+    return max(units, key=lambda unit: unit.kind, default=None)
 
 
 def may_recover(agent: Agent, person_id: int, *, now: datetime) -> bool:

@@ -2,7 +2,7 @@
 
 import io
 from collections.abc import Callable, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import segno
 from django.conf import settings
@@ -14,6 +14,7 @@ from massar.domain.people import api as people
 from massar.interfaces.base import pdf
 from massar.interfaces.base.jinja import t
 from massar.journeys.desk.print_slips import Slip
+from massar.journeys.desk.see_class import Pupil
 
 ON_A_PAGE = 4
 _LANGUAGES = ("ar", "fr", "en")
@@ -74,6 +75,25 @@ def _slip_words(language: str) -> dict[str, object]:
         steps += [{"before": _words(f"slip.step_{step}"), "host": False, "after": ""} for step in ("type", "choose")]
         words = {one: _words(f"slip.{one}") for one in ("login", "code", "square", "care", "help", "number")}
         return {**words, "product": _words("frame.brand"), "steps": steps}
+
+
+def print_class(of: people.units.UnitFacts, pupils: Sequence[Pupil], *, language: str, now: datetime) -> bytes:
+    """Return the list of a class: names in both scripts, user names, who has a password. No code."""
+    with translation.override(language):
+        named = of.name_ar if language == "ar" else of.name_latin
+        school = pupils[0].person.establishment(language) if pupils else ""
+        told = {
+            "lang": language, "title": f"{_words('class.of')} {named}", "product": _words("frame.brand"),
+            "school": school, "made": _words("data.made", at=local_time.day_time(now, language)),
+            "heads": [_words(f"class.{one}") for one in ("pupil", "login", "state")],
+            "rows": [_pupil(one, language) for one in pupils],
+        }  # fmt: skip
+    return pdf.render("class.typ", told)
+
+
+def _pupil(one: Pupil, language: str) -> dict[str, object]:
+    state = _words("class.active" if one.active else "class.inactive")
+    return {"names": _names(one.person, language), "login": one.person.login, "state": state, "active": one.active}
 
 
 def _square(text: str) -> str:
