@@ -73,13 +73,14 @@ def run(options: argparse.Namespace) -> int:
 
 def _count_figures(stop: threading.Event) -> None:
     """Apart from the loop: a count of the whole country takes a minute, in which no message may wait."""
-    while not stop.wait(COUNTED_EVERY):
+    while not stop.is_set():
         try:
             count.turn(tick=clock.now)
         except Exception as trouble:  # a thread that ended would be missing for good
             if not sql.is_away(trouble):
                 note.exception("a fault while figures were counted; trying again")
         close_old_connections()
+        stop.wait(COUNTED_EVERY)
 
 
 class Channel:
