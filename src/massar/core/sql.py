@@ -254,7 +254,7 @@ def uncompiled() -> Iterator[None]:
     if connection.vendor != "postgresql":
         yield
         return
-    with transaction.atomic():
+    with transaction.atomic(savepoint=False):
         execute("SET LOCAL jit = off")
         yield
 
