@@ -21,7 +21,7 @@ from massar.domain.people import api as people
 from massar.domain.people.models import RoleGrant
 from massar.domain.sessions import api as sessions
 from massar.domain.sessions.models import ChangeSession
-from massar.journeys.account import change_password, close_sessions, sign_in
+from massar.journeys.account import change_password, close_sessions, freeze_account, sign_in
 from massar.journeys.account.close_sessions import SignedIn
 from massar.journeys.desk import approve, open_case
 from massar.journeys.desk.agents import Agent
@@ -121,6 +121,13 @@ class Cases(RuleBasedStateMachine):
         """Whether something may still be decided about it."""
         return bool(seen and seen.state in ("open", "proposed") and self.now - seen.opened_at < LIFE)
 
+    def everything_ends(self) -> None:
+        """What goes on at the desk ends with a new password, and with a freeze."""
+        for seat in self.seats.values():
+            seat.change = None
+            if seat.case and seat.case.state in ("proposed", "approved"):
+                seat.case.state = "closed"
+
     # --- steps
 
     @rule(minutes=st.sampled_from([0.5, 0.5, 1, 2, 4, 9, 11]))
@@ -211,16 +218,24 @@ class Cases(RuleBasedStateMachine):
             Cases.changed += 1
             assert seat.case.state == "approved", "each case pays once"
             self.model.password, self.model.changes, seat.case.state = new, self.model.changes + 1, "done"
+            self.everything_ends()
         else:
             assert entered == Gone()
 
-    @rule(who=SEATS)
-    def is_served(self, who):
-        """Several steps in one, so that walks come far."""
+    @rule(who=SEATS, saves=st.booleans())
+    def is_served(self, who, saves):
+        """Several steps in one, on a day on which nothing is in the way, so that walks come far."""
+        if self.model.frozen:
+            self.the_owner_freezes_or_an_operator_opens()
+        for name in sorted(self.model.revoked):
+            self.a_role_is_taken_back_or_given_again(name)
+        self.model.together = False
         self.a_browser_asks_for_a_number(who)
         self.an_agent_proposes(who, "first")
         self.an_agent_confirms(who, "second")
         self.a_browser_goes_on(who)
+        if saves:
+            self.it_saves_a_new_password()
 
     @rule(name=st.sampled_from(["first", "second"]))
     def a_role_is_taken_back_or_given_again(self, name):
@@ -238,7 +253,8 @@ class Cases(RuleBasedStateMachine):
         if self.model.frozen:
             people.directory.reopen(self.person.id, now=self.now)
         else:
-            people.directory.freeze(self.person.id, now=self.now)
+            freeze_account.by_operator(person=cast.facts(FATIMA), reason="appel", now=self.now)
+            self.everything_ends()
         self.model.frozen = not self.model.frozen
 
     # --- always
