@@ -19,6 +19,7 @@ from massar.domain.people import api as people
 from massar.domain.people.models import Guardianship
 from massar.interfaces.demo import views as demo
 from massar.interfaces.desk import figures, slips
+from massar.interfaces.desk import lists as desk_lists
 from massar.interfaces.web import password
 from massar.journeys import personal_data
 from massar.journeys.account import recover_password, see_history
@@ -263,6 +264,10 @@ ENDS: dict[str, Iterable[str]] = {
     "sheet.": sheet_refusals(),
     "sheet.note.": literals(r'Note\("(\w+)"', "core/sheets"),
     "import.refused.": literals(r'UnusableList\("(\w+)"', "journeys"),
+    "lists.state.": people.list_jobs.State,
+    "lists.tally.": people.import_runs.ImportTally._fields,
+    "lists.holds.": desk_lists.HOLDS,
+    "lists.kind.": (*desk_lists.KINDS, "as_they_are"),
     "import.field.": (*sheet_rows.Field, *(field.label for field in (*UnitField, *LinkField)), "row", "wrong"),
     "rule.": (),  # rules and their refusals, fault pages, fields: each family has a test in test_catalogues.py
     "errors.": (),

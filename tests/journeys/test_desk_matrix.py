@@ -112,6 +112,7 @@ def makers(visitor: Visitor, clock, who: NewPerson | None) -> dict[str, Callable
         "token": lambda: agents.reference(agent, id),
         "contact_id": lambda: contact.pk if contact else 1,
         "number": lambda: case_of(who, clock),
+        "uid": lambda: "abcdefghijklmnopqrstu",
         "campaign_id": lambda: 1,
         "batch_id": lambda: 1,
         "act": lambda: "stop",

@@ -55,6 +55,12 @@ ROUTES = {
     "desk_site_trial": Row("POST", NOBODY),  # of a site that there is not
     "desk_figures": Row("GET", FIGURES),
     "desk_figures_export": Row("GET", FIGURES),
+    "desk_lists": Row("GET", MINISTRY),
+    "desk_list": Row("GET", NOBODY),  # of a list that was never sent
+    "desk_list_say": Row("POST", NOBODY),
+    "desk_list_approve": Row("POST", NOBODY),
+    "desk_list_stop": Row("POST", NOBODY),
+    "desk_list_report": Row("GET", NOBODY),
 }
 
 __all__ = ["ANY", "FIGURES", "MINISTRY", "NOBODY", "ROUTES", "Row"]

@@ -67,7 +67,8 @@ CSRF_FAILURE_VIEW = "massar.interfaces.base.errors.csrf_failure"
 # Bounds before anything costly (ASVS 15.2.2; ATK-066, ATK-100).
 DATA_UPLOAD_MAX_MEMORY_SIZE = 64 * 1024
 DATA_UPLOAD_MAX_NUMBER_FIELDS = 60
-DATA_UPLOAD_MAX_NUMBER_FILES = 0
+DATA_UPLOAD_MAX_NUMBER_FILES = 1  # a list at the help desk; elsewhere the middleware refuses it
+FILE_UPLOAD_MAX_MEMORY_SIZE = 2**24  # nothing larger is read at all (interfaces/base/rsgi.py)
 FILE_UPLOAD_HANDLERS = ["django.core.files.uploadhandler.MemoryFileUploadHandler"]
 LOGGING_CONFIG = None
 SILENCED_SYSTEM_CHECKS = ["security.W003"]

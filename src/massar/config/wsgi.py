@@ -16,6 +16,7 @@ with processes.uncollected():
     from massar.core.keyring import api as keyring
     from massar.interfaces.base.direct import Direct, DjangoHandler  # Django must be set up before
     from massar.interfaces.base.rsgi import RsgiApplication
+    from massar.interfaces.desk.lists import largest_body
     from massar.journeys import season
 
     def beside() -> None:
@@ -25,4 +26,4 @@ with processes.uncollected():
 
     keyring.state.follow()
     application = Direct(DjangoHandler())
-    server = RsgiApplication(application, beside=beside)
+    server = RsgiApplication(application, beside=beside, largest=largest_body)

@@ -12,6 +12,7 @@ from massar.domain.delivery import api as delivery
 from massar.domain.desk import api as desk
 from massar.domain.factors import api as factors
 from massar.domain.limits import api as limits
+from massar.domain.people import api as people
 from massar.domain.sites import api as sites
 from massar.domain.upkeep import api as upkeep
 from massar.journeys import personal_data
@@ -30,6 +31,7 @@ BY_THE_MINUTE: dict[str, Job] = {
     "sites": lambda now: sites.grants.sweep(now=int(now.timestamp())),
     "breakers": delivery.breaker.sweep,
     "keys": keyring.state.sweep,
+    "lists": people.list_jobs.sweep,
 }
 
 

@@ -8,7 +8,7 @@ from massar.core.sheets.sheet import BY_COMMAND, BY_PAGE, MIB, Bounds, Choices, 
 from massar.core.sheets.worksheet import Worksheet, letters
 
 __all__ = [
-    "BY_COMMAND", "BY_PAGE", "DELIMITERS", "ENCODINGS", "Bounds", "Choices", "Note", "Sheet", "SheetRefused",
+    "BY_COMMAND", "BY_PAGE", "DELIMITERS", "ENCODINGS", "MIB", "Bounds", "Choices", "Note", "Sheet", "SheetRefused",
     "SheetRow", "letters", "open_sheet", "write_csv", "write_xlsx",
 ]  # fmt: skip
 _ZIP = b"PK\x03\x04"

@@ -10,6 +10,7 @@ from massar.domain.people import (
     existing,
     guardians,
     import_runs,
+    list_jobs,
     rights,
     roles,
     search,
@@ -23,13 +24,14 @@ from massar.domain.people.models import Contact
 
 __all__ = [
     "CODE_TRIES", "ENDING", "SEALED", "Contact", "Kind", "PersonFacts", "belonging", "bulk", "contacts", "counting",
-    "directory", "existing", "guardians", "import_runs", "rights", "roles", "search", "selection", "units",
+    "directory", "existing", "guardians", "import_runs", "list_jobs", "rights", "roles", "search", "selection", "units",
 ]  # fmt: skip
 SEALED = (
     Sealed(
         "people_contact", "value_ciphertext", "contact|{person_id}|{kind}|{uid}",
         index=Index("value_hmac", "contact-value", ("kind",)),
     ),
+    Sealed("people_listpart", "ciphertext", "list|{job_id}|{part}|{number}"),
 )  # fmt: skip
 ENDING = (
     Ending("codes of contacts", "people_contact", "code_sent_at", "state = 'proposed' AND code_hmac <> ''",

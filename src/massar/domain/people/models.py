@@ -224,3 +224,41 @@ class ImportRun(models.Model):
                 fields=["digest"], condition=models.Q(finished_at__isnull=True), name="people_importrun_open"
             )
         ]
+
+
+class ListJob(models.Model):
+    """A list that an agent sent by the page; see `list_jobs`."""
+
+    uid = models.CharField(max_length=22)
+    holds = models.CharField(max_length=6)
+    name = models.CharField(max_length=100)
+    size = models.PositiveIntegerField()
+    said = models.TextField()
+    state = models.CharField(max_length=10)
+    why = models.TextField()
+    sent_by = models.BigIntegerField()
+    approved_by = models.BigIntegerField(null=True)
+    language = models.CharField(max_length=2)
+    turn = models.PositiveIntegerField()
+    total = models.PositiveIntegerField()
+    done = models.PositiveIntegerField()
+    added = models.PositiveIntegerField()
+    changed = models.PositiveIntegerField()
+    unchanged = models.PositiveIntegerField()
+    refused = models.PositiveIntegerField()
+    sent_at = models.DateTimeField()
+    began_at = models.DateTimeField(null=True)
+    moved_at = models.DateTimeField()
+    lease_until = models.DateTimeField(null=True)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["uid"], name="people_listjob_uid")]
+
+
+class ListPart(models.Model):
+    """A piece of the list, or of what came of it, encrypted."""
+
+    job = models.ForeignKey(ListJob, on_delete=models.CASCADE, related_name="+")
+    part = models.CharField(max_length=6)
+    number = models.PositiveSmallIntegerField()
+    ciphertext = models.BinaryField()

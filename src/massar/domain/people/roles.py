@@ -77,6 +77,12 @@ def revoke(person_id: int, role: Role, code: str, *, on: date, now: datetime) ->
     return RoleGrant.objects.filter(pk__in=live, revoked_at=None).update(revoked_at=now)
 
 
+def holders(person_ids: Collection[int], *, on: date) -> set[int]:
+    """Those of these people who have a role that day, or will."""
+    rows = sql.find("person_id, until, revoked_at", "people_rolegrant", "person_id", person_ids) if person_ids else ()
+    return {person_id for person_id, until, revoked_at in rows if revoked_at is None and sql.as_day(until) >= on}
+
+
 def of_person(person_id: int) -> list[HeldRole]:
     """All that were ever granted, newest first."""
     return sql.select(HeldRole, f"{_GRANTS} WHERE g.person_id = %s ORDER BY g.id DESC", (person_id,))

@@ -6,6 +6,7 @@ from massar.interfaces.base.request import Request
 
 GET_ONLY = (
     "home", "site", "sign_in", "recovery", "recovery_asked", "case_ask", "case", "vouch", "vouch_code",
+    "desk_lists", "desk_list",
     "password_expired", "password_change", "password_changed", "profile", "my_data", "contact_cancel_link", "security",
     "factor_app", "second_step", "second_step_app", "second_step_passkey_first", "factors_lost", "loss_cancel_link",
     "not_me", "devices", "history", "everywhere", "desk", "desk_prove", "desk_people", "desk_found", "desk_person",
@@ -14,6 +15,7 @@ GET_ONLY = (
 )  # fmt: skip
 _BEHIND = " /.,;:!?()<>[]\"'«»،؛؟…"  # what stands behind an address in a sentence; no token of ours ends so
 OF_SITES = ("oidc_", "saml_", "gate_", "receipt")  # beginnings of names: programs ask there, by standards of their own
+TAKE_FILES = {"desk_lists"}
 # Of these, what answers a field that came twice itself: to the site, in JSON, to a proxy, or as a list.
 JUDGE_FIELDS = {
     "oidc_authorize", "oidc_token", "oidc_userinfo", "oidc_introspect", "oidc_revoke",

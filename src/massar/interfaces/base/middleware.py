@@ -32,11 +32,14 @@ class RequestContextMiddleware:
         return response
 
     def process_view(self, request: Request, view: object, args: Any, kwargs: Any) -> HttpResponse | None:
-        """Refuse a field that came twice: it has no one value, and two readers would each believe another (CWE-235)."""
+        """Refuse a field that came twice: it has no one value, and two readers would each believe another (CWE-235).
+        And a file where none is asked for."""
         if addresses.name_of(request) in addresses.JUDGE_FIELDS:  # it says so in the words of its protocol
             return None
         fields = (values for given in (request.GET, request.POST) for _, values in given.lists())
-        return errors.bad_request(request) if any(len(values) > 1 for values in fields) else None
+        twice = any(len(values) > 1 for values in fields)
+        file = request.FILES and addresses.name_of(request) not in addresses.TAKE_FILES
+        return errors.bad_request(request) if twice or file else None
 
 
 def explain_method_not_allowed(get_response: GetResponse) -> GetResponse:

@@ -21,7 +21,9 @@ Environ = dict[str, Any]
 Wsgi = Callable[[Environ, Callable[..., Any]], Iterable[bytes]]
 THREADS = 24  # they wait for the hash gate and the database; so many keep one core busy
 SETTLED_WITHIN = 0.1  # seconds
-LARGEST_BODY = 1024 * 1024  # bytes that are read at all; every form and call-back is judged against a bound of its own
+LARGEST_BODY = (
+    1024 * 1024
+)  # bytes that are read, of all but lists; every form and call-back is judged against a bound of its own
 BODY_WITHIN = 25.0  # seconds; less than what is being answered is given when the server is told to stop
 UNPREFIXED = {"content-type": "CONTENT_TYPE", "content-length": "CONTENT_LENGTH"}
 BODILESS = ("GET", "HEAD", "OPTIONS")  # these have a body only where something is said of it
@@ -29,10 +31,14 @@ JOINED_BY = {"cookie": "; "}  # a name that came twice: RFC 9110 §5.3, and for 
 
 
 class RsgiApplication:
-    """An RSGI application. One for each process, made before it forks. beside: begins what else runs in each."""
+    """An RSGI application. One for each process, made before it forks. beside: begins what else runs in each. largest:
+    how many bytes are read of a request with this head."""
 
-    def __init__(self, wsgi: Wsgi, beside: Callable[[], None] = lambda: None):
-        self.wsgi, self.beside = wsgi, beside
+    def __init__(
+        self, wsgi: Wsgi, beside: Callable[[], None] = lambda: None,
+        largest: Callable[[Environ], int] = lambda _: LARGEST_BODY,
+    ):  # fmt: skip
+        self.wsgi, self.beside, self.largest = wsgi, beside, largest
 
     def __rsgi_init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self.loop = loop
@@ -60,9 +66,10 @@ class RsgiApplication:
         looks."""
         may_have_one = "CONTENT_LENGTH" not in told and told["REQUEST_METHOD"] not in BODILESS
         untold = may_have_one or "HTTP_TRANSFER_ENCODING" in told
-        if not untold and not 0 < _length(told) <= LARGEST_BODY:
+        most = self.largest(told)
+        if not untold and not 0 < _length(told) <= most:
             return b""
-        reading = self.loop.create_task(_read(protocol))
+        reading = self.loop.create_task(_read(protocol, most))
         await asyncio.wait([reading], timeout=BODY_WITHIN)
         if not reading.done():
             reading.cancel()
@@ -73,7 +80,7 @@ class RsgiApplication:
         body = reading.result()
         if untold:
             told["CONTENT_LENGTH"] = str(len(body))
-            body = body if len(body) <= LARGEST_BODY else b""
+            body = body if len(body) <= most else b""
         elif len(body) != _length(told):  # cut on the way: half a form is another one (RFC 9112 §8)
             protocol.response_bytes(400, [("Connection", "close")], b"")
             return None
@@ -115,11 +122,11 @@ class RsgiApplication:
         protocol.response_bytes(int(status[:3]), headers, body)
 
 
-async def _read(protocol: Any) -> bytes:
+async def _read(protocol: Any, most: int) -> bytes:
     body = bytearray()
     async for piece in protocol:
         body += piece
-        if len(body) > LARGEST_BODY:
+        if len(body) > most:
             break
     return bytes(body)
 

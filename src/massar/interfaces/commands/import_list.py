@@ -11,6 +11,7 @@ from django.utils.translation import gettext
 from massar.core import clock
 from massar.core.sheets import api as sheets
 from massar.domain.people.api import Kind
+from massar.interfaces.commands import refused_rows
 from massar.interfaces.commands.progress import CommandProgress
 from massar.journeys.outcomes import Problem
 from massar.journeys.people.import_guardians import GuardianList
@@ -109,7 +110,7 @@ def _print(report: ImportReport, *, written: bool, rate: float) -> None:
     if len(report.changes) == SHOWN:
         print("and more")
     for (field, problem), many in sorted(report.reasons.items()):
-        print(f"{many} row(s) refused, {field}: {_words(Problem(problem))}")
+        print(f"{many} row(s) refused, {field}: {refused_rows.words(Problem(problem))}")
     if report.earlier:
         print(f"{report.earlier} row(s) were refused before it was stopped: the same without --write tells of all.")
     print(
@@ -121,19 +122,5 @@ def _print(report: ImportReport, *, written: bool, rate: float) -> None:
 
 
 def _save(options: argparse.Namespace, listed: Lists, kept: list[RefusedRow]) -> None:
-    """The refused rows as they were, with what to correct, to send back to who made the list."""
-    with translation.override(options.language), options.report.open("wb") as file:
-        header = [gettext("import.field.row"), gettext("import.field.wrong"), *listed.header.cells]
-        rows = ((str(one.row), _wrong(one), *one.cells) for one in kept)
-        sheets.write_xlsx(file, header, rows, name="massar", right_to_left=options.language == "ar")
+    options.report.write_bytes(refused_rows.workbook(listed.header.cells, kept, options.language))
     print(f"The refused rows, with what to correct, are in {options.report}.")
-
-
-def _wrong(refused: RefusedRow) -> str:
-    return "\n".join(
-        f"{gettext(f'import.field.{name.label}')}: {_words(problem)}" for name, problem in refused.faults.items()
-    )
-
-
-def _words(problem: Problem) -> str:
-    return gettext(f"error.{problem.id}") % problem.args if problem.args else gettext(f"error.{problem.id}")

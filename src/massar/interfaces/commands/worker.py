@@ -21,6 +21,7 @@ from massar.domain.delivery import api as delivery
 from massar.interfaces.base import site_trials
 from massar.interfaces.commands import providers
 from massar.interfaces.commands.audit_keeper import AuditKeeper
+from massar.interfaces.commands.list_keeper import ListKeeper
 from massar.journeys import retention, season
 from massar.journeys.account import defend, recover_password
 from massar.journeys.campaigns import carry_out
@@ -62,11 +63,14 @@ def run(options: argparse.Namespace) -> int:
     keeper.start()
     counter = threading.Thread(target=_count_figures, args=(stop,), name="figures", daemon=True)
     counter.start()
+    lists = threading.Thread(target=ListKeeper(stop).run, name="lists")
+    lists.start()
     try:
         worker.run(stop)
     finally:  # a loop that ended by a fault must not leave a process that only keeps the log
         stop.set()
         keeper.join()
+        lists.join()
     note.info("worker stopped")
     return 0
 

@@ -25,7 +25,10 @@ PAGES = (
 
 # What concerns the whole country: (name of the address, words).
 FIGURES = (("desk_figures", "figures.title"),)
-MINISTRY = (("desk_campaigns", "campaign.title"), ("desk_season", "season.title"), ("desk_sites", "sites.title"))
+MINISTRY = (
+    ("desk_campaigns", "campaign.title"), ("desk_season", "season.title"), ("desk_sites", "sites.title"),
+    ("desk_lists", "lists.title"),
+)  # fmt: skip
 
 
 class ProveForm(forms.Form):

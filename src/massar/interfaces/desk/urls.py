@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from massar.interfaces.desk import campaigns, cases, classes, figures, home, people, season, sites, slips
+from massar.interfaces.desk import campaigns, cases, classes, figures, home, lists, people, season, sites, slips
 
 urlpatterns = [
     path("desk/", home.home, name="desk"),
@@ -17,6 +17,12 @@ urlpatterns = [
     path("desk/sites/table/", sites.table, name="desk_site_table"),
     path("desk/sites/<slug:slug>/try/", sites.trial, name="desk_site_trial"),
     path("desk/season/", season.season, name="desk_season"),
+    path("desk/import/", lists.lists, name="desk_lists"),
+    path("desk/import/<str:uid>/", lists.one, name="desk_list"),
+    path("desk/import/<str:uid>/say/", lists.say, name="desk_list_say"),
+    path("desk/import/<str:uid>/approve/", lists.approve, name="desk_list_approve"),
+    path("desk/import/<str:uid>/stop/", lists.stop, name="desk_list_stop"),
+    path("desk/import/<str:uid>/report/", lists.report, name="desk_list_report"),
     path("desk/people/", people.people, name="desk_people"),
     path("desk/people/found/<str:token>/", people.found, name="desk_found"),
     path("desk/people/<str:token>/", people.person, name="desk_person"),

@@ -103,7 +103,7 @@ class PeopleList(OpenList):
     def _batches(self, report: ImportReport, *, now: datetime, after: int) -> Iterator[_Batch]:
         """Read and compare, batch by batch, the rows behind the one with that number. The next batch is read while the
         database is asked about the one before."""
-        judge = _Judge(report, local_time.local(now).date())
+        judge = _Judge(report, local_time.local(now).date(), spares_agents=self._said.spares_agents)
         return map(judge.compare, ahead.one_ahead(self._read(after)))
 
     def _read(self, after: int) -> Iterator[list[_Read]]:
@@ -126,14 +126,16 @@ class PeopleList(OpenList):
 class _Judge:
     """Compares rows with the accounts that stand."""
 
-    def __init__(self, report: ImportReport, today: date) -> None:
-        self._report, self._today = report, today
+    def __init__(self, report: ImportReport, today: date, *, spares_agents: bool) -> None:
+        self._report, self._today, self._spares_agents = report, today, spares_agents
         self._units: dict[str, int | None] = {}
 
     def compare(self, rows: Sequence[_Read]) -> _Batch:
         entries = [entry for _, entry in rows if isinstance(entry, PersonRow)]
         accounts = people.existing.by_logins([entry.login for entry in entries], on=self._today)
-        self._activated = credentials.passwords.activated([one.id for one in accounts.values()])
+        known = [one.id for one in accounts.values()]
+        self._activated = credentials.passwords.activated(known)
+        self._agents = people.roles.holders(known, on=self._today) if self._spares_agents else set()
         self._units.update(people.units.ids({e.unit for e in entries if e.unit} - self._units.keys()))
         self._names = {e.login: names for e in entries if (names := _other_names(e))}
         self._taken = self._taken_names(entries, accounts)
@@ -170,7 +172,7 @@ class _Judge:
             faults[Field.LOGIN] = Problem("address_taken")
         if account and Field.PAYROLL in names and _payroll_differs(names[Field.PAYROLL], account):
             faults[Field.PAYROLL] = Problem("payroll_differs")
-        if account and account.role == people.roles.OPERATOR:
+        if account and (account.role == people.roles.OPERATOR or account.id in self._agents):
             faults[Field.LOGIN] = Problem("privileged")
         if faults:
             return faults

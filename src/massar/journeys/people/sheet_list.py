@@ -71,12 +71,13 @@ def shape(
 class Said:
     """What a person said about a list. columns: what they hold, by their titles. kind: of people, where no column says
     so; None: who has an account stays what it is, anybody else is staff. hidden: whether rows that a filter hides are
-    taken too; None: not said."""
+    taken too; None: not said. spares_agents: whoever has a role is not touched."""
 
     choices: sheets.Choices = field(default_factory=sheets.Choices)
     columns: Mapping[str, ListField | None] = field(default_factory=dict)
     kind: Kind | None = None
     hidden: bool | None = None
+    spares_agents: bool = False
 
 
 class Mapped(NamedTuple):
@@ -108,11 +109,12 @@ class RefusedRow(NamedTuple):
 
 
 class UnusableList(Exception):
-    """The list can't be imported as it is; `kind` is a message id after `import.refused.`, detail what it is about."""
+    """The list can't be imported as it is; `kind` is a message id after `import.refused.`, detail what it is about.
+    titles and mapped: of its header, where it was found."""
 
-    def __init__(self, kind: str, detail: str = "") -> None:
+    def __init__(self, kind: str, detail: str = "", titles: tuple[str, ...] = (), mapped: Mapped | None = None) -> None:
         super().__init__(kind, detail)
-        self.kind, self.detail = kind, detail
+        self.kind, self.detail, self.titles, self.mapped = kind, detail, titles, mapped
 
 
 @dataclass
@@ -151,14 +153,19 @@ class OpenList:
             raise UnusableList("header", "; ".join(first[0].cells) if first else "")
         self.header = header
         self.mapped = _mapped(header.cells, said, of)
+        if wrong := self._wrong(of):
+            raise UnusableList(*wrong, header.cells, self.mapped)
+
+    def _wrong(self, of: Shape) -> tuple[str, str] | None:
+        """Why the list can't be taken, and what that is about."""
         if self.mapped.refused:
-            raise UnusableList("columns", ", ".join(self.mapped.refused))
+            return "columns", ", ".join(self.mapped.refused)
         if self.mapped.twice:
-            raise UnusableList("twice", ", ".join(self.mapped.twice))
+            return "twice", ", ".join(self.mapped.twice)
         if not of.one_of & set(self.mapped.columns):
-            raise UnusableList(of.without, ", ".join(header.cells))
-        if said.hidden is None and any(note.kind == "hidden_rows" for note in self.notes):
-            raise UnusableList("hidden_rows", str(next(n.many for n in self.notes if n.kind == "hidden_rows")))
+            return of.without, ", ".join(self.header.cells)
+        hidden = next((note.many for note in self.notes if note.kind == "hidden_rows"), 0)
+        return ("hidden_rows", str(hidden)) if hidden and self._said.hidden is None else None
 
     @property
     def size(self) -> int:
@@ -176,7 +183,7 @@ class OpenList:
     def digest(self) -> str:
         """SHA-256 over the list and all that was said about it: another word about it makes another run."""
         said, columns = self._said, sorted((title, str(f)) for title, f in self._said.columns.items())
-        whole = hashlib.sha256(repr((said.choices, columns, str(said.kind), said.hidden)).encode())
+        whole = hashlib.sha256(repr((said.choices, columns, str(said.kind), said.hidden, said.spares_agents)).encode())
         with self._path.open("rb") as file:
             while chunk := file.read(_CHUNK):
                 whole.update(chunk)
