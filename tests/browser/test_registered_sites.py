@@ -146,7 +146,7 @@ def product(tmp_path_factory, door) -> Iterator[Product]:
     register = [sys.executable, "-m", "examples", "register", str(folder / "var"), f"http://localhost:{port}"]
     subprocess.run([*register, *map(str, sites)], check=True, env=samples, cwd=folder)
     wishes = re.sub(r"(?m)^slo_soap = .*\n", "", (folder / "var" / "sites.toml").read_text("utf-8"))
-    wishes = wishes.replace("[sites.esise]", '[sites.esise]\nroles = ["inspector"]')
+    wishes = re.sub(r"(?m)^(\[sites\.esise\]\n(?:[^\[].*\n)*?roles = ).*$", r'\1["inspector"]', wishes)
     wishes = wishes.replace("[sites.notifrh]", "[sites.notifrh]\nmax_age_minutes = 600")
     own = SITES.format(door=door, certificate=SITE_KEYS.certificate)
     run = [sys.executable, "-m", "examples", "run", str(folder / "var")]
