@@ -63,8 +63,8 @@ def apart(limit: RateLimit, purpose: str) -> RateLimit:
     return limit if purpose == "recovery" else limit._replace(name=f"{purpose}-{limit.name}")
 
 
-# The help desk. A number is asked for by strangers: a school's network at once, and then one in ten seconds.
-CASE_NETWORK = RateLimit("case-network", 200, timedelta(seconds=10))
+# The help desk. A number is asked for by strangers: a school's network at once, and then five a minute.
+CASE_NETWORK = RateLimit("case-network", 200, timedelta(seconds=12))
 CASE_TYPED = RateLimit("case-typed", 60, MINUTE)  # wrong numbers that one agent types
 # Of a day of the calendar, which stands in the bucket's name: nothing comes back before midnight (ATK-141).
 REPLACE_AGENT = RateLimit("replace-agent", 20, DAY)
@@ -73,8 +73,8 @@ LOSS_AGENT = RateLimit("loss-agent", 20, DAY)
 
 EXPORT_DAY = RateLimit("export-day", 5, DAY / 5)  # copies of “my data”, per account
 
-# The help desk, for each agent: the bucket is of one day of the calendar, in which nothing comes back.
-DESK_SEARCH = RateLimit("desk-search", 300, DAY)
+# The help desk, for each agent: the bucket is of one day of the calendar, in which next to nothing comes back.
+DESK_SEARCH = RateLimit("desk-search", 300, DAY / 3)
 DESK_UNMASK = RateLimit("desk-unmask", 20, DAY)
 DESK_RECOVERY = RateLimit("desk-recovery", 60, DAY)
 DESK_LOOK = RateLimit("desk-look", 1, DAY)  # of one agent at one person: how often it is told
