@@ -16,7 +16,7 @@ from massar.domain.delivery.models import Message, RecoveryRequest
 from massar.domain.people.models import Contact
 from massar.domain.sessions.models import ChangeSession, PendingSignIn, Session
 from massar.journeys.people import import_people
-from tests.cast import FATIMA, FATIMA_PHONE, JAMAL, KHADIJA, NEW, enter, facts
+from tests.cast import FATIMA, FATIMA_PHONE, JAMAL, KHADIJA, NEW, YOUSSEF, enter, facts
 from tests.support.authenticator import add_app
 from tests.support.canary import everything_stored, readable_forms
 from tests.support.steps import actions, home, prove_contact, recover, save_contact, secrets, shows
@@ -75,9 +75,10 @@ def test_atk_142_a_session_or_change_session_given_to_another_opens_nothing(cast
 
 
 def test_atk_142_a_half_done_sign_in_given_to_another_opens_nothing(cast, clock):
-    add_app(home(JAMAL), JAMAL.password, clock)
+    for person in (JAMAL, YOUSSEF):
+        add_app(home(person), person.password, clock)
     half_done = Visitor().sign_in(JAMAL.login, JAMAL.password)
-    PendingSignIn.objects.filter(ended_at=None).update(person_id=facts(FATIMA).id)
+    PendingSignIn.objects.filter(ended_at=None).update(person_id=facts(YOUSSEF).id)
     assert half_done.get("/sign-in/second/").path == "/sign-in/"
 
 

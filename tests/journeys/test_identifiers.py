@@ -61,6 +61,7 @@ def test_a_payroll_number_is_no_address(named):
 
 
 def test_atk_017_the_right_password_of_a_shared_name_needs_the_domain_or_a_known_device(named, clock):
+    assert people.directory.by_login(BARE, now=clock()) is None, "no site, no command is led to one of the two"
     for person in (NADIA, OTHER):
         visitor = Visitor().sign_in(BARE, person.password)
         assert not visitor.signed_in and shows(visitor, "problem.wrong"), "the page tells everybody what to type"
