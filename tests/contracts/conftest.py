@@ -138,8 +138,8 @@ def token_server(started) -> Callable[..., TokenServer]:
 
 @pytest.fixture
 def tokens(gateway) -> Gateway:
-    """A token endpoint; its answer is t-1 until it is told another."""
-    return gateway(keeps=True, answer={"access_token": "t-1", "token_type": "Bearer", "expires_in": "3600"})
+    """A token endpoint; its answer is token~1 until it is told another."""
+    return gateway(keeps=True, answer={"access_token": "token~1", "token_type": "Bearer", "expires_in": "3600"})
 
 
 @pytest.fixture

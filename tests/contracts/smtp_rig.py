@@ -105,7 +105,7 @@ class TokenServer(MailServer):
     def __init__(self, *ways: str, **settings):
         super().__init__(auth=True, **settings)
         self.hidden = ["LOGIN", "PLAIN", *(way for way in self.WAYS if way not in ways)]
-        self.good: set[str] = {"t-1"}
+        self.good: set[str] = {"token~1"}
         self.shown: list[tuple[bytes, bool]] = []
         self.refused: list[bytes] = []
 

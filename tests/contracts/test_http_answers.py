@@ -188,7 +188,7 @@ def test_a_token_is_fetched_once_and_shown_with_every_message(gateway, tokens):
     provider = by_token(server, tokens, auth={"scope": "sms"})
     assert provider.check() == [] and len(tokens.requests) == 1 and server.requests == [], "check sends nothing"
     assert [type(send(provider)) for _ in range(3)] == [Accepted] * 3
-    assert [headers["Authorization"] for _, headers, _ in server.requests] == ["Bearer t-1"] * 3
+    assert [headers["Authorization"] for _, headers, _ in server.requests] == ["Bearer token~1"] * 3
     ((path, headers, form),) = tokens.requests
     assert (path, form) == ("/token", {"grant_type": "client_credentials", "scope": "sms"})
     assert base64.b64decode(headers["Authorization"].removeprefix("Basic ")) == b"mas%3Asar:s3+cret"
@@ -203,7 +203,7 @@ def test_the_client_may_prove_itself_in_the_body_or_by_a_refresh_token(gateway, 
     assert isinstance(send(by_token(server, tokens, auth=auth)), Accepted)
     ((_, headers, sent),) = tokens.requests
     assert sent == {"client_id": "mas:sar", **form} and "Authorization" not in headers
-    assert server.requests[0][1]["Authorization"] == "Bearer t-1"
+    assert server.requests[0][1]["Authorization"] == "Bearer token~1"
 
 
 def test_many_threads_share_few_connections_and_wait_for_one_token(gateway, tokens):
@@ -229,23 +229,23 @@ def test_401_fetches_a_new_token_once(gateway, tokens):
     assert len(tokens.requests) == 2 and len(server.requests) == 2
     server.mood = ""
     assert isinstance(send(provider), Accepted)
-    assert server.requests[-1][1]["Authorization"] == "Bearer t-1"  # the newest there was: it is tried again
+    assert server.requests[-1][1]["Authorization"] == "Bearer token~1"  # the newest there was: it is tried again
 
 
 def test_a_token_that_was_taken_back_costs_one_more_request(gateway, tokens):
     server = gateway(keeps=True)
     provider = by_token(server, tokens)
     send(provider)
-    tokens.answer = {"access_token": "t-2", "token_type": "Bearer", "expires_in": 3600}
+    tokens.answer = {"access_token": "token~2", "token_type": "Bearer", "expires_in": 3600}
     serve = server.serve
 
     def only_the_new(handler):
-        server.mood = "" if handler.headers["Authorization"] == "Bearer t-2" else 401
+        server.mood = "" if handler.headers["Authorization"] == "Bearer token~2" else 401
         serve(handler)
 
     server.serve = only_the_new
     assert isinstance(send(provider), Accepted)
-    assert [h["Authorization"] for _, h, _ in server.requests] == ["Bearer t-1", "Bearer t-1", "Bearer t-2"]
+    assert [h["Authorization"] for _, h, _ in server.requests] == ["Bearer token~1", "Bearer token~1", "Bearer token~2"]
 
 
 UNUSABLE = (

@@ -47,7 +47,7 @@ def answered(tokens, token: str, **more) -> None:
 
 
 @BOTH
-@pytest.mark.parametrize("token", ["t-1", LONG], ids=["short", "long"])
+@pytest.mark.parametrize("token", ["token~1", LONG], ids=["short", "long"])
 def test_a_server_that_takes_only_tokens_takes_the_letter(token_server, tokens, provider, way, token):
     server = token_server(way)
     server.good = {token}
@@ -67,7 +67,7 @@ def test_a_server_that_takes_only_tokens_takes_the_letter(token_server, tokens, 
 def test_over_tls_and_where_both_are_offered_one_is_tried_once(token_server, server_tls, provider):
     server = token_server("XOAUTH2", "OAUTHBEARER", starttls=server_tls)
     assert isinstance(send(provider(server, security="starttls")), Accepted)
-    assert [words for words, _ in server.shown] == [f"user={MAILBOX}\x01auth=Bearer t-1\x01\x01".encode()]
+    assert [words for words, _ in server.shown] == [f"user={MAILBOX}\x01auth=Bearer token~1\x01\x01".encode()]
 
 
 def test_one_token_serves_every_connection_until_shortly_before_its_end(token_server, tokens, provider, moment):
@@ -86,17 +86,17 @@ def test_a_token_that_was_taken_back_costs_one_fetch_and_both_refused_are_about_
     relay = provider(server)
     relay.close()
     assert isinstance(send(relay), Accepted)
-    server.good = {"t-2"}
-    answered(tokens, "t-2")
+    server.good = {"token~2"}
+    answered(tokens, "token~2")
     assert isinstance(send(relay), Accepted)
     assert len(tokens.requests) == 2 and len(server.letters) == 2
     assert server.conversations == 2, "the newer one is shown on the same connection"
     assert server.refused == [b"\x01" if way == "OAUTHBEARER" else b""]
     server.good = set()
-    answered(tokens, "t-3")
+    answered(tokens, "token~3")
     assert send(relay) == REFUSED
     shown = [words.partition(b"Bearer ")[2].rstrip(b"\x01") for words, _ in server.shown]
-    assert shown == [b"t-1", b"t-1", b"t-2", b"t-2", b"t-3"] and server.conversations == 3
+    assert shown == [b"token~1", b"token~1", b"token~2", b"token~2", b"token~3"] and server.conversations == 3
 
 
 @BOTH
@@ -109,11 +109,11 @@ def test_a_new_token_that_is_refused_is_about_us_and_shown_once(token_server, to
     assert len(server.shown) == 1 and len(tokens.requests) == 1 and server.letters == []
     (sentence,) = relay.check()
     for told in (sentence, repr(result), repr(relay), repr(relay.settings), caplog.text):
-        assert SECRET not in told and "t-1" not in told
+        assert SECRET not in told and "token~1" not in told
     assert "refuses us: 535" in sentence
     # A right that is given later stands in new tokens only: the refused one is not kept.
-    server.good = {"t-2"}
-    answered(tokens, "t-2")
+    server.good = {"token~2"}
+    answered(tokens, "token~2")
     assert isinstance(send(relay), Accepted)
 
 
@@ -124,11 +124,11 @@ def test_a_server_that_hangs_up_on_a_kept_token_gets_a_new_one_on_the_next_conne
     relay = provider(played)
     relay.close()
     assert isinstance(send(relay), Accepted)
-    answered(tokens, "t-2")
+    answered(tokens, "token~2")
     assert isinstance(send(relay), NotTransmitted)
     assert isinstance(send(relay), Accepted)
     shown = [base64.b64decode(line.split()[2]) for line in played.heard if line.startswith(b"AUTH")]
-    assert [b"t-2" in words for words in shown] == [False, False, True]
+    assert [b"token~2" in words for words in shown] == [False, False, True]
 
 
 def test_a_server_that_is_only_busy_keeps_the_token(token_server, tokens, provider):
@@ -175,19 +175,19 @@ def test_nobody_at_the_address_of_tokens_means_not_sent_and_check_signs_in_witho
 
 
 def test_a_refresh_token_is_shown_a_newer_one_takes_its_place_until_a_refusal(token_server, tokens, provider):
-    server = token_server("XOAUTH2", good={"t-1", "t-2", "t-3", "t-4"})
+    server = token_server("XOAUTH2", good={"token~1", "token~2", "token~3", "token~4"})
     relay = provider(server, {"refresh_token": "env:MAIL_REFRESH"})
-    answered(tokens, "t-1", refresh_token="r-2")
+    answered(tokens, "token~1", refresh_token="r-2")
     assert isinstance(send(relay), Accepted)
     relay.close()
-    for token in ("t-2", "t-3"):
+    for token in ("token~2", "token~3"):
         server.good = {token}
         answered(tokens, token)
         assert isinstance(send(relay), Accepted)
-    server.good, tokens.mood, tokens.answer = {"t-4"}, 400, {"error": "invalid_grant"}
+    server.good, tokens.mood, tokens.answer = {"token~4"}, 400, {"error": "invalid_grant"}
     assert send(relay).code == "no token: http 400, invalid_grant"
     tokens.mood = ""
-    answered(tokens, "t-4")
+    answered(tokens, "token~4")
     assert isinstance(send(relay), Accepted)
     forms = [form for _, _, form in tokens.requests]
     assert [form["refresh_token"] for form in forms] == [REFRESH, "r-2", "r-2", "r-2", REFRESH]
@@ -195,7 +195,7 @@ def test_a_refresh_token_is_shown_a_newer_one_takes_its_place_until_a_refusal(to
         "grant_type": "refresh_token", "refresh_token": REFRESH, "scope": "mail/.default", "client_id": "massar",
         "client_secret": SECRET,
     }  # fmt: skip
-    answered(tokens, "t-4")
+    answered(tokens, "token~4")
     assert isinstance(send(provider(server, {"refresh_token": "env:MAIL_REFRESH", "client_secret": ""})), Accepted)
     assert "client_secret" not in tokens.requests[-1][2], "it may do without"
 

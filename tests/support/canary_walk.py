@@ -487,6 +487,8 @@ def written(it: Running) -> dict[str, bytes]:
 def _of_processes(it: Running) -> Iterator[bytes]:
     """Titles and environments of the programs and of what they started, and of one that was given PLANTED."""
     with Popen(["sleep", "60"], env={"CANARY": PLANTED, "PATH": os.environ["PATH"]}) as planted:
+        # The kernel shows a new program's environment a moment after Popen hears that it was started.
+        until(Path(f"/proc/{planted.pid}/environ").read_bytes, WITHIN, "a program shows no environment")
         for one in (planted, *it.programs):
             children = Path(f"/proc/{one.pid}/task/{one.pid}/children").read_text().split()
             for pid in (one.pid, *map(int, children)):

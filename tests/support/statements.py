@@ -24,10 +24,22 @@ def record() -> None:
     """Notice each place from now on."""
     for name in ("execute", "executemany"):
         setattr(CursorWrapper, name, _noticed(getattr(CursorWrapper, name)))
+    CursorWrapper.__getattr__ = _copy_noticed(CursorWrapper.__getattr__)
 
 
 def write(file: Path) -> None:
     file.write_text(json.dumps(sorted(_places)), "utf-8")
+
+
+def _copy_noticed(attribute: Any) -> Any:
+    """COPY is no statement of Django's: the driver's own method is reached through the wrapper."""
+
+    def wrapper(self: CursorWrapper, name: str) -> Any:
+        if name == "copy":
+            _places.add(_place())
+        return attribute(self, name)
+
+    return wrapper
 
 
 def _noticed(execute: Any) -> Any:
