@@ -14,11 +14,24 @@ from massar.domain.people.models import Contact, RoleGrant
 from massar.interfaces.commands import main as program
 from massar.interfaces.commands import units as command
 from massar.journeys import after_restore, personal_data
-from massar.journeys.account import close_sessions, defend
+from massar.journeys.account import close_sessions, defend, freeze_account
 from massar.journeys.desk import agents
 from massar.journeys.messages import watch_messages
 from massar.journeys.people.import_people import NewPerson, add
-from tests.cast import FATIMA, FATIMA_PHONE, JAMAL, KHADIJA, NEW, SALMA, STRANGER, YOUSSEF, facts
+from tests.cast import (
+    FATIMA,
+    FATIMA_PHONE,
+    HALIMA_PHONE,
+    ILYAS,
+    JAMAL,
+    KHADIJA,
+    NEW,
+    SALMA,
+    STRANGER,
+    YOUSSEF,
+    facts,
+    family,
+)
 from tests.support.alike import Seen, assert_alike
 from tests.support.authenticator import add_app, second_step
 from tests.support.canary import everything_stored, readable_forms
@@ -241,6 +254,24 @@ def test_atk_138_a_role_that_was_taken_back_proposes_nothing(branches, clock):
     assert shows(second, "error.case_proposer_gone") and state(number) == "proposed"
 
 
+@pytest.mark.parametrize("who", [YOUSSEF, KHADIJA], ids=["the first", "the second"])
+def test_atk_138_an_agent_whose_account_was_shut_meanwhile_opens_nothing(branches, clock, who):
+    """It may have been a thief's word: its owner has pressed "this was not me"."""
+    _, early = shows_number(FATIMA.login)
+    phone, number = shows_number(FATIMA.login)
+    second = agent(KHADIJA, clock, address="203.0.113.9")
+    for one in (early, number):
+        propose(agent(YOUSSEF, clock), one)
+    confirm(second, number)
+    phone.get(CASE)
+    freeze_account.by_operator(person=facts(who), reason="stolen", now=clock())
+    phone.submit("/recovery/desk/number/go-on/")
+    assert phone.path == ASK and "massar-change" not in phone.cookies
+    if who is YOUSSEF:
+        confirm(second, early)
+        assert shows(second, "error.case_proposer_gone") and state(early) == "proposed"
+
+
 def test_atk_139_not_for_oneself_a_superior_an_operator_or_a_shut_account(branches, clock):
     at, disabled = agent(YOUSSEF, clock), facts(FATIMA)
     people.directory.disable(disabled.id)
@@ -255,6 +286,16 @@ def test_atk_139_not_for_oneself_a_superior_an_operator_or_a_shut_account(branch
     people.directory.freeze(disabled.id, now=clock())
     confirm(second, number)
     assert shows(second, "error.case_frozen") and state(number) == "proposed"
+
+
+def test_who_walks_away_from_a_shared_computer_can_leave_nothing_open_there(branches, clock):
+    """Whoever sits down next in the hall within ten minutes would go on."""
+    phone, number = shows_number(FATIMA.login)
+    propose(agent(YOUSSEF, clock), number)
+    confirm(agent(KHADIJA, clock, address="203.0.113.9"), number)
+    phone.get(CASE).submit("/recovery/desk/number/close/")
+    assert phone.path == "/recovery/" and state(number) == "closed"
+    assert shows(phone.get(CASE), "case.over") and "go-on" not in phone.html
 
 
 def test_a_second_factor_is_still_asked_for(branches, clock):
@@ -333,6 +374,30 @@ def test_a_contact_is_added_by_two_and_proved_by_the_person(branches, clock, pos
     owner.submit(owner.path)
     assert Contact.objects.get(pk=new.id).state == "cancelled"
     assert people.contacts.matching(facts(FATIMA).id, "phone", FATIMA_PHONE, clock()), "the old one stays"
+
+
+def test_atk_057_a_contact_of_the_desks_goes_with_this_was_not_me_though_it_counts(branches, clock, post):
+    """The owner reads the letter late: by then whoever stood at the desk could open the frozen account with it."""
+    phone, number = replaces(clock, FATIMA.login, "06 61 99 88 77")
+    confirm(agent(KHADIJA, clock, address="203.0.113.9"), number)
+    phone.get(CASE).submit("/recovery/desk/number/contact/", code=post.code("+212661998877"))
+    link = re.search(r"/not-me/\S+/", post.messages(FATIMA.login)[-1].text)[0]
+    clock.advance(hours=80)
+    assert people.contacts.matching(facts(FATIMA).id, "phone", "+212661998877", clock())
+    owner = Visitor().get(link)
+    owner.submit(owner.path)
+    assert facts(FATIMA).frozen_at
+    assert people.contacts.matching(facts(FATIMA).id, "phone", "+212661998877", clock()) is None
+
+
+def test_guardians_hear_of_a_contact_that_the_desk_adds(branches, clock, post):
+    """As of one that the child adds: most pupils have no contact of their own that would tell it."""
+    family(now=clock())
+    move(ILYAS, "24187K-1", As.PUPIL, now=clock())
+    phone, number = replaces(clock, ILYAS.login, "06 61 99 88 77")
+    confirm(agent(KHADIJA, clock, address="203.0.113.9"), number)
+    phone.get(CASE).submit("/recovery/desk/number/contact/", code=post.code("+212661998877"))
+    assert state(number) == "done" and ILYAS.first_ar in post.messages(HALIMA_PHONE)[-1].text
 
 
 def test_a_first_contact_waits_too(branches, clock, post):

@@ -200,15 +200,16 @@ def undo_pending_changes(
     person_id: int, *, now: datetime, wait: timedelta, suspect: datetime | None = None
 ) -> list[Contact]:
     """Undo after a recovery all that is pending, and freeze contacts for `wait`. suspect: contacts that were proved
-    since then, or less than `wait` before, go too, though they count; those that came with the account stay, for the
-    institution vouches for them. What has ended never comes back: who holds it may be whom it was taken from. Returns
-    what was undone, as it stands now: a cancelled contact was dropped, a proved one would have been removed and stays.
+    since then, or less than `wait` before, go too, though they count, the desk's as well; those that came with the
+    account stay, for the institution vouches for them. What has ended never comes back: who holds it may be whom it was
+    taken from. Returns what was undone, as it stands now: a cancelled contact was dropped, a proved one would have been
+    removed and stays.
     """
     lock(person_id)
     added = _pending(now)
     if suspect:
         since = {"proved_at__gt": suspect - wait, "counts_from__gt": suspect - wait}
-        added |= Q(state=State.PROVED, proved_in__isnull=False, **since)
+        added |= Q(state=State.PROVED, code_sent_at__isnull=False, **since)  # none came with the account
     _cancel(Contact.objects.filter(added, person_id=person_id), now, undone_at=now)
     _leaving(person_id, now).update(ends_at=None, undone_at=now)
     Person.objects.filter(pk=person_id).update(contacts_frozen_until=now + wait)

@@ -200,8 +200,8 @@ def _judge_second(agent: Agent, seen: Seen, machine: desk.Machine, now: datetime
         return _refuse(agent, seen, "case_near", now)
     if people.roles.was_granted_by(agent.person.id, proposer, on=today):
         return _refuse(agent, seen, "case_below", now)
-    standing = people.roles.standing(proposer, seen.person.id, on=today)
-    if rights.judge(seen.needs, standing).by is None:  # the role was taken back meanwhile
+    standing, shut = people.roles.standing(proposer, seen.person.id, on=today), not open_case.agents_stand(case, now)
+    if shut or rights.judge(seen.needs, standing).by is None:  # account or role was taken back meanwhile
         return _refuse(agent, seen, "case_proposer_gone", now)
     return _refuse(agent, seen, "case_frozen", now) if seen.person.frozen_at else None
 

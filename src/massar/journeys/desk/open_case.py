@@ -21,7 +21,7 @@ from massar.domain.factors import api as factors
 from massar.domain.limits import api as limits
 from massar.domain.people import api as people
 from massar.domain.sessions import api as sessions
-from massar.journeys.account import close_sessions, defend, edit_profile, notices, sign_in
+from massar.journeys.account import close_sessions, defend, edit_profile, guardians, notices, sign_in
 from massar.journeys.outcomes import (
     ChallengeRequired,
     Done,
@@ -107,7 +107,7 @@ def go_on(*, browser: Browser, now: datetime) -> MustChangePassword | SecondStep
         return Gone()
     people.contacts.lock(case.person_id)
     person = people.directory.by_id(case.person_id, now=now)
-    if person is None or not person.active or not desk.cases.go_on(case, now=now):
+    if person is None or not person.active or not agents_stand(case, now) or not desk.cases.go_on(case, now=now):
         return Gone()
     until = now + desk.cases.ENDING
     claimed, claim = credentials.temporary.claim_for_case(person.id, case.id, until=until, now=now)
@@ -138,7 +138,7 @@ def prove_contact(
     person = people.directory.by_id(case.person_id, now=now)
     answer = people.contacts.try_code(case.contact_id, case.person_id, typed, now=now)
     contact = people.contacts.by_id(case.contact_id, case.person_id)
-    if answer == "gone" or contact is None or person is None or not person.active:
+    if answer == "gone" or contact is None or person is None or not person.active or not agents_stand(case, now):
         return Gone()
     if answer != "right":
         left = max(0, people.CODE_TRIES - contact.code_tries)
@@ -160,6 +160,7 @@ def prove_contact(
         person, "contact_change_waiting", now=now, browser=browser, besides=proved.id, about=proved,
         counts_from=proved.counts_from, cancel_url=cancel_url, entry=entry,
     )  # fmt: skip
+    guardians.tell(person, "child_contact", entry=entry, browser=browser, now=now)
     return Done(from_when=proved.counts_from, masked=proved.masked)
 
 
@@ -195,6 +196,13 @@ def choose(listed: Branches, code: str) -> ChosenBranch | None:
 def machine(browser: Browser, now: datetime) -> desk.Machine:
     """What a case remembers of a browser."""
     return desk.cases.machine_of(browser, _known(browser, now))
+
+
+def agents_stand(case: desk.CaseFacts, now: datetime) -> bool:
+    """Whether the agents' own accounts still do: what somebody did with one that was frozen since, or disabled, opens
+    nothing."""
+    of = [people.directory.by_id(id, now=now) for id in (case.agent_id, case.second_id) if id]
+    return all(agent is not None and agent.active for agent in of)
 
 
 def _known(browser: Browser, now: datetime) -> list[int]:
