@@ -11,6 +11,9 @@ from massar.core.audit import api as audit_log
 from massar.domain.credentials import api as credentials
 from massar.domain.limits import api as limits
 from massar.domain.people import api as people
+from massar.domain.people.api import rights
+from massar.journeys.account import freeze_account
+from massar.journeys.desk import print_slips
 from massar.journeys.outcomes import Done
 from massar.journeys.people import import_people
 from massar.journeys.people.import_people import NewPerson
@@ -163,6 +166,20 @@ def test_a_class_code_is_shown_once_and_opens_the_account(teacher, clock, post):
     assert [m.subject for m in post.messages(PUPILS[0].login)], "the institution's mailbox is told"
     pupil = home(replace(PUPILS[0], password=NEW))
     assert shows(pupil.get("/devices/history/"), "activity.class_code_given")
+
+
+def test_atk_139_whoever_stopped_the_account_is_not_overruled_by_the_next_code_or_slip(teacher, clock):
+    """A frozen account is opened by its own recovery, or an operator: here as in a case of the desk."""
+    slip, code = (links(teacher.get(pages_of(CLASS)[1]), one)[0] for one in ("slip", "class-code"))
+    teacher.get(code)
+    freeze_account.by_operator(person=facts(PUPILS[0]), reason="called", now=clock())
+    teacher.submit(code)
+    assert shows(teacher, "error.case_frozen") and not TEMPORARY.search(teacher.html)
+    for page in (code, slip):
+        assert shows(teacher.get(page), "error.case_frozen"), page
+    holder = print_slips.Holder(facts(PUPILS[0]), recovers=True, permission=rights.Permission(rights.Role.TEACHER))
+    printing = print_slips.begin([holder], unit=None, agent=None, now=clock())
+    assert print_slips.finish(printing, agent=None, reason="", now=clock()), "nor where it came while it was printed"
 
 
 def test_class_codes_are_counted_for_teacher_and_pupil(teacher, clock, monkeypatch):

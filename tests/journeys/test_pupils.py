@@ -5,11 +5,14 @@ import re
 from datetime import timedelta
 
 import pytest
+from django.db import transaction
 
 from massar.core import local_time
 from massar.core.audit import api as audit_log
+from massar.domain.credentials import api as credentials
 from massar.domain.credentials.models import TemporaryPassword
 from massar.domain.delivery.models import Message
+from massar.domain.desk import api as desk
 from massar.domain.people import api as people
 from massar.domain.people.models import Guardianship, Person
 from massar.domain.policy import api as policy
@@ -250,6 +253,21 @@ def test_a_guardian_stops_what_is_under_way(at_home, post):
     assert child.get("/password/change/").path == "/sign-in/", "the change that was open is shut"
     assert Visitor().sign_in(ILYAS.login, secret).path == "/sign-in/"
     assert shows(mother.get("/children/"), "children.no_password")
+
+
+def test_a_guardian_stops_a_class_code_and_what_the_help_desk_has_approved(at_home, clock):
+    """Else the browser at the desk would go on once more."""
+    child, kind = facts(ILYAS).id, desk.cases.Kind.PASSWORD
+    with transaction.atomic():
+        credentials.handed.give_class_code(child, until=clock() + timedelta(minutes=20), now=clock())
+        number = desk.cases.open_case(ILYAS.login, nowhere := desk.Machine("", "", frozenset(), ""), now=clock())
+        said = desk.Proposal(kind, child, None, "", facts(FATIMA).id, "head", 1, nowhere, "", ())
+        assert desk.cases.propose(desk.cases.by_number(number), said, {}, to=desk.cases.State.APPROVED, now=clock())
+    mother = home(HALIMA).get("/children/")
+    assert shows(mother, "children.running")
+    mother.submit(f"/children/{child}/stop/", password=HALIMA.password)
+    assert not shows(mother.get("/children/"), "children.running")
+    assert desk.cases.by_number(number).state == "closed"
 
 
 def test_atk_135_a_guardian_reaches_no_other_child(at_home, post, clock):

@@ -288,8 +288,9 @@ def end_told(person_ids: Sequence[int], contact_ids: Sequence[int], *, now: date
 
 
 def running(person_ids: Sequence[int], *, now: datetime) -> set[int]:
-    """Those of these people who have a secret that serves, or is on its way."""
-    found = _live(_not_expired(now), person_id__in=person_ids, purpose=RECOVERY)
+    """Those of these people who have a secret that serves, or is on its way, or a claim of the desk's; slips lie in a
+    drawer for months."""
+    found = _live(_not_expired(now), person_id__in=person_ids, purpose__in=(RECOVERY, CLASS_CODE, DESK))
     return set(found.values_list("person_id", flat=True)) if person_ids else set()
 
 

@@ -13,7 +13,7 @@ from massar.interfaces.base.request import Request
 from massar.interfaces.desk.guard import agents_only, for_person
 from massar.journeys.desk import agents, give_code, see_class
 from massar.journeys.desk.agents import Agent, Found
-from massar.journeys.outcomes import Gone, TooManyAttempts
+from massar.journeys.outcomes import AccountFrozen, Gone, TooManyAttempts
 
 Right = rights.Right
 RTL = ("ar",)
@@ -67,17 +67,21 @@ def code(request: Request, agent: Agent, found: Found) -> HttpResponse:
     match outcome:
         case Gone():
             raise Http404
+        case AccountFrozen():
+            return _code_page(request, found, frozen=True)
         case TooManyAttempts(until=until):
             response = _code_page(request, found, wait=local_time.until(until, request.now, request.language))
             return page.add_retry_after(response, until, request.now)
         case give_code.GivenCode():
             return _code_page(request, found, given=_told(found, outcome))
-    return _code_page(request, found)
+    return _code_page(request, found, frozen=found.person.frozen_at is not None)
 
 
-def _code_page(request: Request, found: Found, *, given: dict[str, str] | None = None, wait: str = "") -> HttpResponse:
-    status = 429 if wait else 200
-    return page.render(request, "desk/code.html", status=status, found=found, given=given, wait=wait)
+def _code_page(
+    request: Request, found: Found, *, given: dict[str, str] | None = None, wait: str = "", frozen: bool = False
+) -> HttpResponse:
+    status = 429 if wait else 422 if frozen and request.method == "POST" else 200
+    return page.render(request, "desk/code.html", status=status, found=found, given=given, wait=wait, frozen=frozen)
 
 
 def _told(found: Found, given: give_code.GivenCode) -> dict[str, str]:

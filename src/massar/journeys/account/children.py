@@ -12,6 +12,7 @@ from django.db import transaction
 from massar.core.audit import api as audit_log
 from massar.core.browser import Browser
 from massar.domain.credentials import api as credentials
+from massar.domain.desk import api as desk
 from massar.domain.limits import api as limits
 from massar.domain.people import api as people
 from massar.domain.sessions import api as sessions
@@ -77,12 +78,14 @@ def _stop(guardian: people.PersonFacts, child_id: int, browser: Browser, now: da
     credentials.temporary.end_all(child_id, now=now, why="stopped")
     sessions.changing.end_all(child_id, now=now)
     sessions.pending.end_all(child_id, now=now)
+    desk.cases.end_of_person(child_id, now=now)  # or its browser would go on once more
     audit_log.record_event("recovery_stopped", now=now, person_id=child_id, browser=browser, by=guardian.id)
     return Done()
 
 
 def stop(*, signed_in: SignedIn, child_id: int, password: str, browser: Browser, now: datetime) -> Done | Refused:
-    """End every temporary password of that child, and what one of them has opened: the change that was not saved."""
+    """End every temporary password of that child, what one of them has opened (the change that was not saved), and what
+    the help desk has approved."""
     if _child_of(signed_in.person, child_id, now) is None:
         return Gone()
     refused = sign_in.prove_again(signed_in=signed_in, password=password, browser=browser, now=now)

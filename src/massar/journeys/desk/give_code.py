@@ -12,7 +12,7 @@ from massar.domain.people import api as people
 from massar.journeys.account import notices
 from massar.journeys.desk import agents
 from massar.journeys.desk.agents import Agent, Found
-from massar.journeys.outcomes import Gone, TooManyAttempts
+from massar.journeys.outcomes import AccountFrozen, Gone, TooManyAttempts
 
 LIFE = timedelta(minutes=20)
 
@@ -28,19 +28,21 @@ class GivenCode(NamedTuple):
 
 
 @transaction.atomic
-def give(agent: Agent, found: Found, *, now: datetime) -> GivenCode | TooManyAttempts | Gone:
+def give(agent: Agent, found: Found, *, now: datetime) -> GivenCode | TooManyAttempts | AccountFrozen | Gone:
     """Give that pupil a code; an older one ends. The password in use stays until a new one is chosen. Gone: the account
-    was disabled meanwhile."""
+    was disabled meanwhile. AccountFrozen: whoever stopped it is not overruled by who gives the next code."""
     rates, pupil = limits.rate_limits, found.person
+    people.contacts.lock(pupil.id)
+    person = people.directory.by_id(pupil.id, now=now)
+    if person is None or not person.enabled:
+        return Gone()
+    if person.frozen_at:
+        return AccountFrozen()
     spent = limits.consume(
         [rates.CLASS_CODES_DAY.bucket(agent.person.id), rates.CLASS_CODE_PUPIL.bucket(pupil.id)], now=now
     )
     if spent:
         return TooManyAttempts(spent.until)
-    people.contacts.lock(pupil.id)
-    person = people.directory.by_id(pupil.id, now=now)
-    if person is None or not person.enabled:
-        return Gone()
     code = credentials.handed.give_class_code(person.id, until=now + LIFE, now=now)
     entry = agents.record("class_code_given", agent, person, found.permission, now=now)
     notices.tell(person, "class_code_given", now=now, browser=Browser(), entry=entry)

@@ -105,10 +105,12 @@ def for_one(
     person: people.PersonFacts, *, permission: rights.Permission | None, recovers: bool, now: datetime
 ) -> Holder | Problem:
     """One person. recovers: whoever prints may recover an account in use by a slip, as a pupil's by whoever may give
-    a class code, and a command that is told so. Nobody disabled gets one."""
+    a class code, and a command that is told so. Nobody disabled gets one; a frozen account none from an agent."""
     in_use = bool(credentials.passwords.activated([person.id])) or person.frozen_at is not None
     if not person.enabled:
         return Problem("slip_shut")
+    if permission and person.frozen_at:
+        return Problem("case_frozen")
     if in_use and not recovers:
         return Problem("slip_active")
     return Holder(person, _main_unit(person, now), in_use, permission)
@@ -169,7 +171,7 @@ def finish(printing: Printing, *, agent: Agent | None, reason: str, now: datetim
 
 def _still(holder: Holder, person: people.PersonFacts | None, active: set[int]) -> bool:
     """Whether what was true when the pages were begun is true still, under the person's lock."""
-    if person is None or not person.enabled:
+    if person is None or not person.enabled or (holder.permission and person.frozen_at):
         return False
     return holder.recovers or (person.frozen_at is None and person.id not in active)
 
