@@ -12,7 +12,21 @@ from massar.domain.sessions.models import Session
 from massar.domain.sites import api as sites
 from massar.journeys import after_restore
 from massar.journeys.sso import access
-from tests.cast import FATIMA, FATIMA_PHONE, JAMAL, KHADIJA, KHADIJA_EMAIL, SALMA, YOUSSEF, YOUSSEF_EMAIL, facts
+from tests.cast import (
+    FATIMA,
+    FATIMA_PHONE,
+    HALIMA,
+    ILYAS,
+    JAMAL,
+    KHADIJA,
+    KHADIJA_EMAIL,
+    RIM,
+    SALMA,
+    YOUSSEF,
+    YOUSSEF_EMAIL,
+    facts,
+    family,
+)
 from tests.support.authenticator import add_app, second_step
 from tests.support.visitor import Visitor
 
@@ -108,6 +122,23 @@ def test_atk_150_what_the_copy_forgot_is_guarded(cast, post, clock):
     assert Visitor().sign_in(SALMA.login, SALMA.password).signed_in
     assert Visitor().sign_in(KHADIJA.login, KHADIJA.password).signed_in
     assert len(post.messages(YOUSSEF_EMAIL)) == 1, "its owner is told"
+
+
+def test_atk_150_a_guardian_who_answers_no_more_does_not_come_back(cast, clock):
+    """ATK-150: the phone of who may have lost a child in court opens the child's account in the copy."""
+    family(now=clock())
+    here, child, mother = audit_log.sealing.cursor(), facts(ILYAS).id, facts(HALIMA).id
+    line = {
+        "database": here.database, "seq": here.last_seq + 1, "event": "guardian_unlinked", "person_id": child,
+        "outcome": "", "detail": {"guardian": mother},
+    }  # fmt: skip
+    again = {**line, "seq": here.last_seq + 2, "event": "guardian_linked"}
+    assert after_restore.guard([line, again], now=clock()).unlinked == 0
+    assert people.guardians.between(mother, child, now=clock())
+    assert after_restore.guard([line], now=clock()).unlinked == 1
+    assert people.guardians.between(mother, child, now=clock()) is None
+    assert people.guardians.between(mother, facts(RIM).id, now=clock()), "her other children stay hers"
+    assert after_restore.guard([line], now=clock()).unlinked == 0, "it may be done again"
 
 
 def test_atk_150_a_role_that_was_taken_back_does_not_come_back(cast, clock):

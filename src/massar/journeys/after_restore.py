@@ -3,8 +3,8 @@
 Every session, code, token and secret of everybody ends, and no device is known any more. Passwords are those of the
 copy. Whose password or factors changed since is told by an export of the audit log from before the loss, where there
 is one: these accounts are frozen until a recovery, since the old password may be the reason of the change. Who was
-disabled is so again, and a role that was taken back is. All programs are stopped meanwhile. It may be done again, or be
-killed between two commits and done once more."""
+disabled is so again, a role that was taken back is, and who was a pupil's guardian no more is none. All programs are
+stopped meanwhile. It may be done again, or be killed between two commits and done once more."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Set
@@ -22,7 +22,7 @@ from massar.domain.factors import api as factors
 from massar.domain.people import api as people
 from massar.domain.sessions import api as sessions
 from massar.domain.sites import api as sites
-from massar.journeys.account import close_account, freeze_account
+from massar.journeys.account import close_account, freeze_account, guardians
 from massar.journeys.outcomes import Done
 from massar.journeys.people import grant_roles
 
@@ -34,17 +34,19 @@ GUARDS = frozenset({
     "factor_added", "backup_codes_made", "contact_removed", "contact_cancelled",
 })  # fmt: skip
 SHUT, OPENED, REVOKED = "account_disabled", "account_enabled", "role_revoked"
+LINKED, UNLINKED = "guardian_linked", "guardian_unlinked"
 
 
 class Lost(NamedTuple):
     """Rows of the audit log that this database does not have: how many, and of whom. strange: how many people are newer
-    than the copy. revoked: (login, role, unit's code)."""
+    than the copy. revoked: (login, role, unit's code). unlinked: how many guardians answer for a pupil no more."""
 
     rows: int
     frozen: list[str]
     disabled: list[str]
     strange: int
     revoked: list[tuple[str, str, str]]
+    unlinked: int = 0
 
 
 @transaction.atomic
@@ -73,10 +75,10 @@ def end_everything(*, now: datetime) -> dict[str, int]:
 
 
 def guard(lines: Iterable[Mapping[str, Any]], *, now: datetime) -> Lost:
-    """Freeze or disable the accounts that lines of an export tell of, and take back their roles, as far as this
-    database lacks them. Raises KeyError, ValueError or TypeError for a line of anything else."""
+    """Freeze or disable the accounts that lines of an export tell of, take back their roles, and end their guardians'
+    links, as far as this database lacks them. Raises KeyError, ValueError or TypeError for a line of anything else."""
     here = audit_log.sealing.cursor()
-    guarded, shut, rows = set[int](), set[int](), 0
+    guarded, shut, unlinked, rows = set[int](), set[int](), set[tuple[int, int]](), 0
     revoked = defaultdict[int, set[tuple[people.rights.Role, str]]](set)
     for line in lines:
         if line["database"] != here.database or line["seq"] <= here.last_seq:
@@ -93,7 +95,12 @@ def guard(lines: Iterable[Mapping[str, Any]], *, now: datetime) -> Lost:
             shut.discard(person_id)
         elif event == REVOKED:
             revoked[person_id].add((people.rights.Role(line["outcome"]), line["detail"]["unit"]))
-    return _act(guarded, shut, revoked, rows, now)
+        elif event == UNLINKED:
+            unlinked.add((person_id, int(line["detail"]["guardian"])))
+        elif event == LINKED:
+            unlinked.discard((person_id, int(line["detail"]["guardian"])))
+    lost = _act(guarded, shut, revoked, rows, now)
+    return lost._replace(unlinked=sum(guardians.unlink(*pair, now=now) for pair in sorted(unlinked)))
 
 
 def _act(

@@ -148,6 +148,13 @@ def put(links: Sequence[NewLink]) -> None:
         )
 
 
+def end(pupil_id: int, guardian_id: int, *, last: date) -> bool:
+    """Let that day be the last one of these two; whether it was to be a later one. Inside the caller's transaction,
+    which holds the pupil's lock."""
+    statement = "UPDATE people_guardianship SET until = %s WHERE pupil_id = %s AND guardian_id = %s AND until > %s"
+    return bool(sql.execute(statement, (sql.day(last), pupil_id, guardian_id, sql.day(last))))
+
+
 def _once(links: list[Link]) -> list[Link]:
     """Two links of the same two may overlap for a day: one of them is enough."""
     return list({(one.pupil_id, one.guardian_id): one for one in links}.values())

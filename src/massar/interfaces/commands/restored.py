@@ -46,5 +46,7 @@ def _tell(lost: after_restore.Lost) -> None:
         print(f"{login} is disabled.")
     for login, role, code in lost.revoked:
         print(f"{login} holds the role {role} at {code} no more.")
+    if lost.unlinked:
+        print(f"{lost.unlinked} guardian(s) answer for a pupil no more, as before the loss.")
     if lost.strange:
         print(f"{lost.strange} account(s) are newer than the copy: import them again.")

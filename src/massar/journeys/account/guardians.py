@@ -5,11 +5,13 @@ has said no, and nothing has changed. A guardian whose link has ended, whose acc
 another child's, is nobody here (ADR 79)."""
 
 from collections.abc import Iterable, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from django.conf import settings
+from django.db import transaction
 
+from massar.core import local_time
 from massar.core.audit import api as audit_log
 from massar.core.browser import Browser
 from massar.domain.credentials import api as credentials
@@ -93,6 +95,16 @@ def end_what_was_told(guardian: people.PersonFacts, *, now: datetime, why: str) 
     children = [one.pupil_id for one in people.guardians.of_guardian(guardian.id, now=now)]
     held = [one.id for one in people.contacts.history(guardian.id)] if children else []
     return credentials.temporary.end_told(children, held, now=now, why=why) if held else 0
+
+
+@transaction.atomic
+def unlink(pupil_id: int, guardian_id: int, *, now: datetime) -> bool:
+    """End a link at once; False where there was none any more."""
+    people.contacts.lock(pupil_id)
+    if not people.guardians.end(pupil_id, guardian_id, last=local_time.local(now).date() - timedelta(days=1)):
+        return False
+    say_unlinked(pupil_id, guardian_id, now=now)
+    return True
 
 
 def say_unlinked(pupil_id: int, guardian_id: int, *, now: datetime) -> None:
