@@ -1,6 +1,7 @@
 """Lists by the page: who may send them, what is told before anything is written, who approves, what comes back."""
 
 import json
+from io import BytesIO
 
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
@@ -12,6 +13,7 @@ from massar.domain.people.models import ListJob, ListPart, Person
 from massar.interfaces.base import rsgi
 from massar.interfaces.commands import refused_rows
 from massar.interfaces.desk import lists as pages
+from massar.journeys import after_restore
 from massar.journeys.people import import_sheet, work_lists
 from tests.cast import FATIMA, JAMAL, KHADIJA, SALMA, YOUSSEF, facts
 from tests.support.canary import everything_stored
@@ -105,6 +107,49 @@ def test_many_changes_take_another_agent(ministry, worker, clock):
     )
 
 
+def approved(youssef, worker):
+    """The list on whose page Youssef is, compared and approved by him, where the page offers it."""
+    worker()
+    youssef.get(youssef.path).submit(f"{youssef.path}approve/")
+    return youssef
+
+
+def test_many_short_lists_are_a_long_one(ministry, worker, clock):
+    """ATK-138: what one person lets be written alone is counted for a day, not for a list."""
+    lists = ["".join(ROW.format(n, n) for n in some) for some in (range(30), range(30, 60), range(30, 50))]
+    youssef = approved(send(at_desk(YOUSSEF, now=clock()), HEADER + lists[0]), worker)
+    worker()
+    long = send(youssef, HEADER + lists[1]).path
+    worker()
+    assert f"{long}approve/" not in youssef.get(long).html and shows(youssef, "error.list_second", "fr")
+    answer = youssef.client.post(f"{long}approve/", {"csrfmiddlewaretoken": youssef.token, "turn": "1"})
+    assert answer.status_code == 422
+    approved(send(youssef, HEADER + lists[2]), worker)
+    worker()
+    assert Person.objects.filter(login__startswith="new.").count() == 50
+    clock.advance(hours=25)
+    youssef = at_desk(YOUSSEF, now=clock()).get(long)
+    assert f"{long}approve/" in youssef.html
+
+
+def test_no_more_is_written_than_was_agreed_to(ministry, worker, clock):
+    """ATK-138: rows that were refused when it was compared fit once a unit is there; nobody has agreed to them."""
+    later = "".join(ROW.format(n, n).replace("24187K", "30009T") for n in range(1, 60))
+    youssef = send(at_desk(YOUSSEF, now=clock()), HEADER + ROW.format(0, 0) + later)
+    path = youssef.path
+    worker()
+    assert (ListJob.objects.get().added, ListJob.objects.get().refused) == (1, 59)
+    approved(send(youssef, "code;parent;nom\n30009T;D08;Lycée\n", "units"), worker)
+    worker()
+    youssef.get(path).submit(f"{path}approve/")
+    worker()
+    assert shows(youssef.get(path), "import.refused.grown", "fr")
+    assert not Person.objects.filter(login__startswith="new.").exists()
+    youssef.submit(f"{path}say/")
+    worker()
+    assert ListJob.objects.get(uid=path.split("/")[-2]).added == 60 and f"{path}approve/" not in youssef.get(path).html
+
+
 def test_what_was_compared_anew_is_not_approved_by_an_old_page(ministry, worker, clock):
     youssef = send(at_desk(YOUSSEF, now=clock()), HEADER + ROW.format(1, 1))
     worker()
@@ -160,6 +205,24 @@ def test_units_are_taken_whole(ministry, worker, clock):
     assert people.units.by_code("30001T") and not people.units.by_code("30002T")
 
 
+def test_nobody_rests_while_units_are_written(ministry, worker, clock):
+    """It is one transaction, and on SQLite nobody else writes meanwhile."""
+    youssef = approved(send(at_desk(YOUSSEF, now=clock()), "code;parent;nom\n30001T;D08;Lycée\n", "units"), worker)
+    rests: list[str] = []
+    rest = lambda: rests.append(ListJob.objects.get().state)  # noqa: E731
+    work_lists.turn(tick=clock, write_report=refused_rows.workbook, pause=rest)
+    assert shows(youssef.get(youssef.path), "lists.state.written", "fr") and not rests
+
+
+def test_atk_150_a_restore_writes_no_list(ministry, worker, clock):
+    """ATK-150: one that was approved in the copy may have been stopped, or written, since."""
+    approved(send(at_desk(YOUSSEF, now=clock()), HEADER + ROW.format(1, 1)), worker)
+    assert after_restore.end_everything(now=clock())["lists"] == 1
+    worker()
+    assert ListJob.objects.get().state == State.CANCELLED and not ListPart.objects.exists()
+    assert not Person.objects.filter(login__startswith="new.").exists()
+
+
 def test_it_is_stopped_on_its_way_and_nothing_of_it_stays(ministry, clock, monkeypatch):
     monkeypatch.setattr(import_sheet, "BATCH", 1)
     youssef = send(at_desk(YOUSSEF, now=clock()), HEADER + "".join(ROW.format(n, n) for n in range(5)))
@@ -211,12 +274,38 @@ def test_the_list_is_encrypted_and_goes_after_two_days(ministry, worker, clock):
     assert not ListJob.objects.exists() and not ListPart.objects.exists()
 
 
+def test_a_row_that_is_told_in_place_of_titles_is_encrypted(ministry, worker, clock):
+    youssef = send(at_desk(YOUSSEF, now=clock()), "new.1@taalim.ma;Amina;0661000901\n")
+    worker()
+    assert "0661000901" in youssef.get(youssef.path).html and "0661000901" not in ListJob.objects.get().why
+
+
 @pytest.mark.parametrize(
     ("content", "problem"), [(b"", "list_missing"), (b"x" * (sheets.BY_PAGE.file + 1), "list_large")]
 )
 def test_what_is_no_list_is_told(ministry, clock, content, problem):
     youssef = send(at_desk(YOUSSEF, now=clock()), content)
     assert youssef.page.status_code == 422 and not ListJob.objects.exists()
+
+
+def test_a_file_that_the_front_door_left_out_is_told(ministry, clock):
+    """What is larger comes with its length and nothing else; the page said nothing but that it was open too long."""
+    youssef = at_desk(YOUSSEF, now=clock()).get(PAGE)
+    head = {"CONTENT_TYPE": "multipart/form-data; boundary=x", "CONTENT_LENGTH": str(12 * 1024 * 1024)}
+    youssef.page = youssef.client.post(
+        PAGE, b"", content_type=head["CONTENT_TYPE"], **head, **{"wsgi.input": BytesIO()}
+    )
+    assert youssef.page.status_code == 413 and shows(youssef, "errors.413_file.text", "fr")
+
+
+def test_a_worker_keeps_the_list_in_no_file_that_outlives_it(ministry, clock, monkeypatch, tmp_path):
+    """Else kill -9 would leave it on the disk, readable, for good."""
+    monkeypatch.setattr(work_lists.tempfile, "tempdir", str(tmp_path))
+    send(at_desk(YOUSSEF, now=clock()), HEADER + ROW.format(1, 1))
+    seen: list[object] = []
+    look = lambda: seen.append([*tmp_path.rglob("*")])  # noqa: E731
+    assert work_lists.turn(tick=clock, write_report=lambda *_: b"", pause=look)
+    assert seen == [[]] and ListJob.objects.get().added == 1
 
 
 def test_no_more_than_a_few_wait(ministry, clock):
@@ -247,12 +336,15 @@ def test_atk_066_much_is_read_only_of_a_browser_that_uses_the_desk(ministry, clo
         return pages.largest_body(told)
 
     assert most() > sheets.BY_PAGE.file
+    jamal = "; ".join(f"{name}={value}" for name, value in at_desk(JAMAL, now=clock()).cookies.items())
+    assert "massar-desk=" in jamal
     forged = head.replace("massar-desk=", "massar-desk=A")
     for changed in (
         {"REQUEST_METHOD": "PUT"},
         {"PATH_INFO": "/sign-in/"},
         {"HTTP_COOKIE": ""},
         {"HTTP_COOKIE": forged},
+        {"HTTP_COOKIE": jamal},
     ):
         assert most(**changed) == rsgi.LARGEST_BODY
     clock.advance(minutes=15)

@@ -11,7 +11,7 @@ from massar.domain.campaigns.api import State
 from massar.domain.credentials.models import Password
 from massar.domain.delivery import api as delivery
 from massar.domain.sites import registry
-from massar.interfaces.base import site_trials
+from massar.interfaces.base import addresses, site_trials
 from massar.journeys import season
 from massar.journeys.campaigns import carry_out, manage
 from massar.journeys.sso import see_sites
@@ -190,3 +190,9 @@ def test_a_table_is_written_and_holds_no_secret(branches, clock):
     assert "[sites.retraite]" in jamal.html and "client_secret = &#34;&#34;" in jamal.html
     for typed in ({"slug": "Bad name"}, {"slug": "empty"}, {"slug": "broken", "metadata": "<x"}):
         assert jamal.get("/desk/sites/table/").submit("/desk/sites/table/", **typed).page.status_code == 422
+
+
+@pytest.mark.parametrize("path", [*PAGES, "/desk/figures/?unit=D07"])
+def test_whoever_proves_a_factor_first_comes_back_to_the_page(path):
+    """And not to the desk, from where an operator goes on to messages."""
+    assert addresses.own_page(path) == path

@@ -57,8 +57,9 @@ class Piece(StrEnum):
 
 class ListFacts(NamedTuple):
     """holds: 'people' or 'units'. size: bytes. said: what was said about it, JSON. why: of an unusable one, a message
-    id with its arguments, JSON. turn: how often a worker took it up. total: about how many rows it has; done: how many
-    of them the worker has seen. The tally is of the comparison, then of the writing. sent_by, approved_by: agents."""
+    id; what it is about is told (`Piece.TOLD`). turn: how often a worker took it up. total: about how many rows it has;
+    done: how many of them the worker has seen. The tally is of the comparison, then of the writing. sent_by,
+    approved_by: agents."""
 
     id: int
     uid: str
@@ -110,6 +111,24 @@ def newest(most: int) -> list[ListFacts]:
 def count_open() -> int:
     [(many,)] = sql.rows("SELECT COUNT(*) FROM people_listjob WHERE state NOT IN (%s, %s)", sorted(ENDED))
     return int(many)
+
+
+def written_alone(agent_id: int, *, beside: int, since: datetime) -> int:
+    """How many changes an agent has let be written since then of lists that the same agent sent, without the list
+    `beside`: of those that are KEPT."""
+    statement = """SELECT COALESCE(SUM(added + changed), 0) FROM people_listjob
+    WHERE sent_by = %s AND approved_by = %s AND id <> %s AND moved_at > %s"""
+    [(many,)] = sql.rows(statement, (agent_id, agent_id, beside, sql.at(since)))
+    return int(many)
+
+
+def stop_all(*, now: datetime) -> int:
+    """End all that have not ended, with what is kept of them; how many."""
+    open_ones = "state NOT IN (%s, %s)"
+    ended = sorted(ENDED)
+    sql.execute(f"DELETE FROM people_listpart WHERE job_id IN (SELECT id FROM people_listjob WHERE {open_ones})", ended)
+    statement = f"UPDATE people_listjob SET state = %s, why = '', moved_at = %s WHERE {open_ones}"
+    return sql.execute(statement, (State.CANCELLED.value, sql.at(now), *ended))
 
 
 def move(

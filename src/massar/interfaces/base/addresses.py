@@ -11,7 +11,9 @@ GET_ONLY = (
     "factor_app", "second_step", "second_step_app", "second_step_passkey_first", "factors_lost", "loss_cancel_link",
     "not_me", "devices", "history", "everywhere", "desk", "desk_prove", "desk_people", "desk_found", "desk_person",
     "desk_contact", "desk_recover", "desk_cases", "desk_case", "desk_loss", "desk_slip", "desk_code", "desk_slips",
-    "desk_slips_unit", "desk_slip_batch", "desk_classes", "desk_class", "desk_class_sheet", "ops_messages", "demo",
+    "desk_slips_unit", "desk_slip_batch", "desk_classes", "desk_class", "desk_class_sheet",
+    "desk_campaigns", "desk_campaign", "desk_campaign_new", "desk_season", "desk_figures", "desk_sites",
+    "desk_site_table", "ops_messages", "demo",
 )  # fmt: skip
 _BEHIND = " /.,;:!?()<>[]\"'«»،؛؟…"  # what stands behind an address in a sentence; no token of ours ends so
 OF_SITES = ("oidc_", "saml_", "gate_", "receipt")  # beginnings of names: programs ask there, by standards of their own

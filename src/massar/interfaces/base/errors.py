@@ -64,6 +64,8 @@ def csrf_failure(request: Request, reason: str = "") -> HttpResponse:
         return render_error(request, 403, "403_csrf")
     if addresses.name_of(request) in FOR_STRANGERS and reason == OLD_TOKEN:
         return page.redirect_to("sign_in")
+    if addresses.name_of(request) in addresses.TAKE_FILES and not request.POST:  # too large: nothing of it was read
+        return render_error(request, 413, "413_file", onwards=addresses.own_page(request.path))
     owner = request.signed_in.person.id  # the page of the fault knows nobody
     told = render_error(request, 403, "403_csrf", onwards=addresses.own_page(request.path))
     return way_back.keep_typed(request, told, owner)

@@ -60,7 +60,8 @@ def _proved(view: View[P], find: Callable[[Request, SignedIn], Agent]) -> Callab
             cookies.write_flash(response, "info", said)
             return response
         response = view(request, agent, *args, **kwargs)
-        cookies.DESK.write_signed(response, "desk", [agent.session.id, int(request.now.timestamp())])
+        for_country = agent.person.operates or agent.serves_ministry
+        cookies.DESK.write_signed(response, "desk", [agent.session.id, int(request.now.timestamp()), for_country])
         return response
 
     return way_back.signed_in_only(guarded)
@@ -107,5 +108,5 @@ def of_ministry(request: Request, signed_in: SignedIn) -> Agent:
 
 def _used_at(request: Request, agent: Agent) -> datetime | None:
     """When this session last used the desk, as this browser was told; nobody else can have written it."""
-    session_id, at = cookies.DESK.read_signed(request, "desk") or (0, 0)
+    session_id, at, _ = cookies.DESK.read_signed(request, "desk") or (0, 0, False)
     return datetime.fromtimestamp(at, UTC) if session_id == agent.session.id else None

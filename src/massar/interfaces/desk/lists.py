@@ -35,13 +35,14 @@ _XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 
 
 def largest_body(told: rsgi.Environ) -> int:
-    """How much is read of a request, before anybody is recognised: a list, of a browser that used the desk just now."""
+    """How much is read of a request, before anybody is recognised: a list, of a browser in
+    which somebody who may send lists used the desk just now."""
     if told["REQUEST_METHOD"] != "POST" or told["PATH_INFO"] != reverse("desk_lists"):
         return rsgi.LARGEST_BODY
     request = HttpRequest()
     request.COOKIES = parse_cookie(told.get("HTTP_COOKIE", ""))
-    _, at = cookies.DESK.read_signed(request, "desk") or (0, 0)
-    fresh = clock.now().timestamp() - at < sessions.signed_in.PRIVILEGED_IDLE.total_seconds()
+    _, at, for_country = cookies.DESK.read_signed(request, "desk") or (0, 0, False)
+    fresh = for_country and clock.now().timestamp() - at < sessions.signed_in.PRIVILEGED_IDLE.total_seconds()
     return sheets.BY_PAGE.file + _AROUND if fresh else rsgi.LARGEST_BODY
 
 
@@ -126,11 +127,11 @@ def _moved(request: Request, agent: Agent, job: Job, outcome: object) -> HttpRes
 
 def _page(request: Request, agent: Agent, job: Job, problem: Problem | None = None) -> HttpResponse:
     told, said = desk_lists.told(job), {**_NOTHING_SAID, **json.loads(job.said)}
-    why = json.loads(job.why) if job.why and job.state is State.UNUSABLE else None
+    sentence = t(job.why, **told["args"]) if job.why and job.state is State.UNUSABLE else ""
     return page.render(
         request, "desk/list.html", status=422 if problem else 200, problem=problem, job=job, told=told, said=said,
-        sentence=t(why[0], **why[1]) if why else "", mine=job.sent_by == agent.person.id,
-        second=desk_lists.needs_second(agent, job), columns=_columns(job, told), fields=list(FIELDS[job.holds]),
+        sentence=sentence, mine=job.sent_by == agent.person.id, columns=_columns(job, told),
+        second=desk_lists.needs_second(agent, job, now=request.now), fields=list(FIELDS[job.holds]),
         kinds=KINDS, encodings=sheets.ENCODINGS, delimiters=sheets.DELIMITERS, at_work=job.state in list_jobs.GOES_ON,
         may=list_jobs.MOVES[job.state], States=State, rate=_rate(job, request.now), most=desk_lists.ALONE,
     )  # fmt: skip

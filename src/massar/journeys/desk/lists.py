@@ -1,19 +1,20 @@
 """Lists of people and units by the page: sent by an agent of the ministry's desk, compared, approved, written. A list
 may name people of any branch, so it takes the desk that has all of them.
 
-A list that changes more than a few is approved by another agent than the one who sent it (ASVS 5.0 2.3.5; security
-design ADM-02): one of them alone can't make accounts that lead to his own phone. Whoever has a role is never touched by
-such a list, nor is any contact of an account in use."""
+Lists that change more than a few in a day are approved by another agent than the one who sent them (ASVS 5.0 2.3.5;
+security design ADM-02): one of them alone can't make accounts that lead to his own phone. Whoever has a role is never
+touched by such a list, nor is any contact of an account in use."""
 
 import json
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.db import transaction
 
 from massar.core.audit import api as audit_log
 from massar.core.sheets import api as sheets
+from massar.domain.people import api as people
 from massar.domain.people.api import list_jobs
 from massar.journeys.desk.agents import Agent
 from massar.journeys.outcomes import Done, Problem
@@ -21,7 +22,8 @@ from massar.journeys.outcomes import Done, Problem
 Job = list_jobs.ListFacts
 Piece = list_jobs.Piece
 State = list_jobs.State
-ALONE = 50  # changes that the agent who sent the list may approve
+ALONE = 50  # changes in a day that the agent who sent the lists may approve
+DAY = timedelta(hours=24)
 MOST_OPEN = 5
 SHOWN = 20
 LONGEST_NAME = 100
@@ -55,7 +57,7 @@ def told(job: Job) -> dict[str, Any]:
     """What the last comparison, or the writing, told."""
     kept = list_jobs.get(job.id, Piece.TOLD)
     found: dict[str, Any] = json.loads(kept) if kept else {}
-    return {"header": [], "columns": {}, "notes": [], "changes": [], "reasons": [], **found}
+    return {"header": [], "columns": {}, "notes": [], "changes": [], "reasons": [], "args": {}, **found}
 
 
 def report(job: Job) -> bytes:
@@ -69,9 +71,12 @@ def say(job: Job, said: Mapping[str, Any], *, now: datetime) -> Done | Problem:
     return Done() if moved else Problem("list_moved")
 
 
-def needs_second(agent: Agent, job: Job) -> bool:
+def needs_second(agent: Agent, job: Job, *, now: datetime) -> bool:
     """Whether this agent can't approve the list."""
-    return job.added + job.changed > ALONE and agent.person.id == job.sent_by
+    if agent.person.id != job.sent_by:
+        return False
+    before = list_jobs.written_alone(agent.person.id, beside=job.id, since=now - DAY)
+    return before + job.added + job.changed > ALONE
 
 
 @transaction.atomic
@@ -83,7 +88,8 @@ def approve(agent: Agent, job: Job, *, turn: int, now: datetime) -> Done | Probl
         return Problem("list_whole")
     if not job.added + job.changed:
         return Problem("list_nothing")
-    if needs_second(agent, job):
+    people.contacts.lock(agent.person.id)  # two lists approved at once are counted together
+    if needs_second(agent, job, now=now):
         return Problem("list_second", {"most": ALONE})
     if not list_jobs.move(job, State.APPROVED, now=now, approved_by=agent.person.id):
         return Problem("list_moved")

@@ -74,12 +74,19 @@ class PeopleList(OpenList):
         return report
 
     def write(
-        self, report: ImportReport, *, now: datetime, tell: Callable[[int], None] = lambda _: None
-    ) -> ImportReport:
-        """Import it, or go on where it stopped. Raises UnusableList where another program imports it just now."""
+        self, report: ImportReport, *, now: datetime, tell: Callable[[int], None] = lambda _: None,
+        most: int | None = None,
+    ) -> ImportReport:  # fmt: skip
+        """Import it, or go on where it stopped. most: how many changes somebody agreed to. Raises UnusableList where
+        another program imports it just now, or a batch would change more than was agreed to: what was refused may fit
+        by now. That batch is not written."""
         run = people.import_runs.begin(self.digest(), now=now)
+        agreed = None if most is None else run.added + run.changed + most
         report.tally, report.earlier = run.tally, run.refused
         for batch in self._batches(report, now=now, after=run.position):
+            if agreed is not None and run.added + run.changed + batch.tally.added + batch.tally.changed > agreed:
+                people.import_runs.advance(run, run.position, people.import_runs.ImportTally(), finished_at=now)
+                raise UnusableList("grown", "", self.header.cells, self.mapped)
             run = self._keep(batch, run, now)
             report.tally = run.tally
             tell(batch.tally.rows)

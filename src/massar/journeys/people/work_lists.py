@@ -50,29 +50,40 @@ def turn(*, tick: Callable[[], datetime], write_report: WriteReport, pause: Call
     job = list_jobs.claim(now=tick())
     if job is None:
         return False
-    if job.turn > MOST_TURNS:
-        _give_up(job, "import.refused.fault", {}, {}, tick())
-        return True
     kept: list[RefusedRow] = []
     report = ImportReport(refuse=lambda one: kept.append(one) if len(kept) < MOST_KEPT else None)
-    with tempfile.TemporaryDirectory(prefix="massar-list-") as folder:  # 0700
-        path = Path(folder) / "list"
-        path.write_bytes(list_jobs.get(job.id, Piece.LIST))
+    if job.turn > MOST_TURNS:
+        _give_up(job, "import.refused.fault", {}, {}, report, tick())
+        return True
+    with tempfile.TemporaryFile() as file:  # it has no name: kill -9 leaves nothing of it
+        file.write(list_jobs.get(job.id, Piece.LIST))
+        file.flush()
+        path = Path(f"/proc/self/fd/{file.fileno()}")
         try:
             listed = (PeopleList if job.holds == "people" else UnitList)(path, said_of(job), bounds=sheets.BY_PAGE)
-            work = listed.write if job.state is State.WRITING else listed.compare
-            work(report, now=tick(), tell=_Progress(job, listed.size, tick, pause).add)
+            _work(job, listed, report, tick(), _Progress(job, listed.size, tick, pause).add)
         except _Stopped:
             return True
         except sheets.SheetRefused as refused:
-            _give_up(job, f"sheet.{refused.kind}", {"detail": refused.detail, "line": refused.line}, {}, tick())
+            _give_up(job, f"sheet.{refused.kind}", {"detail": refused.detail, "line": refused.line}, {}, report, tick())
             return True
         except UnusableList as unusable:
             told = _header(unusable.titles, unusable.mapped) if unusable.mapped else {}
-            _give_up(job, f"import.refused.{unusable.kind}", {"detail": unusable.detail}, told, tick())
+            _give_up(job, f"import.refused.{unusable.kind}", {"detail": unusable.detail}, told, report, tick())
             return True
     _keep(job, listed, report, write_report(listed.header.cells, kept, job.language) if kept else b"", tick())
     return True
+
+
+def _work(
+    job: Job, listed: PeopleList | UnitList, report: ImportReport, now: datetime, tell: Callable[[int], None]
+) -> None:
+    if job.state is not State.WRITING:
+        listed.compare(report, now=now, tell=tell)
+    elif isinstance(listed, PeopleList):
+        listed.write(report, now=now, tell=tell, most=job.added + job.changed)
+    else:  # one transaction: nobody rests in it, and others would see nothing of how far it is
+        listed.write(report, now=now)
 
 
 class _Progress:
@@ -91,9 +102,12 @@ class _Progress:
 
 
 @transaction.atomic
-def _give_up(job: Job, why: str, args: dict[str, Any], told: dict[str, Any], now: datetime) -> None:
-    if list_jobs.finish(job, State.UNUSABLE, people.import_runs.ImportTally(), why=json.dumps([why, args]), now=now):
-        list_jobs.put(job.id, Piece.TOLD, json.dumps(told).encode())
+def _give_up(
+    job: Job, why: str, args: dict[str, Any], told: dict[str, Any], report: ImportReport, now: datetime
+) -> None:
+    tally = report.tally if job.state is State.WRITING else people.import_runs.ImportTally()  # what was written counts
+    if list_jobs.finish(job, State.UNUSABLE, tally, why=why, now=now):
+        list_jobs.put(job.id, Piece.TOLD, json.dumps({**told, "args": args}).encode())  # it may be a row of the list
 
 
 @transaction.atomic
@@ -101,7 +115,7 @@ def _keep(job: Job, listed: PeopleList | UnitList, report: ImportReport, file: b
     """What came of it. A list of units that does not fit the tree any more was not written."""
     to, why = (State.WRITTEN if job.state is State.WRITING else State.COMPARED), ""
     if to is State.WRITTEN and job.holds == "units" and report.tally.refused:
-        to, why = State.UNUSABLE, json.dumps(["import.refused.tree", {}])
+        to, why = State.UNUSABLE, "import.refused.tree"
     if list_jobs.finish(job, to, report.tally, why=why, now=now):
         told = {
             **_header(listed.header.cells, listed.mapped),
