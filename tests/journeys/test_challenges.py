@@ -17,6 +17,7 @@ from massar.domain.credentials import api as credentials
 from massar.domain.delivery.models import RecoveryRequest
 from massar.domain.limits import api as limits
 from massar.domain.limits.models import FailureCount
+from massar.domain.people import api as people
 from massar.domain.sessions import api as sessions
 from massar.journeys import outcomes
 from massar.journeys.account import defend, sign_in
@@ -204,7 +205,7 @@ def test_atk_008_a_list_of_stolen_pairs_begins_a_siege(cast, clock, quick):
 
 def test_a_siege_that_is_ordered_off_does_not_begin_in_the_audit_log(cast, clock):
     now = clock()
-    defend.order_siege("off", account=None, person_id=None, until=now + timedelta(hours=12), now=now)
+    defend.order_siege("off", accounts=[], person_id=None, until=now + timedelta(hours=12), now=now)
     for n in range(limits.siege.FLOOR + 1):
         limits.tally.count_failure(password="", account=f"{n:064x}", now=now)
     defend.watch(now=now)
@@ -241,8 +242,11 @@ def test_atk_037_in_a_siege_asking_meets_a_challenge_and_looks_nothing_up(cast, 
 def test_an_account_under_siege_by_command(cast, clock, mode):
     person = facts(JAMAL)
     until = clock() + HOUR
-    defend.order_siege(mode, account=sign_in.account_of(person), person_id=person.id, until=until, now=clock())
-    assert challenged(Visitor().sign_in(JAMAL.login, WRONG, solves=False)) == (mode == "on")
+    people.directory.add_names(person.id, [("j.jalal", "men.gov.ma"), ("1234567", "")])
+    defend.order_siege(mode, accounts=sign_in.accounts_of(person), person_id=person.id, until=until, now=clock())
+    for name in (JAMAL.login, "j.jalal@men.gov.ma", "1234567"):
+        assert challenged(Visitor().sign_in(name, WRONG, solves=False)) == (mode == "on"), name
+    assert defend.observe(now=clock()).accounts == (mode == "on"), "one account, whatever its names"
     told = [(one.event, one.outcome) for one in audit_log.of_person(person.id)]
     assert ("siege_ordered", mode) in told and (("sign_in_refused", "challenge") in told) == (mode == "on")
 

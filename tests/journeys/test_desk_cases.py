@@ -542,7 +542,7 @@ def test_strangers_can_not_make_numbers_costly(branches, clock):
 
 
 def test_in_a_siege_a_stranger_meets_a_challenge_before_the_number(branches, clock):
-    defend.order_siege("on", account=None, person_id=None, until=clock() + timedelta(hours=1), now=clock())
+    defend.order_siege("on", accounts=[], person_id=None, until=clock() + timedelta(hours=1), now=clock())
     visitor = Visitor().get(ASK).submit(ASK, user=FATIMA.login)
     assert visitor.puzzle and not Case.objects.exists()
     visitor.go_on(solve(visitor.puzzle))

@@ -14,15 +14,15 @@ def run(options: argparse.Namespace) -> int:
     now = clock.now()
     if options.action == "show":
         return _show(now)
-    account = person = None
+    accounts, person = [], None
     if options.login:
         person = people.directory.by_login(text.login(options.login), now=clock.now())
         if person is None:
             print(f"There is no person {options.login}.", file=sys.stderr)
             return 1
-        account = sign_in.account_of(person)
+        accounts = sign_in.accounts_of(person)
     until = now + timedelta(hours=getattr(options, "hours", 0))
-    defend.order_siege(options.action, account=account, person_id=person and person.id, until=until, now=now)
+    defend.order_siege(options.action, accounts=accounts, person_id=person and person.id, until=until, now=now)
     where = person.login if person else "everywhere"
     print(f"Siege {where}: {options.action}{'' if options.action == 'auto' else f' until {local_time.stamp(until)}'}.")
     return 0
@@ -35,9 +35,9 @@ def _show(now: datetime) -> int:
     print(f"Failures of unknown browsers in the last 10 to 20 minutes: {seen.failures}, usual {seen.usual:.0f}")
     print(f"Passwords that fail on more than {defend.SPRAYED} accounts: {seen.passwords}")
     print(f"Networks whose failures are spent: {seen.networks}")
-    for one in limits.siege.states():
-        person = people.directory.by_id(one.person_id, now=clock.now()) if one.person_id else None
-        if person and one.ordered(now):
+    ordered = {one.person_id: one for one in limits.siege.states() if one.person_id and one.ordered(now)}
+    for person_id, one in ordered.items():  # a row for each name
+        if person := people.directory.by_id(person_id, now=now):
             print(f"{person.login}: {_told(one, now)}")
     return 0
 

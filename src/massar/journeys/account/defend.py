@@ -15,6 +15,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
+from django.db import transaction
+
 from massar.core.audit import api as audit_log
 from massar.core.browser import Browser
 from massar.domain.delivery.api import metrics
@@ -134,17 +136,20 @@ def observe(*, now: datetime) -> metrics.Defence:
     everywhere = any(one.active(now) for one in states if one.key == limits.siege.EVERYWHERE)
     return metrics.Defence(
         siege=everywhere, failures=recent, usual=usual,
-        accounts=sum(one.active(now) for one in states if one.key != limits.siege.EVERYWHERE),
+        accounts=len({one.person_id for one in states if one.key != limits.siege.EVERYWHERE and one.active(now)}),
         passwords=limits.tally.sprayed(SPRAYED, failures=hour, now=now),
         networks=limits.count_spent(limits.rate_limits.SIGN_IN_NETWORK, now=now),
     )  # fmt: skip
 
 
+@transaction.atomic
 def order_siege(
-    mode: str, *, account: limits.Bucket | None, person_id: int | None, until: datetime, now: datetime
+    mode: str, *, accounts: Sequence[limits.Bucket], person_id: int | None, until: datetime, now: datetime
 ) -> None:
-    """Set the siege by command: `on` or `off` until then, or `auto`; everywhere or at one account."""
-    limits.siege.order(mode, key=account.key if account else limits.siege.EVERYWHERE, person_id=person_id, until=until)
+    """Set the siege by command: `on` or `off` until then, or `auto`; at one account under all its names, or where none
+    is given everywhere."""
+    for key in [one.key for one in accounts] or [limits.siege.EVERYWHERE]:
+        limits.siege.order(mode, key=key, person_id=person_id, until=until)
     audit_log.record_event("siege_ordered", now=now, person_id=person_id, outcome=mode)
 
 

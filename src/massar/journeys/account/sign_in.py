@@ -286,9 +286,10 @@ def _own_limits(typed: str, person: people.PersonFacts | None) -> list[limits.Bu
     return [rates.SIGN_IN_PERSON.bucket(*owner), rates.SIGN_IN_PERSON_CONSECUTIVE.bucket(*owner)]
 
 
-def account_of(person: people.PersonFacts) -> limits.Bucket:
-    """The bucket that stands for the account where strangers try it."""
-    return _shared_limits(person.login)[0]
+def accounts_of(person: people.PersonFacts) -> list[limits.Bucket]:
+    """The buckets that stand for the account where strangers try it, one for each of its names."""
+    others = [f"{name}@{domain}" if domain else name for name, domain in people.directory.names_of(person.id)]
+    return [_shared_limits(name)[0] for name in (person.login, *others)]
 
 
 def _refund(verified: _Verified, person: people.PersonFacts, now: datetime) -> None:
