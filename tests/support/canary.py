@@ -7,10 +7,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from urllib.parse import quote
 
-from django.db import connection
+from django.db import connection, transaction
+from django.db.migrations.recorder import MigrationRecorder
 
 from massar.core import phone
 from tests.support.visitor import CODE
+
+PLANTED = "planted-8c1f5e02b7d94a36"  # stands wherever the search looks
 
 
 def readable_forms(canary: str) -> set[bytes]:
@@ -69,11 +72,24 @@ def found(secrets: Mapping[str, str | bytes], place: bytes) -> dict[str, bytes]:
 
 
 def everything_stored() -> bytes:
-    """All bytes of the SQLite file and of its journal; or every row of every table of PostgreSQL, as text."""
-    if connection.vendor == "sqlite":
-        path = Path(connection.settings_dict["NAME"])
-        files = [path, Path(f"{path}-wal"), Path(f"{path}-journal")]
-        return b"".join(f.read_bytes() for f in files if f.exists())
+    """All bytes of the SQLite file as this connection sees it, free pages included, with what stands in its journals;
+    or every row of every table of PostgreSQL, as text. It has to see a row that no commit has written yet."""
+    with transaction.atomic():
+        before = transaction.savepoint()
+        MigrationRecorder.Migration.objects.create(app="canary", name=PLANTED)
+        stored = _sqlite() if connection.vendor == "sqlite" else _postgres()
+        transaction.savepoint_rollback(before)
+    assert PLANTED.encode() in stored, "what is stored was not read"
+    return stored
+
+
+def _sqlite() -> bytes:
+    path = connection.settings_dict["NAME"]
+    files = [Path(f"{path}{ending}") for ending in ("-wal", "-journal")]
+    return connection.connection.serialize() + b"".join(f.read_bytes() for f in files if f.exists())
+
+
+def _postgres() -> bytes:
     rows = []
     with connection.cursor() as cursor:
         for table in connection.introspection.table_names():

@@ -27,7 +27,7 @@ from tests.contracts import smtp_rig
 from tests.contracts.http_rig import Gateway
 from tests.servers.surfer import Page, Surfer
 from tests.support.authenticator import App
-from tests.support.canary import found
+from tests.support.canary import PLANTED, found
 from tests.support.installation import Installation, is_served, running
 from tests.support.passkey_device import Authenticator
 from tests.support.postgres import free_port
@@ -454,7 +454,6 @@ def tables_away(execute: Callable[[str], object]) -> Iterator[None]:
 
 # Where it is looked for
 
-PLANTED = "planted-8c1f5e02b7d94a36"  # stands wherever the search looks, or a word does that must be there
 COMMANDS = (
     ("messages", "--json", "--day"), ("messages",), ("audit", "show", YOUSSEF.login, "--limit", "500"),
     ("audit", "export"), ("audit", "export", "--format", "syslog"), ("audit", "verify"), ("check",),
