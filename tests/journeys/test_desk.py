@@ -8,7 +8,7 @@ from massar.journeys.account import close_sessions
 from massar.journeys.desk import agents
 from tests.cast import FATIMA, JAMAL, KHADIJA, SALMA, YOUSSEF, facts
 from tests.support.authenticator import add_app, second_step
-from tests.support.desk import NAMES, Role, appoint, at_desk, plant, prove_factor
+from tests.support.desk import NAMES, Role, appoint, at_desk, plant, prove_factor, unit
 from tests.support.steps import home, shown, shows
 
 pytestmark = pytest.mark.both_databases
@@ -46,6 +46,15 @@ def test_the_home_says_for_whom_and_what(branches, clock):
     youssef = at_desk(YOUSSEF, now=clock())
     assert NAMES["D07"][1] in shown(youssef) and shows(youssef, "agent.right.unmask", "fr")
     assert not shows(youssef, "agent.right.code", "fr"), "that is a teacher's and a head's"
+
+
+def test_a_unit_with_one_name_is_called_by_it_in_every_language(branches, clock):
+    """A list of units may bring either of the two."""
+    people.units.add("24187K-2", people.units.Kind.CLASS, ("", "Classe 2"), parent=unit("24187K"))
+    appoint(KHADIJA, Role.TEACHER, "24187K-2", now=clock())
+    khadija = at_desk(KHADIJA, now=clock())
+    for path in (DESK, "/desk/classes/"):
+        assert NAMES["24187K-1"][0] in shown(khadija.get(path)) and "Classe 2" in shown(khadija)
 
 
 def test_a_second_factor_is_set_up_first_and_then_asked(branches, clock):

@@ -1,4 +1,5 @@
-"""Cleaning of what people type: digits of any script, invisible marks, spaces, dashes, logins and addresses."""
+"""Cleaning of what people type: digits of any script, invisible marks, spaces, dashes, logins and addresses. And which
+of two spellings is shown."""
 
 import re
 import unicodedata
@@ -21,6 +22,11 @@ _ADDRESS = re.compile(rf"[a-z0-9!#$%&'*+/=?^_`{{|}}~.-]{{1,64}}@{_DOMAIN}")
 _CANONICAL_LOGIN = re.compile(rf"{_LOCAL.pattern}(?:@{_DOMAIN})?")
 _CANONICAL_EMAIL = re.compile(rf"[a-z0-9][a-z0-9+_.-]{{0,63}}@{_DOMAIN}")
 LONGEST_LINE = 254  # RFC 5321 §4.5.3.1.3: no address is longer
+
+
+def of_language(language: str, arabic: str, latin: str) -> str:
+    """Return the spelling in the script of the language; the other where that one is not known."""
+    return (arabic or latin) if language == "ar" else (latin or arabic)
 
 
 def without_invisible(text: str) -> str:

@@ -2,7 +2,7 @@
 
 from typing import NamedTuple
 
-from massar.core import sql
+from massar.core import sql, text
 from massar.domain.desk.models import Office
 
 
@@ -16,10 +16,10 @@ class OfficeFacts(NamedTuple):
     hours_latin: str = ""
 
     def address(self, language: str) -> str:
-        return _in(language, self.address_ar, self.address_latin)
+        return text.of_language(language, self.address_ar, self.address_latin)
 
     def hours(self, language: str) -> str:
-        return _in(language, self.hours_ar, self.hours_latin)
+        return text.of_language(language, self.hours_ar, self.hours_latin)
 
 
 def of_unit(unit_id: int) -> OfficeFacts:
@@ -29,7 +29,3 @@ def of_unit(unit_id: int) -> OfficeFacts:
 
 def save(unit_id: int, facts: OfficeFacts) -> None:
     Office.objects.update_or_create(unit_id=unit_id, defaults=facts._asdict())
-
-
-def _in(language: str, arabic: str, latin: str) -> str:
-    return (arabic or latin) if language == "ar" else (latin or arabic)

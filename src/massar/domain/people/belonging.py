@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from django.db import transaction
 
-from massar.core import sql
+from massar.core import sql, text
 from massar.domain.people import contacts, units
 from massar.domain.people.models import Belonging
 
@@ -33,6 +33,9 @@ class BelongingFacts(NamedTuple):
     kind: int
     since: date
     until: date | None
+
+    def name(self, language: str) -> str:
+        return text.of_language(language, self.name_ar, self.name_latin)
 
 
 def above_params(person_id: int, on: date) -> tuple[object, ...]:

@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterable, Sequence
 from datetime import date, datetime
 from typing import NamedTuple
 
-from massar.core import local_time, sql
+from massar.core import local_time, sql, text
 from massar.domain.people import belonging, units
 from massar.domain.people.models import Alias, Person
 from massar.domain.people.roles import HELPS_BY, OPERATOR
@@ -59,11 +59,10 @@ class PersonFacts(NamedTuple):
         """Return the name in the script of the language, else in the other one, else the login."""
         arabic = f"{self.first_ar} {self.last_ar}".strip()
         latin = f"{self.first_latin} {self.last_latin}".strip()
-        return (arabic or latin if language == "ar" else latin or arabic) or self.login
+        return text.of_language(language, arabic, latin) or self.login
 
     def establishment(self, language: str) -> str:
-        arabic, latin = self.establishment_ar, self.establishment_latin
-        return (arabic or latin) if language == "ar" else (latin or arabic)
+        return text.of_language(language, self.establishment_ar, self.establishment_latin)
 
     @property
     def is_pupil(self) -> bool:
@@ -77,7 +76,7 @@ class PersonFacts(NamedTuple):
     def first_name(self, language: str) -> str:
         """The first name alone, as a family says it; else what stands before the @."""
         arabic, latin = self.first_ar, self.first_latin
-        return (arabic or latin if language == "ar" else latin or arabic) or self.login.partition("@")[0]
+        return text.of_language(language, arabic, latin) or self.login.partition("@")[0]
 
     @property
     def by_name(self) -> tuple[str, str, str]:

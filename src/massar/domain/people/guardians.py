@@ -7,7 +7,7 @@ from collections.abc import Collection, Sequence
 from datetime import date, datetime, timedelta
 from typing import NamedTuple
 
-from massar.core import encryption, local_time, sql
+from massar.core import encryption, local_time, sql, text
 from massar.domain.people import units
 from massar.domain.people.directory import PUPIL
 from massar.domain.people.models import Guardianship
@@ -43,7 +43,7 @@ class Other(NamedTuple):
 
     def name(self, language: str) -> str:
         arabic, latin = f"{self.first_ar} {self.last_ar}".strip(), f"{self.first_latin} {self.last_latin}".strip()
-        return arabic or latin if language == "ar" else latin or arabic
+        return text.of_language(language, arabic, latin)
 
 
 class NamedAccount(NamedTuple):

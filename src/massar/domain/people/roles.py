@@ -7,7 +7,7 @@ from collections.abc import Collection
 from datetime import date, datetime, timedelta
 from typing import NamedTuple
 
-from massar.core import sql
+from massar.core import sql, text
 from massar.domain.people import belonging, contacts, units
 from massar.domain.people.models import RoleGrant
 from massar.domain.people.rights import AT, Role, Standing
@@ -48,6 +48,9 @@ class HeldRole(NamedTuple):
     unit_id: int
     name_ar: str
     name_latin: str
+
+    def name(self, language: str) -> str:
+        return text.of_language(language, self.name_ar, self.name_latin)
 
 
 def grant(

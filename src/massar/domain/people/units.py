@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping, Sequence
 from datetime import date
 from typing import NamedTuple
 
-from massar.core import sql
+from massar.core import sql, text
 from massar.domain.people.models import Unit
 
 Kind = Unit.Kind
@@ -33,6 +33,9 @@ class UnitFacts(NamedTuple):
     name_latin: str
     since: date | None
     until: date | None
+
+    def name(self, language: str) -> str:
+        return text.of_language(language, self.name_ar, self.name_latin)
 
     def open_on(self, day: date) -> bool:
         return (self.since is None or self.since <= day) and (self.until is None or self.until >= day)

@@ -196,10 +196,7 @@ def receipt(request: Request, agent: Agent, number: str) -> HttpResponse:
 
 def _on_paper(found: watch_cases.CaseReceipt, now: datetime) -> dict[str, object]:
     case, person, language = found.case, found.person, found.person.language
-    unit = found.unit
-    named = (
-        ((unit.name_ar or unit.name_latin) if language == "ar" else (unit.name_latin or unit.name_ar)) if unit else ""
-    )
+    named = found.unit.name(language) if found.unit else ""
     moments = {"opened": case.opened_at, "proposed": case.proposed_at, "approved": case.approved_at,
                "ended": case.ended_at, "counts": found.ends_at}  # fmt: skip
     rows = [

@@ -70,8 +70,7 @@ def _seen(request: Request, agent: Agent) -> tuple[FiguresSeen, str]:
 
 def _cells(seen: FiguresSeen, language: str) -> Iterator[Sequence[str]]:
     for row in (seen.own, *seen.rows):
-        name = row.unit.name_ar if language == "ar" else row.unit.name_latin
-        yield row.unit.code, name, *_numbers(row)
+        yield row.unit.code, row.unit.name(language), *_numbers(row)
 
 
 def _numbers(row: BranchFigures) -> list[str]:

@@ -48,7 +48,7 @@ def _slip(slip: Slip, language: str) -> dict[str, object]:
     person, unit = slip.holder.person, slip.holder.unit
     code, last_day = ids.show_temporary_password(slip.code), local_time.local(slip.until - timedelta(seconds=1)).date()
     in_class = unit if unit and unit.kind == people.units.Kind.CLASS else None
-    of_class = (in_class.name_ar if language == "ar" else in_class.name_latin) if in_class else ""
+    of_class = in_class.name(language) if in_class else ""
     with translation.override(language):
         until = _words("slip.until", day=local_time.in_words(last_day, language))
     return {
@@ -80,10 +80,9 @@ def _slip_words(language: str) -> dict[str, object]:
 def print_class(of: people.units.UnitFacts, pupils: Sequence[Pupil], *, language: str, now: datetime) -> bytes:
     """Return the list of a class: names in both scripts, user names, who has a password. No code."""
     with translation.override(language):
-        named = of.name_ar if language == "ar" else of.name_latin
         school = pupils[0].person.establishment(language) if pupils else ""
         told = {
-            "lang": language, "title": f"{_words('class.of')} {named}", "product": _words("frame.brand"),
+            "lang": language, "title": f"{_words('class.of')} {of.name(language)}", "product": _words("frame.brand"),
             "school": school, "made": _words("data.made", at=local_time.day_time(now, language)),
             "heads": [_words(f"class.{one}") for one in ("pupil", "login", "state")],
             "rows": [_pupil(one, language) for one in pupils],
