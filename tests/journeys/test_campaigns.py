@@ -391,6 +391,17 @@ def test_nobody_waits_behind_a_reminder(cast, clock, post):
     assert waiting and first[0].purpose == "temporary_password"
 
 
+def test_what_a_stopped_campaign_holds_back_leaves_room_for_others(cast, clock, post, monkeypatch):
+    monkeypatch.setattr(carry_out, "MOST_WAITING", 1)
+    first, second = reminders(clock, pace=60), reminders(clock)
+    manage.confirm(first, number=stored(first).people, by=None, now=clock())
+    turn(clock)
+    assert Message.objects.exists() and manage.stop(first, by=None, now=clock()) == Done()
+    manage.confirm(second, number=stored(second).people, by=None, now=clock())
+    turn(clock)
+    assert stored(second).done > 0
+
+
 def test_reminders_by_sms_wait_while_half_of_the_budget_is_spent(cast, clock, post):
     campaign = reminders(clock)
     _spend_half(clock)

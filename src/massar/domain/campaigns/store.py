@@ -212,9 +212,9 @@ def wait(one: CampaignFacts, *, until: datetime) -> None:
     sql.execute(f"UPDATE campaigns_campaign SET next_at = %s WHERE id = %s AND {_AT_WORK}", (sql.at(until), one.id))
 
 
-def stopped() -> list[int]:
-    """Those whose messages stay in the queue."""
-    return [one for (one,) in sql.rows("SELECT id FROM campaigns_campaign WHERE state = 'stopped' ORDER BY id")]
+def stopped() -> list[str]:
+    """What messages are about that stay in the queue."""
+    return [about(one) for (one,) in sql.rows("SELECT id FROM campaigns_campaign WHERE state = 'stopped' ORDER BY id")]
 
 
 def stop_all(*, now: datetime) -> int:

@@ -363,13 +363,14 @@ def oldest_urgent(channel: str) -> datetime | None:
     return sql.moment(found[0]) if found else None
 
 
-def waiting(channel: str, *, priority: int, most: int) -> int:
-    """How many of that priority have not left yet, `most` at most."""
+def waiting(channel: str, *, priority: int, most: int, besides: Sequence[str] = ()) -> int:
+    """How many of that priority have not left yet, `most` at most. besides: as of `claim`."""
+    others = f"AND about NOT IN ({sql.placeholders(len(besides))}) " if besides else ""
     statement = (
         f"SELECT COUNT(*) FROM (SELECT 1 FROM delivery_message WHERE {OPEN} AND channel = %s AND priority = %s "
-        "LIMIT %s) AS waiting"
+        f"{others}LIMIT %s) AS waiting"
     )
-    [(number,)] = sql.rows(statement, (channel, priority, most))
+    [(number,)] = sql.rows(statement, (channel, priority, *besides, most))
     return int(number)
 
 

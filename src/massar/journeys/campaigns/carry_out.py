@@ -144,8 +144,9 @@ def _has_room(tallies: Sequence[CampaignTally], now: datetime) -> bool:
     segments = sum(one.segments for one in tallies)
     if segments and sms_budget.room_for_campaigns(now=now) < segments:
         return False
+    held = campaigns.store.stopped()
     return all(
-        delivery.outbox.waiting(channel, priority=LAST_OF_ALL, most=MOST_WAITING) < MOST_WAITING
+        delivery.outbox.waiting(channel, priority=LAST_OF_ALL, most=MOST_WAITING, besides=held) < MOST_WAITING
         for channel in _NAMES.values()
     )
 

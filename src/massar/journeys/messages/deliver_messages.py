@@ -41,7 +41,7 @@ class MessageDelivery(LeasedDelivery):
     def hold_back(self, now: datetime, load: Load) -> Sequence[str]:
         """What belongs to campaigns that were stopped, a second ago or earlier."""
         if clock.is_due(self._looked_at, LOOK_AGAIN, now=now):
-            self._held = [campaigns.store.about(one) for one in campaigns.store.stopped()]
+            self._held = campaigns.store.stopped()
             self._looked_at = now
         return self._held
 
