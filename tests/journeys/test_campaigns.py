@@ -5,6 +5,7 @@ from datetime import timedelta
 
 import pytest
 
+from massar.core import local_time
 from massar.core.audit import api as audit_log
 from massar.core.browser import Browser
 from massar.domain.campaigns import api as campaigns
@@ -400,6 +401,26 @@ def test_what_a_stopped_campaign_holds_back_leaves_room_for_others(cast, clock, 
     manage.confirm(second, number=stored(second).people, by=None, now=clock())
     turn(clock)
     assert stored(second).done > 0
+
+
+def test_no_reminder_is_of_a_day_that_is_over(cast, clock, monkeypatch):
+    """It does not begin, and one that runs stops itself: nobody is counted as reminded who was not."""
+    monkeypatch.setattr(manage, "FOUR_EYES_ABOVE", 0)
+    day = clock().date() + timedelta(days=1)
+    late, waits, runs = (reminders(clock, due_day=day, pace=60) for _ in range(3))
+    number, mine, other = stored(late).people, facts(JAMAL).id, facts(KHADIJA).id
+    assert manage.confirm(waits, number=number, by=mine, now=clock()) == Done()
+    assert manage.confirm(runs, number=number, by=None, now=clock()) == Done()
+    turn(clock)
+    done = stored(runs).done
+    clock.advance(hours=23)
+    assert local_time.local(clock()).date() == day
+    assert manage.confirm(late, number=number, by=None, now=clock()) == Problem("campaign_over")
+    assert manage.approve(waits, by=other, now=clock()) == Problem("campaign_over")
+    turn(clock)
+    assert (stored(runs).state, stored(runs).done) == (State.STOPPED, done) and 0 < done < number
+    assert manage.resume(runs, by=None, now=clock()) == Problem("campaign_over")
+    assert manage.cancel(runs, by=None, now=clock()) == Done()
 
 
 def test_reminders_by_sms_wait_while_half_of_the_budget_is_spent(cast, clock, post):

@@ -81,6 +81,10 @@ class CampaignFacts(NamedTuple):
         """How many people are dealt with at once: ten seconds' worth, so that a stop is a matter of seconds."""
         return max(1, self.pace // 360)
 
+    def is_over(self, today: date) -> bool:
+        """Whether it reminds of a day that has come."""
+        return self.kind != Kind.CHANGE and self.due_day is not None and self.due_day <= today
+
     def pause(self, number: int) -> timedelta:
         """How long the pace wants to wait after so many people."""
         return timedelta(hours=number / self.pace)

@@ -96,6 +96,9 @@ def _count(one: CampaignFacts, price: int, now: datetime) -> None:
 
 
 def _carry_on(one: CampaignFacts, price: int, now: datetime) -> None:
+    if one.is_over(local_time.local(now).date()):
+        _become(one, State.STOPPED, one.done, now)
+        return
     found, upto = _window(one, one.batch, now)
     if one.kind == Kind.CHANGE:
         number = _ask_for_change(one, found, now)
@@ -108,9 +111,14 @@ def _carry_on(one: CampaignFacts, price: int, now: datetime) -> None:
     if not campaigns.store.advance(one, upto or one.last, number, next_at=now + one.pause(number)):
         raise _Moved
     if not upto:
-        if not campaigns.store.move(one.id, State.DONE, now=now, changes={"ended_at": now}):
-            raise _Moved
-        audit_log.record_event(f"campaign_{State.DONE}", now=now, campaign=one.id, people=one.done + number)
+        _become(one, State.DONE, one.done + number, now)
+
+
+def _become(one: CampaignFacts, to: State, people: int, now: datetime) -> None:
+    changes = {"ended_at": now} if to == State.DONE else campaigns.store.NOTHING_ELSE
+    if not campaigns.store.move(one.id, to, now=now, changes=changes):
+        raise _Moved
+    audit_log.record_event(f"campaign_{to}", now=now, campaign=one.id, people=people)
 
 
 def _ask_for_change(one: CampaignFacts, found: Sequence[people.selection.Reachable], now: datetime) -> int:

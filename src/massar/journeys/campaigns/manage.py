@@ -126,8 +126,8 @@ def confirm(campaign_id: int, *, number: int, by: int | None, now: datetime) -> 
     one = campaigns.store.by_id(campaign_id)
     if one is None or one.state != State.COUNTED or one.counted_at is None:
         return Problem("campaign_moved")
-    if now - one.counted_at > GOOD_FOR:
-        return Problem("campaign_stale")
+    if not_any_more := _too_late(one, one.counted_at, now):
+        return not_any_more
     if number != one.people:
         return Problem("campaign_number")
     if not one.people:
@@ -151,12 +151,18 @@ def approve(campaign_id: int, *, by: int, now: datetime) -> Done | Problem:
         return Problem("campaign_moved")
     if one.by == by:
         return Problem("campaign_own")
-    if now - one.counted_at > GOOD_FOR:
-        return Problem("campaign_stale")
+    if not_any_more := _too_late(one, one.counted_at, now):
+        return not_any_more
     if not campaigns.store.start(campaign_id, last=_last(one), now=now, approved_by=by, among=(State.CONFIRMED,)):
         return Problem("campaign_moved")
     _record("approved", campaign_id, by, now, people=one.people)
     return Done()
+
+
+def _too_late(one: CampaignFacts, counted_at: datetime, now: datetime) -> Problem | None:
+    if one.is_over(local_time.local(now).date()):
+        return Problem("campaign_over")
+    return Problem("campaign_stale") if now - counted_at > GOOD_FOR else None
 
 
 def _last(one: CampaignFacts) -> int:
@@ -175,6 +181,9 @@ def stop(campaign_id: int, *, by: int | None, now: datetime) -> Done | Problem:
 @transaction.atomic
 def resume(campaign_id: int, *, by: int | None, now: datetime) -> Done | Problem:
     """Go on where it was stopped."""
+    one = campaigns.store.by_id(campaign_id)
+    if one and one.is_over(local_time.local(now).date()):
+        return Problem("campaign_over")
     if not campaigns.store.move(campaign_id, State.RUNNING, now=now, among=(State.STOPPED,)):
         return Problem("campaign_moved")
     _record("resumed", campaign_id, by, now)
