@@ -6,13 +6,14 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
+from django.db import transaction
 from django.utils import translation
 
 from massar.core.audit import api as audit_log
 from massar.domain.delivery.models import Message, RecoveryRequest
 from massar.domain.limits import rate_limits
 from massar.domain.people import api as people
-from massar.domain.people.models import Contact, Person
+from massar.domain.people.models import PHONE_ASKED, PHONE_SERVES, Contact, Person
 from massar.interfaces.base.jinja import t
 from tests.cast import FATIMA, FATIMA_PHONE, JAMAL, KHADIJA, KHADIJA_EMAIL, NEW, SALMA, YOUSSEF, YOUSSEF_EMAIL, facts
 from tests.support.desk import As, Role, appoint, at_desk, move, plant
@@ -302,13 +303,18 @@ def test_only_a_contact_that_counts_is_offered_and_taken(youssef, clock, post):
     assert not RecoveryRequest.objects.exists() and YOUSSEF_EMAIL not in youssef.html
 
 
-def test_a_pupils_recovery_goes_to_a_guardian(youssef, clock, post):
-    """The agent sees whose phone it is, masked; the message is the guardian's, the account the child's."""
+@pytest.fixture
+def fatimas_child(youssef, clock) -> None:
+    """Jamal is a pupil, and Fatima is his mother."""
     move(JAMAL, "24187K-1", As.PUPIL, now=clock())
     Person.objects.filter(pk=facts(JAMAL).id).update(role="pupil")
     day, relation = clock().date(), people.guardians.Relation.MOTHER
     link = people.guardians.NewLink(facts(JAMAL).id, facts(FATIMA).id, relation, day, day + timedelta(days=300))
     people.guardians.put([link])
+
+
+def test_a_pupils_recovery_goes_to_a_guardian(youssef, fatimas_child, post):
+    """The agent sees whose phone it is, masked; the message is the guardian's, the account the child's."""
     contact = Contact.objects.get(person_id=facts(FATIMA).id)
     open_account(youssef, JAMAL.login)
     address = f"{youssef.path}recovery/"
@@ -316,6 +322,20 @@ def test_a_pupils_recovery_goes_to_a_guardian(youssef, clock, post):
     youssef.submit(address, contact=str(contact.pk))
     child = Visitor().sign_in(JAMAL.login, post.secret(FATIMA_PHONE))
     assert child.path.startswith("/password/") and not child.signed_in, "the form of the change, and nothing else"
+
+
+def test_a_guardians_phone_that_may_be_anothers_by_now_is_not_offered(youssef, fatimas_child, clock):
+    """ATK-056: what the worker would refuse is not offered, while the guardian has another contact."""
+    phone = Contact.objects.get(person_id=facts(FATIMA).id)
+    long_ago = clock() - PHONE_SERVES - PHONE_ASKED
+    Contact.objects.filter(pk=phone.pk).update(proved_at=long_ago, counts_from=long_ago)
+    open_account(youssef, JAMAL.login)
+    assert "06••••••22" in shown(youssef.get(f"{youssef.path}recovery/")), "it is all that she has"
+    with transaction.atomic():
+        mail = people.contacts.propose(facts(FATIMA).id, "email", "fatima@example.org", now=clock())
+        people.contacts.prove(mail.id, facts(FATIMA).id, now=clock(), wait=timedelta(0))
+    offered = shown(youssef.get(youssef.path))
+    assert "06••••••22" not in offered and mail.masked in offered
 
 
 def test_an_address_of_an_older_session_leads_to_the_search(youssef, clock):

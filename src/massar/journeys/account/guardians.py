@@ -56,6 +56,12 @@ def contacts_of(pupil: people.PersonFacts, *, now: datetime) -> list[people.Cont
     return [contact for contact in held if contact.receives(now)]
 
 
+def usable_of(pupil: people.PersonFacts, *, now: datetime) -> list[people.Contact]:
+    """The contacts of the pupil's guardians to which a recovery may go."""
+    links = people.guardians.of_pupils(_pupils([pupil]), now=now)
+    return [contact for link in links for contact in people.contacts.usable(link.guardian_id, now)]
+
+
 def tell(pupil: people.PersonFacts, event: str, *, browser: Browser, now: datetime, entry: str = "") -> None:
     """Tell each guardian of something grave on the child's account, at every contact but for one message to a value
     that two of them share. By SMS within the child's limit of notices. Nothing for who is no pupil. entry: as for

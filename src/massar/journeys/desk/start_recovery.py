@@ -22,7 +22,7 @@ from massar.journeys.outcomes import Done, Gone, TooManyAttempts
 def contacts(found: Found, *, now: datetime) -> list[people.Contact]:
     """To which it may be sent: the person's own, or a pupil's guardians'; a phone that two of them share once."""
     own = people.contacts.usable(found.person.id, now)
-    of_guardians = [one for one in guardians.contacts_of(found.person, now=now) if one.counts(now)]
+    of_guardians = guardians.usable_of(found.person, now=now)
     return list({(one.kind, one.value): one for one in (*reversed(of_guardians), *reversed(own))}.values())[::-1]
 
 
