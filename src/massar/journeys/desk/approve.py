@@ -6,7 +6,7 @@
 One agent is enough for a pupil at the pupil's own school. No step shows, or lets anybody choose, a secret. What an
 agent may not see is answered as a number that is not there. Attack cases 138, 139, 141."""
 
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import NamedTuple
 
 from django.conf import settings
@@ -226,12 +226,7 @@ def _charge(agent: Agent, proposal: desk.Proposal, now: datetime) -> datetime | 
     if limits.consume(buckets, now=now) is None:
         return None
     agents.refuse(agent, proposal.person_id, rights.Right.PROPOSE, "cap", now)
-    return midnight(now)
-
-
-def midnight(now: datetime) -> datetime:
-    """When limits of a day of the calendar begin anew."""
-    return local_time.local(now).replace(hour=0, minute=0, second=0, microsecond=0) + timedelta(days=1)
+    return local_time.next_day(now)
 
 
 def _add_contact(seen: Seen, browser: Browser, now: datetime) -> TooManyAttempts | None:

@@ -34,10 +34,10 @@ def begin(
         people.contacts.lock(person.id)
         if not factors.held.of_person(person.id) or factors.losses.waiting(person.id):
             return Gone()
-        refused = limits.consume([limits.rate_limits.LOSS_AGENT.bucket(agent.person.id, today)], now=now)
-        if refused:
+        spent = agents.charge(agent, limits.rate_limits.LOSS_AGENT, now=now)
+        if spent:
             agents.refuse(agent, person.id, rights.Right.FACTOR, "cap", now)
-            return TooManyAttempts(approve.midnight(now))
+            return spent
         loss = factors.losses.begin_wait(person.id, now=now, wait=settings.MASSAR.second_factor_lost)
         if loss is None:
             return Gone()
