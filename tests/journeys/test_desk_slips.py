@@ -133,6 +133,8 @@ def test_a_head_prints_for_staff_and_a_teacher_does_not(school, clock):
         head.page.content
     )
     assert 'value="staff"' not in home(KHADIJA).get(pages_of(CLASS)[0]).html
+    refused = print_class(home(KHADIJA), who="nobody")
+    assert refused.page.status_code == 422 and shows(refused, "error.desk_choice")
     assert print_class(home(KHADIJA), who="staff").page.status_code == 422
 
 

@@ -1,5 +1,6 @@
 """Form fields whose errors are message ids; the templates turn them into sentences."""
 
+from collections.abc import Iterable
 from datetime import datetime
 
 from django import forms
@@ -14,6 +15,12 @@ def line(longest: int = 254, *, required: bool = True, strip: bool = True) -> fo
     said = {"required": "required", "max_length": "too_long", "null_characters_not_allowed": "too_long"}
     told = {code: f"error.{id}" for code, id in said.items()}
     return forms.CharField(max_length=longest, required=required, strip=strip, error_messages=told)
+
+
+def choice(values: Iterable[str], *, required: bool = True, said: str = "error.desk_choice") -> forms.ChoiceField:
+    """One of these; the page names them. said: what whoever chose none of them reads."""
+    told = dict.fromkeys(("required", "invalid_choice"), said)
+    return forms.ChoiceField(choices=[(value, "") for value in values], required=required, error_messages=told)
 
 
 def secret() -> forms.CharField:

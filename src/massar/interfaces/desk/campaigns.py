@@ -19,7 +19,6 @@ from massar.journeys.campaigns import manage, see_campaign
 from massar.journeys.desk.agents import Agent
 from massar.journeys.outcomes import Done, Problem
 
-_CHOICE = {"required": "error.desk_choice", "invalid_choice": "error.desk_choice"}
 _NUMBER = dict.fromkeys(("required", "invalid", "min_value", "max_value"), "error.campaign_whole")
 _DAY = {"invalid": "error.campaign_day"}
 KINDS, PEOPLE = tuple(Kind.values), ("", "staff", "pupil", "guardian")
@@ -32,12 +31,12 @@ _AT = {"campaign_name": "name", "campaign_pace": "pace", "campaign_why": "why", 
 class NewCampaignForm(forms.Form):
     """What is asked of whom. listed: institution addresses, one a line, instead of unit, people and role."""
 
-    kind = forms.ChoiceField(choices=[(kind, "") for kind in KINDS], error_messages=_CHOICE)
+    kind = form_fields.choice(KINDS)
     name = form_fields.line(manage.LONGEST_NAME)
-    why = forms.ChoiceField(choices=[(why, "") for why in ("", *rooms.Why.values)], required=False)
+    why = form_fields.choice(("", *rooms.Why.values), required=False)
     unit = form_fields.line(32, required=False)
-    people = forms.ChoiceField(choices=[(one, "") for one in PEOPLE], required=False)
-    role = forms.ChoiceField(choices=[(role, "") for role in ("", *rights.Role)], required=False)
+    people = form_fields.choice(PEOPLE, required=False)
+    role = form_fields.choice(("", *rights.Role), required=False)
     days = forms.IntegerField(min_value=1, max_value=3650, required=False, error_messages=_NUMBER)
     day = forms.DateField(required=False, error_messages=_DAY)
     listed = form_fields.line(MOST_LISTED, required=False)

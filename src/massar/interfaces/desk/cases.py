@@ -17,11 +17,10 @@ from massar.interfaces.base.request import Request
 from massar.interfaces.desk import guard
 from massar.journeys.desk import approve as journey
 from massar.journeys.desk import begin_loss, watch_cases
-from massar.journeys.desk.agents import Agent, Found
+from massar.journeys.desk.agents import LONGEST_REASON, Agent, Found
 from massar.journeys.outcomes import Done, Gone, Problems, TooManyAttempts
 
 NO_BREAK = "\u00a0"
-_CHOICE = {"required": "error.choice", "invalid_choice": "error.choice"}
 
 
 def _tick() -> forms.BooleanField:
@@ -33,12 +32,12 @@ class NumberForm(forms.Form):
 
 
 class ProposeForm(forms.Form):
-    kind = forms.ChoiceField(choices=[("password", ""), ("contact", "")], error_messages=_CHOICE)
-    contact_kind = forms.ChoiceField(choices=[("phone", ""), ("email", "")], required=False)
+    kind = form_fields.choice(("password", "contact"))
+    contact_kind = form_fields.choice(("phone", "email"), required=False)
     contact = form_fields.line(required=False)
     identity = _tick()
     present = _tick()
-    reason = form_fields.line(200)
+    reason = form_fields.line(LONGEST_REASON)
 
     def clean(self) -> None:
         if self.cleaned_data.get("kind") == "contact" and not self.cleaned_data.get("contact"):
@@ -50,7 +49,7 @@ class ConfirmForm(forms.Form):
 
 
 class ReasonForm(forms.Form):
-    reason = form_fields.line(200)
+    reason = form_fields.line(LONGEST_REASON)
 
 
 @require_http_methods(["GET", "HEAD", "POST"])

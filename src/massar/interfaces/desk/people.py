@@ -18,7 +18,6 @@ from massar.journeys.desk.agents import Agent, Found
 from massar.journeys.outcomes import Gone, Problems, TooManyAttempts
 
 Right = rights.Right
-_CHOICE = {"required": "error.desk_choice", "invalid_choice": "error.desk_choice"}
 
 
 class SearchForm(forms.Form):
@@ -27,7 +26,7 @@ class SearchForm(forms.Form):
 
 
 class UnmaskForm(forms.Form):
-    reason = forms.ChoiceField(choices=[(reason, "") for reason in unmask.REASONS], error_messages=_CHOICE)
+    reason = form_fields.choice(unmask.REASONS)
 
 
 class RecoverForm(forms.Form):

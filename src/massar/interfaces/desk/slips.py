@@ -21,7 +21,6 @@ Right = rights.Right
 MOST = 200  # of one answer: half a megabyte of the server's memory each; a whole school's are printed by the command
 WHO = {"pupil": (Kind.PUPIL,), "staff": (Kind.STAFF, Kind.COMPLEMENT), "guardian": (Kind.GUARDIAN,)}
 LANGUAGES = ("own", "ar", "fr", "en")
-_CHOICE = {"required": "error.choice", "invalid_choice": "error.choice"}
 
 
 class UnitForm(forms.Form):
@@ -31,8 +30,8 @@ class UnitForm(forms.Form):
 class PrintForm(forms.Form):
     """who: as which kind people belong; one person needs none."""
 
-    who = forms.ChoiceField(choices=[(one, "") for one in WHO], error_messages=_CHOICE)
-    language = forms.ChoiceField(choices=[(one, "") for one in LANGUAGES], error_messages=_CHOICE)
+    who = form_fields.choice(WHO)
+    language = form_fields.choice(LANGUAGES)
     reason = form_fields.line(LONGEST_REASON)
 
 

@@ -32,7 +32,7 @@ _ARABIC = frozenset(("first_name_ar", "last_name_ar", "establishment_ar", "guard
 
 
 class ExportForm(forms.Form):
-    form = forms.ChoiceField(choices=[("pdf", ""), ("json", "")], error_messages={"required": "error.choice"})
+    form = form_fields.choice(("pdf", "json"))
     password = form_fields.secret()
 
 

@@ -21,14 +21,13 @@ from massar.journeys.account.edit_profile import read_contact
 from massar.journeys.outcomes import ChallengeRequired, Problem, TooManyAttempts
 
 _ASK_ID = re.compile(r"[A-Za-z0-9_-]{43}")
-_CHOICE = {"required": "error.choice", "invalid_choice": "error.choice"}
 
 
 class RecoveryForm(forms.Form):
     """Only the shape is judged here, from what was typed alone: nothing is looked up."""
 
     user = form_fields.line()
-    channel = forms.ChoiceField(choices=[("email", ""), ("phone", "")], error_messages=_CHOICE)
+    channel = form_fields.choice(("email", "phone"), said="error.choice")
     email = form_fields.line(required=False)
     phone = form_fields.line(60, required=False)
     ask_id = forms.CharField(max_length=43, required=False)
