@@ -1,4 +1,5 @@
-"""What messages say: one template per message, language and channel, under `wording/<language>/`.
+"""What messages say: one template per message, language and channel, under `wording/<language>/`; or one for all
+languages, beside the words of each.
 
 Rendering needs no database and no HTTP. The values are cleaned before they reach a template: control and
 bidirectional marks never travel, and what goes into a French or English SMS is brought into GSM-7."""
@@ -7,7 +8,7 @@ import re
 import unicodedata
 from collections.abc import Callable, Mapping
 from datetime import datetime
-from functools import lru_cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import NamedTuple
 
@@ -189,5 +190,6 @@ def _gsm7_sign(sign: str) -> str:
     return plain if plain and not measure(plain).offenders else "?"
 
 
+@cache
 def _template(template: str, language: str, kind: str) -> Template:
-    return _templates.get_template(f"{language}/{template}.{kind}")
+    return _templates.select_template([f"{language}/{template}.{kind}", f"{template}.{kind}"])
