@@ -3,6 +3,7 @@
 import pytest
 
 from massar.domain.credentials import api as credentials
+from massar.domain.desk import api as desk
 from massar.domain.sites import api as sites
 from massar.interfaces.demo.cast import FATIMA, YOUSSEF
 from massar.journeys.account import my_data
@@ -61,3 +62,4 @@ def test_a_copy_of_all_that_is_kept_of_a_person(by_index):
 def test_what_is_ended_every_minute(by_index, clock):
     for _ in range(4):
         credentials.temporary.sweep(now=clock())
+        desk.cases.expire(now=clock())
