@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from datetime import date, timedelta
 from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from django.conf import settings
 
@@ -60,22 +60,12 @@ _NAMES = {LinkField.CODE: "pupil", LinkField.BORN: "last"}  # of fields of LinkR
 
 def read(row: SheetRow, columns: Mapping[ListField, int]) -> LinkRow | Faults:
     """The link of a row, or by field what is wrong."""
-    fields = {place: field for field, place in columns.items()}
-    faults: Faults = {fields[place]: Problem(f"cell_{why}") for place, why in row.faults.items() if place in fields}
-    said: dict[str, Any] = {}
-    for field, reader in _READERS.items():
-        place = columns.get(field, len(row.cells))
-        typed = row.cells[place].strip() if place < len(row.cells) else ""
-        value = reader(typed) if typed else None
-        if isinstance(value, Problem):
-            faults[field] = value
-        elif typed:
-            said[_NAMES.get(field, str(field))] = value
-    if "pupil" not in said:
+    said, faults = sheet_list.read_cells(row, columns, _READERS)
+    if LinkField.CODE not in said:
         faults.setdefault(LinkField.CODE, Problem("pupil_code_shape"))
-    if not said.keys() & {"guardian", "phone"} and not faults.keys() & {LinkField.GUARDIAN, LinkField.PHONE}:
+    if not {LinkField.GUARDIAN, LinkField.PHONE} & (said.keys() | faults.keys()):
         faults[LinkField.GUARDIAN] = Problem("guardian_empty")
-    return faults or LinkRow(row.number, **said)
+    return faults or LinkRow(row.number, **{_NAMES.get(field, field): value for field, value in said.items()})
 
 
 def _login(typed: str) -> str | Problem:

@@ -12,7 +12,7 @@ from enum import StrEnum
 from functools import lru_cache
 from itertools import islice
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 from massar.core import normalize, text
 from massar.core.sheets import api as sheets
@@ -37,6 +37,7 @@ class ListField(StrEnum):
         return str(self)
 
 
+F = TypeVar("F", bound=ListField)
 Faults = dict[ListField, Problem]
 
 
@@ -216,6 +217,25 @@ def _find_header(rows: Sequence[sheets.SheetRow], said: Said, of: Shape) -> shee
 
 def _known(found: Mapped) -> int:
     return len(found.columns) + len(found.refused) + len(found.twice)
+
+
+def read_cells(
+    row: sheets.SheetRow, columns: Mapping[ListField, int], readers: Mapping[F, Callable[[str], object]]
+) -> tuple[dict[F, Any], Faults]:
+    """By field what the cells of a row say, and what is wrong with the others. readers: they make of what was typed,
+    in their order, what is kept, or a Problem."""
+    fields = {place: field for field, place in columns.items()}
+    faults: Faults = {fields[place]: Problem(f"cell_{why}") for place, why in row.faults.items() if place in fields}
+    said: dict[F, Any] = {}
+    for one, reader in readers.items():
+        place = columns.get(one, len(row.cells))
+        typed = row.cells[place].strip() if place < len(row.cells) else ""
+        value = reader(typed) if typed else None
+        if isinstance(value, Problem):
+            faults[one] = value
+        elif typed:
+            said[one] = value
+    return said, faults
 
 
 @lru_cache(maxsize=5000)

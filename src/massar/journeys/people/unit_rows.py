@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from datetime import date
 from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from massar.core.sheets.api import SheetRow
 from massar.domain.people import api as people
@@ -69,17 +69,7 @@ SHAPE = sheet_list.shape(UnitField, WORDS["unit_titles"], (UnitField.CODE,), "no
 
 def read(row: SheetRow, columns: Mapping[ListField, int]) -> UnitRow | Faults:
     """The unit of a row, or by field what is wrong."""
-    fields = {place: field for field, place in columns.items()}
-    faults: Faults = {fields[place]: Problem(f"cell_{why}") for place, why in row.faults.items() if place in fields}
-    said: dict[str, Any] = {}
-    for field, reader in _READERS.items():
-        place = columns.get(field, len(row.cells))
-        typed = row.cells[place].strip() if place < len(row.cells) else ""
-        value = reader(typed) if typed else None
-        if isinstance(value, Problem):
-            faults[field] = value
-        elif typed:
-            said[field] = value
+    said, faults = sheet_list.read_cells(row, columns, _READERS)
     if UnitField.CODE not in said:
         faults.setdefault(UnitField.CODE, Problem("unit_code_shape"))
     return faults or UnitRow(row.number, **said)
