@@ -121,8 +121,12 @@ def test_a_phone_of_two_names_nobody_but_pupils_who_share_it_are_passed_over(at_
     assert reasons(listed(row), clock) == {("phone", "guardian_several"): 1}
 
 
-def test_a_row_that_comes_twice_is_told(at_school, listed, clock):
+@pytest.mark.parametrize("batch", [1, 2])
+def test_a_row_that_comes_twice_is_told(at_school, listed, clock, monkeypatch, batch):
+    """In the same batch or in the next one, and before it is written."""
+    monkeypatch.setattr(import_guardians, "BATCH", batch)
     row = f"{CODES[0]};;{HALIMA.phone};أم;;;"
+    assert tuple(listed(row, row).compare(ImportReport(), now=clock()).tally) == (1, 0, 0, 1)
     report = listed(row, row).write(ImportReport(), now=clock())
     assert tuple(report.tally) == (1, 0, 0, 1) and report.reasons == {("code", "link_twice"): 1}
 

@@ -13,8 +13,9 @@ from massar.core.audit import api as audit_log
 from massar.core.sheets import api as sheets
 from massar.domain.people import api as people
 from massar.domain.people.models import Alias, Belonging, Contact, Person
-from massar.journeys.people import import_sheet, sheet_rows
+from massar.journeys.people import sheet_rows
 from massar.journeys.people.import_sheet import PeopleList
+from massar.journeys.people.seen import SeenNames
 from massar.journeys.people.sheet_list import ImportReport, Said, UnusableList
 from massar.journeys.people.sheet_rows import Field
 from tests.cast import FATIMA, JAMAL, KHADIJA, NEW, facts
@@ -268,6 +269,6 @@ def test_the_quick_look_at_a_phone_says_what_the_table_says(typed):
 
 
 def test_a_list_with_very_many_people_finds_the_one_who_comes_twice():
-    seen = import_sheet._Seen()
+    seen = SeenNames()
     assert all(seen.add(f"{n}@taalim.ma") for n in range(5000))
     assert not any(seen.add(f"{n}@taalim.ma") for n in range(0, 5000, 7))

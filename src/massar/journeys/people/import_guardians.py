@@ -18,6 +18,7 @@ from massar.journeys.account import guardians
 from massar.journeys.outcomes import Problem
 from massar.journeys.people import link_rows
 from massar.journeys.people.link_rows import LinkField, LinkRow
+from massar.journeys.people.seen import SeenNames
 from massar.journeys.people.sheet_list import Faults, ImportReport, OpenList, Said
 
 BATCH = 2000  # rows of one transaction
@@ -100,6 +101,7 @@ class _Judge:
 
     def __init__(self, report: ImportReport, now: datetime) -> None:
         self._report, self._now, self.today = report, now, local_time.local(now).date()
+        self._seen = SeenNames()
 
     def compare(self, rows: Sequence[_Read]) -> _Batch:
         entries = [read for _, read in rows if isinstance(read, LinkRow)]
@@ -114,10 +116,9 @@ class _Judge:
             elif isinstance(read, LinkRow):
                 judged.append((row, read, pair))
         standing = people.guardians.standing({pair for _, _, pair in judged}, on=self.today)
-        seen = set[tuple[int, int]]()
         for row, entry, pair in judged:
-            twice: Faults = {LinkField.CODE: Problem("link_twice")} if pair in seen else {}
-            seen.add(pair)
+            fresh = self._seen.add("{} {}".format(*pair))
+            twice: Faults = {} if fresh else {LinkField.CODE: Problem("link_twice")}
             if faults := twice or self._link(entry, pair, standing.get(pair), batch):
                 self._refuse(row, faults, batch)
         return batch

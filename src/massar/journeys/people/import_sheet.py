@@ -6,8 +6,6 @@ own account (contacts, language) counts more than a list; who operates the insta
     open → find the header → read each row → compare a batch with the accounts → (write it and how far it came)
 """
 
-import hashlib
-from array import array
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -24,6 +22,7 @@ from massar.domain.people import api as people
 from massar.domain.people.api import Kind
 from massar.journeys.outcomes import Problem
 from massar.journeys.people import sheet_rows
+from massar.journeys.people.seen import SeenNames
 from massar.journeys.people.sheet_list import Faults, ImportReport, OpenList, Said, UnusableList
 from massar.journeys.people.sheet_rows import Field, PersonRow
 
@@ -114,7 +113,7 @@ class PeopleList(OpenList):
         return map(judge.compare, ahead.one_ahead(self._read(after)))
 
     def _read(self, after: int) -> Iterator[list[_Read]]:
-        seen, reader = _Seen(), sheet_rows.Reader(self.mapped.columns, kind=self._said.kind)
+        seen, reader = SeenNames(), sheet_rows.Reader(self.mapped.columns, kind=self._said.kind)
         rows: list[_Read] = []
         for row in self.rows():
             read = reader.read(row)
@@ -250,36 +249,3 @@ def _record(
 ) -> None:
     detail: dict[str, str | int] = {"list": run.digest[:12], **more}
     audit_log.record_event(event, now=now, person_id=person_id, **detail)  # type: ignore[arg-type]
-
-
-class _Seen:
-    """Which logins a list has named so far, in 16 to 32 bytes each: a table of 64-bit digests with open addressing. Two
-    of ten million are one by mistake once in 370 000 lists, and then a row is refused, not lost."""
-
-    def __init__(self) -> None:
-        self._table, self._count = array("Q", bytes(8 * 1024)), 0
-
-    def add(self, login: str) -> bool:
-        """Whether it was not there."""
-        if 2 * self._count >= len(self._table):
-            self._grow()
-        mark = int.from_bytes(hashlib.blake2b(login.encode(), digest_size=8).digest()) or 1
-        fresh = self._put(mark)
-        self._count += fresh
-        return fresh
-
-    def _put(self, mark: int) -> bool:
-        table, last = self._table, len(self._table) - 1
-        place = mark & last
-        while table[place]:
-            if table[place] == mark:
-                return False
-            place = (place + 1) & last
-        table[place] = mark
-        return True
-
-    def _grow(self) -> None:
-        old, self._table = self._table, array("Q", bytes(16 * len(self._table)))
-        for mark in old:
-            if mark:
-                self._put(mark)
