@@ -113,11 +113,8 @@ def standing(pairs: Collection[tuple[int, int]], *, on: date) -> dict[tuple[int,
 
 def accounts(logins: Collection[str]) -> dict[str, NamedAccount]:
     """The accounts with these logins, by login."""
-    found: dict[str, NamedAccount] = {}
-    for some in sql.parts(sorted(logins)):
-        wanted = f"SELECT id, role, login FROM people_person WHERE login IN ({sql.placeholders(len(some))})"
-        found |= {login: NamedAccount(person_id, role) for person_id, role, login in sql.rows(wanted, some)}
-    return found
+    found = sql.find("login, id, role", "people_person", "login", logins)
+    return {login: NamedAccount(person_id, role) for login, person_id, role in found}
 
 
 def holders(phones: Collection[str], *, now: datetime) -> dict[str, list[NamedAccount]]:
