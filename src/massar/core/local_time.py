@@ -61,10 +61,14 @@ def day_time(moment: datetime, language: str) -> str:
     return format_datetime(local(moment), _DAY_TIME[language], locale=LOCALES[language])
 
 
+def begins(day: date) -> datetime:
+    """When a day begins in the country."""
+    return datetime.combine(day, time(), zone_of(settings.MASSAR.time_zone)).astimezone(UTC)
+
+
 def next_day(now: datetime) -> datetime:
     """When the next day begins in the country."""
-    begins = datetime.combine(local(now).date() + timedelta(days=1), time(), tzinfo=local(now).tzinfo)
-    return begins.astimezone(UTC)
+    return begins(local(now).date() + timedelta(days=1))
 
 
 def in_words(day: date, language: str) -> str:

@@ -5,7 +5,7 @@ that dies leaves nothing half done, and nobody is dealt with twice. A stop count
 wait by then stay in the queue (`deliver_messages.hold_back`)."""
 
 from collections.abc import Sequence
-from datetime import datetime, time, timedelta
+from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from django.conf import settings
@@ -173,8 +173,7 @@ def _put(one: CampaignFacts, person: people.selection.Reachable, channel: str, t
     day, within = "", WITHIN
     if one.due_day:
         day = local_time.in_words(one.due_day, person.language) if channel == "email" else f"{one.due_day:%d/%m}"
-        zone = local_time.local(now).tzinfo
-        within = min(WITHIN, max(timedelta(), datetime.combine(one.due_day, time(), zone) - now))
+        within = min(WITHIN, local_time.begins(one.due_day) - now)
     delivery.outbox.put(
         purpose="reminder", channel=channel, language=person.language, person_id=person.id, to=to, now=now,
         within=within, priority=LAST_OF_ALL, about=one.about,

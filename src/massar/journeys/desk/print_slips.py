@@ -7,7 +7,7 @@ finish: all of them serve, older ones of the same people end   (one commit)
 So whatever serves was printed. Whoever dies before `finish` has changed nothing for anybody (ADR 78)."""
 
 from collections.abc import Collection, Sequence
-from datetime import UTC, datetime, time, timedelta
+from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from django.conf import settings
@@ -147,9 +147,7 @@ def begin(
 
 def last_moment(now: datetime) -> datetime:
     """When a slip that is printed now is over: at the end of its last day in the country."""
-    today = local_time.local(now)
-    after = today.date() + settings.MASSAR.slip + timedelta(days=1)
-    return datetime.combine(after, time.min, today.tzinfo).astimezone(UTC)
+    return local_time.begins(local_time.local(now).date() + settings.MASSAR.slip + timedelta(days=1))
 
 
 @transaction.atomic
