@@ -453,11 +453,10 @@ def _spend_half(clock) -> None:
 
 
 def test_a_stop_keeps_what_waits_and_nothing_leaves_twice(cast, clock, post):
-    campaign = reminders(clock)
+    campaign = reminders(clock, pace=60)
     manage.confirm(campaign, number=stored(campaign).people, by=None, now=clock())
     turn(clock)
-    manage.stop(campaign, by=None, now=clock()) if stored(campaign).state == State.RUNNING else None
-    Campaign.objects.filter(pk=campaign).update(state=State.STOPPED)
+    assert Message.objects.exists() and manage.stop(campaign, by=None, now=clock()) == Done()
     post.work()
     assert post.email.received == post.sms.received == []
     clock.advance(seconds=deliver_messages.LOOK_AGAIN.total_seconds())
@@ -467,10 +466,10 @@ def test_a_stop_keeps_what_waits_and_nothing_leaves_twice(cast, clock, post):
 
 
 def test_of_a_cancelled_campaign_nothing_leaves_any_more(cast, clock, post):
-    campaign = reminders(clock)
+    campaign = reminders(clock, pace=60)
     manage.confirm(campaign, number=stored(campaign).people, by=None, now=clock())
     turn(clock)
-    Campaign.objects.filter(pk=campaign).update(state=State.STOPPED)
+    assert manage.stop(campaign, by=None, now=clock()) == Done()
     assert manage.cancel(campaign, by=None, now=clock()) == Done()
     post.work()
     assert post.email.received == post.sms.received == []

@@ -206,10 +206,6 @@ def cancel(campaign_id: int, *, by: int | None, now: datetime) -> Done | Problem
     return Done()
 
 
-def may_approve(one: CampaignFacts, person_id: int) -> bool:
-    return one.state == State.CONFIRMED and one.by != person_id
-
-
 def _record(what: str, campaign_id: int, by: int | None, now: datetime, **more: str | int) -> None:
     detail: dict[str, str | int] = {"campaign": campaign_id, "by": by or "command", **more}
     audit_log.record_event(f"campaign_{what}", now=now, **detail)  # type: ignore[arg-type]
