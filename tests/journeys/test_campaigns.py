@@ -477,6 +477,19 @@ def test_of_a_cancelled_campaign_nothing_leaves_any_more(cast, clock, post):
     assert not Message.objects.exclude(ciphertext=None).exists()
 
 
+def test_what_was_just_handed_over_is_not_tried_again_once_it_is_cancelled(cast, clock, post):
+    campaign = reminders(clock, pace=60)
+    manage.confirm(campaign, number=stored(campaign).people, by=None, now=clock())
+    turn(clock)
+    taken = delivery.outbox.claim(9, channel="email", now=clock())
+    assert taken and manage.stop(campaign, by=None, now=clock()) == manage.cancel(campaign, by=None, now=clock())
+    for one in taken:
+        delivery.outbox.later(one, now=clock(), reason="451")
+    clock.advance(minutes=5)
+    post.work()
+    assert post.email.received == [] and set(Message.objects.values_list("state", flat=True)) == {"cancelled"}
+
+
 def test_after_a_restore_nothing_goes_on_by_itself(cast, clock):
     campaign = reminders(clock)
     manage.confirm(campaign, number=stored(campaign).people, by=None, now=clock())

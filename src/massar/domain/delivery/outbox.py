@@ -335,21 +335,14 @@ def _end_lease(message_id: int, lease: str, reason: str, changes: str, *values: 
     return touched == 1
 
 
-def cancel_all(*, now: datetime, reason: str) -> int:
-    """End all that has not left, when nobody sends: body and destination go."""
+def cancel_all(*, now: datetime, reason: str, about: str | None = None) -> int:
+    """End all that has not left: body and destination go. What is being handed over in this moment may still arrive; it
+    is not tried again. about: only what is about it."""
+    which = "" if about is None else " AND about = %s"
     return sql.execute(
         "UPDATE delivery_message SET state = 'cancelled', ciphertext = NULL, final_at = %s, reason = %s, "
-        f"lease_until = NULL WHERE {OPEN}",
-        (sql.at(now), reason),
-    )
-
-
-def cancel_about(what: str, *, now: datetime, reason: str) -> int:
-    """End all that waits and is about that: body and destination go."""
-    return sql.execute(
-        "UPDATE delivery_message SET state = 'cancelled', ciphertext = NULL, final_at = %s, reason = %s "
-        f"WHERE {OPEN} AND state = 'queued' AND about = %s",
-        (sql.at(now), reason, what),
+        f"lease_until = NULL WHERE {OPEN}{which}",
+        (sql.at(now), reason, *([] if about is None else [about])),
     )
 
 

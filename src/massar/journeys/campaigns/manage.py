@@ -201,7 +201,7 @@ def cancel(campaign_id: int, *, by: int | None, now: datetime) -> Done | Problem
     if not campaigns.store.move(campaign_id, State.CANCELLED, now=now, changes=ended):
         return Problem("campaign_moved")
     taken_back = credentials.passwords.ask_no_more(campaign_id)
-    kept_back = delivery.outbox.cancel_about(one.about, now=now, reason="the campaign was cancelled")
+    kept_back = delivery.outbox.cancel_all(now=now, reason="the campaign was cancelled", about=one.about)
     _record("cancelled", campaign_id, by, now, taken_back=taken_back, kept_back=kept_back)
     return Done()
 
