@@ -2,6 +2,7 @@
 
 import re
 from datetime import timedelta
+from types import SimpleNamespace
 
 import pytest
 
@@ -527,6 +528,22 @@ def test_the_command_tells_all_of_it(cast, clock, capsys, tmp_path):
     assert "1 line(s) name no account" in capsys.readouterr().err
     assert massar("campaign", "draft", "contacts", "Day", "--before", "2020-01-01") == 1
     assert massar("campaign", "draft", "contacts", "Unit", "--at", "NONE") == 1
+
+
+def test_the_command_follows_a_campaign_to_its_end(cast, clock, capsys, monkeypatch):
+    def passes(_):
+        turn(clock)
+        clock.advance(minutes=1)
+
+    monkeypatch.setattr(command, "time", SimpleNamespace(sleep=passes))
+    clock.advance(minutes=1)
+    assert massar("campaign", "draft", "change", "x", "--why", "old", "--pace", "60") == 0
+    (one,) = campaigns.store.newest()
+    for state, told in ((State.COUNTED, "To let it begin"), (State.DONE, "Still to change")):
+        assert massar("campaign", "show", str(one.id), "--follow") == 0
+        assert stored(one.id).state == state and told in capsys.readouterr().out
+        manage.confirm(one.id, number=stored(one.id).people, by=None, now=clock())
+    assert massar("campaign", "show", "999", "--follow") == 1
 
 
 def test_the_program_names_the_kinds_and_reasons_of_the_room():

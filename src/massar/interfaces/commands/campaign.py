@@ -101,30 +101,27 @@ def _show(options: argparse.Namespace) -> int:
     if one is None:
         print(f"There is no campaign {options.id}.", file=sys.stderr)
         return 1
-    while options.follow and one and one.state in (State.COUNTING, State.RUNNING):
+    while options.follow and one.state in (State.COUNTING, State.RUNNING):
         one = _follow(one)
-    _print(one or campaigns.store.by_id(options.id), clock.now())
+    _print(one, clock.now())
     return 0
 
 
-def _follow(one: CampaignFacts) -> CampaignFacts | None:
+def _follow(one: CampaignFacts) -> CampaignFacts:
     """Show how far it is until it is in another state."""
     counting, state = one.state == State.COUNTING, one.state
     bar = CommandProgress(one.last if counting else one.people, "ids" if counting else "people")
-    found: CampaignFacts | None = one
     bar.add(one.place if counting else one.done)
-    while found and found.state == state:
+    while one.state == state:
         time.sleep(LOOK)
-        before, found = found, campaigns.store.by_id(one.id)
-        if found and found.state == state:
-            bar.add(found.place - before.place if counting else found.done - before.done)
+        before, one = one, campaigns.store.by_id(one.id) or one  # none is ever removed
+        if one.state == state:
+            bar.add(one.place - before.place if counting else one.done - before.done)
     bar.end()
-    return found
+    return one
 
 
-def _print(one: CampaignFacts | None, now: datetime) -> None:
-    if one is None:
-        return
+def _print(one: CampaignFacts, now: datetime) -> None:
     print(f"Campaign {one.id}, {one.name}: {one.kind}, {one.state}")
     if one.counted_at:
         told = manage.forecast(one)

@@ -54,11 +54,9 @@ def branch(unit: people.units.UnitFacts | None) -> int | None:
 
 def read_list(lines: Iterable[str], *, now: datetime) -> Listed:
     """Find the people of a list of logins, one a line; empty lines are nothing."""
-    ids, unknown = list[int](), 0
-    for line in filter(None, map(str.strip, lines)):
-        person = people.directory.by_login(text.login(line), now=now)
-        ids, unknown = ([*ids, person.id], unknown) if person else (ids, unknown + 1)
-    return Listed(ids, unknown)
+    named = [people.directory.by_login(text.login(line), now=now) for line in filter(None, map(str.strip, lines))]
+    ids = [person.id for person in named if person]
+    return Listed(ids, len(named) - len(ids))
 
 
 @transaction.atomic
