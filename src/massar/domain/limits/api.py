@@ -3,11 +3,21 @@
 from datetime import datetime
 
 from massar.domain.limits import challenges, gcra, posture, rate_limits, season, siege, tally
-from massar.domain.limits.gcra import Bucket, RateLimit, RateLimited, consume, count_spent, refund, remaining, take
+from massar.domain.limits.gcra import (
+    Bucket,
+    RateLimit,
+    RateLimited,
+    consume,
+    consume_first,
+    count_spent,
+    refund,
+    remaining,
+    take,
+)
 
 __all__ = [
-    "Bucket", "RateLimit", "RateLimited", "challenges", "consume", "count_spent", "posture", "rate_limits", "refund",
-    "remaining", "season", "siege", "sweep", "take", "tally",
+    "Bucket", "RateLimit", "RateLimited", "challenges", "consume", "consume_first", "count_spent", "posture",
+    "rate_limits", "refund", "remaining", "season", "siege", "sweep", "take", "tally",
 ]  # fmt: skip
 
 

@@ -65,6 +65,14 @@ def consume(buckets: Iterable[Bucket], *, now: datetime) -> RateLimited | None:
     return taken if isinstance(taken, RateLimited) else None
 
 
+def consume_first(buckets: Sequence[Bucket], *, now: datetime) -> Bucket | RateLimited:
+    """Take the units from the first of these buckets that has them, asked one by one; return it, or why the last gave
+    nothing."""
+    *others, last = buckets
+    found = next((one for one in others if consume([one], now=now) is None), None)
+    return found or consume([last], now=now) or last
+
+
 def take(buckets: Iterable[Bucket], *, silent: Sequence[Bucket] = (), now: datetime) -> dict[str, int] | RateLimited:
     """Do what `consume` does, and tell by each key how many units are gone now, with those of this call. silent: taken
     from too, in the same statement, where they have enough; a spent one refuses nothing, and its key is missing."""

@@ -75,14 +75,11 @@ def put(
     ask_id: str, asked: delivery.TypedRecovery, buckets: Sequence[limits.Bucket], *, now: datetime
 ) -> TooManyAttempts | None:
     """Store a request, charged to the first of these limits that is not spent: one commit."""
-    for bucket in buckets:
-        refused = limits.consume([bucket], now=now)
-        if refused is None:
-            break
-    if refused:
-        return TooManyAttempts(refused.until)
+    charged = limits.consume_first(buckets, now=now)
+    if isinstance(charged, limits.RateLimited):
+        return TooManyAttempts(charged.until)
     if not delivery.requests.put(ask_id, asked, now=now):
-        limits.refund([bucket], now=now)  # a reload, or a repeat after a lost answer
+        limits.refund([charged], now=now)  # a reload, or a repeat after a lost answer
     return None
 
 

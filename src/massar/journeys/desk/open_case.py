@@ -70,12 +70,10 @@ def ask(
     with transaction.atomic(savepoint=False):
         # The limit of a browser that knows an account comes first; the network's when that is spent.
         buckets = [limits.rate_limits.ASK_DEVICE.bucket("case", person_id) for person_id in known[:1]]
-        for bucket in (*buckets, limits.rate_limits.CASE_NETWORK.bucket(browser.network)):
-            refused = limits.consume([bucket], now=now)
-            if refused is None:
-                break
-        if refused:
-            return TooManyAttempts(refused.until)
+        buckets.append(limits.rate_limits.CASE_NETWORK.bucket(browser.network))
+        charged = limits.consume_first(buckets, now=now)
+        if isinstance(charged, limits.RateLimited):
+            return TooManyAttempts(charged.until)
         desk.cases.open_case(text.login(typed_login) or "", machine(browser, now), now=now)
     return Done()
 
