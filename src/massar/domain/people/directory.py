@@ -28,6 +28,11 @@ LEFT JOIN people_unit e ON e.id = CASE u.kind WHEN {units.Kind.CLASS} THEN u.par
 LEFT JOIN people_rolegrant h ON h.id = ({HELPS_BY})"""
 MOST_CANDIDATES = 2
 PUPIL, GUARDIAN = "pupil", "guardian"
+# The ids of all whom an address means, and a name that stands before an @ or is a number. Take the address, and what
+# stands before and behind its @; the name twice.
+BY_ADDRESS = """SELECT id FROM people_person WHERE login = %s
+UNION SELECT person_id FROM people_alias WHERE name = %s AND domain = %s"""
+BY_NAME = "SELECT id FROM people_person WHERE local = %s UNION SELECT person_id FROM people_alias WHERE name = %s"
 
 
 class PersonFacts(NamedTuple):
@@ -101,16 +106,11 @@ def candidates(typed: str | None, *, now: datetime) -> list[PersonFacts]:
     """Find whom `typed` (canonical form) may mean: an institution address, what stands before its @ (a pupil's code
     too), or a payroll number. Two people may have one name in two domains; of more than two it means nobody. One
     statement whatever was typed, so that known and unknown cost the same."""
-    typed = typed or ""
-    name, at, domain = typed.partition("@")
-    by_column, by_alias, params = (
-        ("login", "name = %s AND domain = %s", (typed, name, domain)) if at else ("local", "name = %s", (name, name))
-    )
+    name, at, domain = (typed or "").partition("@")
+    named, params = (BY_ADDRESS, (typed, name, domain)) if at else (BY_NAME, (name, name))
     found = sql.select(
         PersonFacts,
-        f"SELECT {COLUMNS} FROM (SELECT id FROM people_person WHERE {by_column} = %s UNION "
-        f"SELECT person_id FROM people_alias WHERE {by_alias} LIMIT {MOST_CANDIDATES + 1}) f "
-        f"JOIN {TABLE} ON p.id = f.id {WITH_DAY}",
+        f"SELECT {COLUMNS} FROM ({named} LIMIT {MOST_CANDIDATES + 1}) f JOIN {TABLE} ON p.id = f.id {WITH_DAY}",
         (*params, *today(now)),
     )
     return sorted(found) if len(found) <= MOST_CANDIDATES else []

@@ -71,14 +71,8 @@ def ids_named(typed: str) -> list[int]:
     """The accounts to which a typed name leads, anywhere: an address, what stands before its @, a payroll number, a
     pupil's code; as many ids whatever was typed, 0 where there is nobody. `rights.judge` says who may know."""
     name, at, domain = typed.partition("@")
-    column, alias, params = (
-        ("login", "name = %s AND domain = %s", (typed, name, domain)) if at else ("local", "name = %s", (name, name))
-    )
-    found = sql.rows(
-        f"SELECT id FROM people_person WHERE {column} = %s UNION SELECT person_id FROM people_alias WHERE {alias} "
-        f"ORDER BY 1 LIMIT {NAMESAKES}",
-        params,
-    )
+    named, params = (directory.BY_ADDRESS, (typed, name, domain)) if at else (directory.BY_NAME, (name, name))
+    found = sql.rows(f"{named} ORDER BY 1 LIMIT {NAMESAKES}", params)
     return ([id for (id,) in found] + [0] * NAMESAKES)[:NAMESAKES]
 
 
