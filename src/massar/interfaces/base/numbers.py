@@ -5,7 +5,7 @@ from babel.numbers import format_decimal
 from massar.core import local_time
 
 
-def number(value: float | None, digits: int, language: str) -> str:
+def number(language: str, value: float | None, digits: int = 0) -> str:
     """`1 234,50` in Moroccan French; a dash where there is none."""
     if value is None:
         return "–"

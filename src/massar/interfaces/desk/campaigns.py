@@ -51,7 +51,7 @@ class CampaignNumberForm(forms.Form):
 @ministry_only
 def campaigns(request: Request, agent: Agent) -> HttpResponse:
     return page.render(
-        request, "desk/campaigns.html", campaigns=rooms.store.newest(), number=partial(_number, request.language)
+        request, "desk/campaigns.html", campaigns=rooms.store.newest(), number=partial(numbers.number, request.language)
     )
 
 
@@ -107,7 +107,7 @@ def _show(
     seen = see_campaign.look(one, viewer=agent.person.id, now=request.now)
     return page.render(
         request, "desk/campaign.html", status=status, one=one, seen=seen, form=form,
-        number=partial(_number, request.language), least=manage.FOUR_EYES_ABOVE,
+        number=partial(numbers.number, request.language), least=manage.FOUR_EYES_ABOVE,
     )  # fmt: skip
 
 
@@ -146,7 +146,3 @@ ACTS: Mapping[str, Callable[..., Done | Problem]] = {
     "resume": manage.resume,
     "cancel": manage.cancel,
 }
-
-
-def _number(language: str, value: float | None, digits: int = 0) -> str:
-    return numbers.number(value, digits, language)

@@ -33,7 +33,7 @@ def figures(request: Request, agent: Agent) -> HttpResponse:
     seen, kind = _seen(request, agent)
     return page.render(
         request, "desk/figures.html", seen=seen, kind=kind, kinds=tuple(see_figures.KINDS), small=see_figures.SMALL,
-        number=partial(_number, request.language), days=count.window().days, paths=_paths(seen.history),
+        number=partial(numbers.number, request.language), days=count.window().days, paths=_paths(seen.history),
     )  # fmt: skip
 
 
@@ -80,10 +80,6 @@ def _numbers(row: BranchFigures) -> list[str]:
     median = "" if row.median is None or row.recoveries < see_figures.SMALL else str(row.median)
     counts = (row.people, row.activated, row.never, row.one, row.two, row.recoveries)
     return [*map(str, counts), median, str(row.emails), str(row.texts), str(row.segments), f"{row.cost / 1000:.2f}"]
-
-
-def _number(language: str, value: float | None, digits: int = 0) -> str:
-    return numbers.number(value, digits, language)
 
 
 def _paths(history: Sequence[DayFacts]) -> dict[str, str]:

@@ -2,7 +2,7 @@
 with a token. Whoever may not see it meets what stands at an address that does not exist."""
 
 from collections.abc import Callable, Iterable, Iterator
-from functools import wraps
+from functools import partial, wraps
 from itertools import accumulate
 
 from django.conf import settings
@@ -50,7 +50,7 @@ def messages(request: Request) -> HttpResponse:
         request, "ops/messages.html", day=day, seen=seen, total=delivery.metrics.add_up(tallies),
         waiting=sum(one.count for one in seen.queue if one.state != "awaiting_receipt"),
         plots=plots.of(steps),
-        number=lambda value, digits=0: numbers.number(value, digits, request.language),
+        number=partial(numbers.number, request.language),
         age=lambda moment: local_time.elapsed(moment, request.now),
     )  # fmt: skip
 
