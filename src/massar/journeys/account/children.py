@@ -38,11 +38,11 @@ def of(guardian: people.PersonFacts, *, now: datetime) -> list[Child]:
     links = people.guardians.of_guardian(guardian.id, now=now)
     ids = [one.pupil_id for one in links]
     activated, running = credentials.passwords.activated(ids), credentials.temporary.running(ids, now=now)
-    found = [(link, people.directory.by_id(link.pupil_id, now=now)) for link in links]
+    children = people.directory.by_ids(ids, now=now)
     return [
-        Child(person, link.until, person.id in activated, person.id in running)
-        for link, person in found
-        if person and person.enabled
+        Child(one, link.until, one.id in activated, one.id in running)
+        for link in links
+        if (one := children.get(link.pupil_id)) and one.enabled
     ]
 
 
