@@ -169,12 +169,14 @@ def charge(
 
 
 def record(
-    event: str, agent: Agent, person: people.PersonFacts, permission: rights.Permission, *, now: datetime,
+    event: str, agent: Agent | None, person: people.PersonFacts, permission: rights.Permission | None, *, now: datetime,
     outcome: str = "", reason: str = "", **more: str | int,
 ) -> str:  # fmt: skip
-    """Write an act of the agent into the person's history, in the transaction of the act; return the event's uid."""
-    why = {"reason": reason[:LONGEST_REASON]} if reason else {}
-    by: dict[str, str | int] = {"by": agent.person.id, "role": permission.by or "", "unit": permission.unit}
+    """Write an act of the agent, or of a command (None), into the person's history, in the transaction of the act;
+    return the event's uid."""
+    why, by = {"reason": reason[:LONGEST_REASON]} if reason else {}, dict[str, str | int]()
+    if agent and permission:
+        by = {"by": agent.person.id, "role": permission.by or "", "unit": permission.unit}
     told = audit_log.AuditEvent(event, now, outcome, person.id, detail={**by, **why, **more})
     audit_log.record_events([told])
     return told.uid

@@ -119,11 +119,7 @@ def propose(
     if problem:
         return problem
     alone = seen.alone and wish == Kind.PASSWORD and not machine.looks_like(seen.case.opened_in)
-    proposal = desk.Proposal(
-        wish, seen.person.id, people.belonging.branch_of(seen.person.id, on=local_time.local(now).date()),
-        seen.permission.unit, agent.person.id, str(seen.permission.by), agent.session.id, machine,
-        reason[: agents.LONGEST_REASON], CHECKED,
-    )  # fmt: skip
+    proposal = proposal_of(agent, seen.person, seen.permission, wish, machine, reason, now)
     with transaction.atomic():
         people.contacts.lock(seen.person.id)
         until = _charge(agent, proposal, now) if wish == Kind.CONTACT else None
@@ -135,6 +131,18 @@ def propose(
             return Gone()
         _tell("desk_approved" if alone else "desk_proposed", agent, seen, wish, reason, now)
     return Done()
+
+
+def proposal_of(
+    agent: Agent, person: people.PersonFacts, permission: rights.Permission, kind: Kind, machine: desk.Machine,
+    reason: str, now: datetime,
+) -> desk.Proposal:  # fmt: skip
+    """What the agent proposes for that person, who stands before him."""
+    branch = people.belonging.branch_of(person.id, on=local_time.local(now).date())
+    return desk.Proposal(
+        kind, person.id, branch, permission.unit, agent.person.id, str(permission.by), agent.session.id, machine,
+        reason[: agents.LONGEST_REASON], CHECKED,
+    )  # fmt: skip
 
 
 def confirm(*, agent: Agent, number: str, browser: Browser, now: datetime) -> Done | Problems | TooManyAttempts | Gone:

@@ -10,7 +10,6 @@ from datetime import datetime
 from django.conf import settings
 from django.db import transaction
 
-from massar.core import local_time
 from massar.core.browser import Browser
 from massar.domain.desk import api as desk
 from massar.domain.factors import api as factors
@@ -29,7 +28,6 @@ def begin(
 ) -> str | TooManyAttempts | Gone:  # fmt: skip
     """Begin the wait; the number of the act. permission: for the right FACTOR. Gone: there is no factor, or a wait goes
     on. cancel_url: makes the address of the page that stops it, from the token for it."""
-    today = local_time.local(now).date()
     with transaction.atomic():
         people.contacts.lock(person.id)
         if not factors.held.of_person(person.id) or factors.losses.waiting(person.id):
@@ -41,13 +39,9 @@ def begin(
         loss = factors.losses.begin_wait(person.id, now=now, wait=settings.MASSAR.second_factor_lost)
         if loss is None:
             return Gone()
-        number = desk.cases.record_act(
-            desk.Proposal(
-                desk.cases.Kind.FACTOR, person.id, people.belonging.branch_of(person.id, on=today), permission.unit,
-                agent.person.id, str(permission.by), agent.session.id, open_case.machine(browser, now),
-                reason[: agents.LONGEST_REASON], approve.CHECKED,
-            ), now=now,
-        )  # fmt: skip
+        machine = open_case.machine(browser, now)
+        proposal = approve.proposal_of(agent, person, permission, approve.Kind.FACTOR, machine, reason, now)
+        number = desk.cases.record_act(proposal, now=now)
         entry = agents.record(
             "desk_factors_lost", agent, person, permission, now=now, reason=reason, case=desk.numbers.shown(number)
         )

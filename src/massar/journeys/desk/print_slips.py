@@ -14,7 +14,6 @@ from django.conf import settings
 from django.db import transaction
 
 from massar.core import local_time
-from massar.core.audit import api as audit_log
 from massar.core.browser import Browser
 from massar.domain.credentials import api as credentials
 from massar.domain.limits import api as limits
@@ -175,16 +174,10 @@ def _still(holder: Holder, person: people.PersonFacts | None, active: set[int]) 
 
 
 def _record(slip: Slip, agent: Agent | None, reason: str, now: datetime) -> None:
-    person, permission = slip.holder.person, slip.holder.permission
-    outcome = "recovery" if slip.holder.recovers else ""
-    if agent and permission:
-        entry = agents.record(
-            "slip_printed", agent, person, permission, now=now, outcome=outcome, reason=reason, number=slip.number
-        )
-    else:
-        entry = audit_log.record_event(
-            "slip_printed", now=now, person_id=person.id, outcome=outcome, number=slip.number,
-            reason=reason[: agents.LONGEST_REASON],
-        )  # fmt: skip
+    person = slip.holder.person
+    entry = agents.record(
+        "slip_printed", agent, person, slip.holder.permission, now=now, reason=reason, number=slip.number,
+        outcome="recovery" if slip.holder.recovers else "",
+    )  # fmt: skip
     if slip.holder.recovers:  # nobody uses the other accounts, and a school's slips would be a school's messages
         notices.tell(person, "slip_printed", now=now, browser=Browser(), entry=entry)

@@ -6,7 +6,6 @@ from typing import NamedTuple
 from django.db import transaction
 
 from massar.core import local_time
-from massar.core.audit import api as audit_log
 from massar.domain.credentials import api as credentials
 from massar.domain.people import api as people
 from massar.domain.people.api import rights
@@ -42,19 +41,9 @@ def void(
     for one in slips_of(batch_id, place, agent=agent, now=now):
         if handed.void(batch_id, one.slip.place, now=now):
             ended.append(one)
-            _record(one, agent, reason, now)
+            permission = agents.weigh(agent, one.person.id, rights.Right.SLIP, now=now) if agent else None
+            agents.record("slip_voided", agent, one.person, permission, now=now, reason=reason, number=one.slip.number)
     return ended
-
-
-def _record(one: ListedSlip, agent: Agent | None, reason: str, now: datetime) -> None:
-    if agent:
-        permission = agents.weigh(agent, one.person.id, rights.Right.SLIP, now=now)
-        agents.record("slip_voided", agent, one.person, permission, now=now, reason=reason, number=one.slip.number)
-    else:
-        audit_log.record_event(
-            "slip_voided", now=now, person_id=one.person.id, number=one.slip.number,
-            reason=reason[: agents.LONGEST_REASON],
-        )  # fmt: skip
 
 
 def batches(unit: people.units.UnitFacts | None, *, now: datetime) -> list[credentials.handed.BatchFacts]:
