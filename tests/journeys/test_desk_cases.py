@@ -237,12 +237,13 @@ def test_atk_138_a_case_shown_in_an_agents_own_browser_is_refused(branches, cloc
     assert state(number) == "approved"
 
 
-def test_atk_138_who_was_made_an_agent_by_the_first_is_no_second(branches, clock):
+@pytest.mark.parametrize(("made", "by"), [(KHADIJA, YOUSSEF), (YOUSSEF, KHADIJA)], ids=["the second", "the first"])
+def test_atk_138_of_two_neither_was_made_an_agent_by_the_other(branches, clock, made, by):
     _, number = shows_number(FATIMA.login)
     propose(agent(YOUSSEF, clock), number)
-    RoleGrant.objects.filter(person_id=facts(KHADIJA).id).update(granted_by=facts(YOUSSEF).id)
-    below = confirm(agent(KHADIJA, clock, address="203.0.113.9"), number)
-    assert shows(below, "error.case_below") and state(number) == "proposed"
+    RoleGrant.objects.filter(person_id=facts(made).id).update(granted_by=facts(by).id)
+    refused = confirm(agent(KHADIJA, clock, address="203.0.113.9"), number)
+    assert shows(refused, "error.case_below") and state(number) == "proposed"
 
 
 def test_atk_138_a_role_that_was_taken_back_proposes_nothing(branches, clock):

@@ -131,10 +131,11 @@ def heads_of(person_id: int, *, on: date) -> list[int]:
     return [found for (found,) in sql.rows(statement, mine)]
 
 
-def was_granted_by(person_id: int, other_id: int, *, on: date) -> bool:
-    """Whether a role that the person holds that day was granted by that other one."""
-    statement = f"SELECT 1 FROM people_rolegrant g WHERE g.person_id = %s AND g.granted_by = %s AND {_HOLDS} LIMIT 1"
-    return bool(sql.rows(statement, (person_id, other_id, *units.params(on))))
+def depend(one_id: int, other_id: int, *, on: date) -> bool:
+    """Whether one of these two granted the other a role that holds that day: they are no two pairs of eyes."""
+    granted = "(g.person_id = %s AND g.granted_by = %s)"
+    statement = f"SELECT 1 FROM people_rolegrant g WHERE ({granted} OR {granted}) AND {_HOLDS} LIMIT 1"
+    return bool(sql.rows(statement, (one_id, other_id, other_id, one_id, *units.params(on))))
 
 
 def _live(person_id: int, role: Role, code: str) -> list[HeldRole]:

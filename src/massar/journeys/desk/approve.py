@@ -206,7 +206,7 @@ def _judge_second(agent: Agent, seen: Seen, machine: desk.Machine, now: datetime
         return _refuse(agent, seen, "case_same_place", now)
     if (opened.looks_like(first) or opened.looks_like(machine)) and first.network == machine.network:
         return _refuse(agent, seen, "case_near", now)
-    if people.roles.was_granted_by(agent.person.id, proposer, on=today):
+    if people.roles.depend(agent.person.id, proposer, on=today):
         return _refuse(agent, seen, "case_below", now)
     standing, shut = people.roles.standing(proposer, seen.person.id, on=today), not open_case.agents_stand(case, now)
     if shut or rights.judge(seen.needs, standing).by is None:  # account or role was taken back meanwhile
