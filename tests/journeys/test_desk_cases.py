@@ -430,6 +430,36 @@ def test_atk_141_twenty_contacts_a_day_for_each_agent(branches, clock):
     assert state(case) == "proposed"
 
 
+def used_up(limit: limits.RateLimit, owner: int, now, *, besides: int = 0) -> None:
+    """Let an agent, or a branch, have done so much of it today that only `besides` are left."""
+    bucket = limit.bucket(owner, now.date(), units=limit.burst - besides)
+    assert limits.consume([bucket], now=now) is None
+
+
+@pytest.mark.parametrize("step", ["propose", "confirm"])
+def test_atk_141_passwords_at_the_desk_have_an_end_each_day(branches, clock, step):
+    """The sixty-first that one agent proposes, and the hundred and twenty-first that one confirms, wait for a colleague
+    or for tomorrow."""
+    who, limit = {
+        "propose": (YOUSSEF, limits.rate_limits.APPROVE_AGENT), "confirm": (KHADIJA, limits.rate_limits.CONFIRM_AGENT),
+    }[step]  # fmt: skip
+    used_up(limit, facts(who).id, clock(), besides=1)
+    first, second = agent(YOUSSEF, clock), agent(KHADIJA, clock, address="203.0.113.9")
+    reached = []
+    for _ in range(2):
+        _, number = shows_number(FATIMA.login)
+        propose(first, number)
+        if step == "confirm":
+            confirm(second, number)
+        reached.append(state(number))
+        clock.advance(minutes=1)
+    assert reached == {"propose": ["proposed", "open"], "confirm": ["approved", "proposed"]}[step]
+    at = first if step == "propose" else second
+    assert at.page.status_code == 429 and "00:00" in shown(at) and at.page["Retry-After"]
+    refused = [event for event in audit_log.of_person(facts(who).id) if event.event == "desk_refused"]
+    assert [event.outcome for event in refused] == ["cap"]
+
+
 def test_atk_141_far_more_than_usual_is_told_to_operators_alone(branches, clock):
     """Twice a day is usual; the eleventh on one day stands out, and nothing that the branch does ends it."""
     branch, day = people.units.by_code("D07").id, 0
@@ -581,8 +611,7 @@ def _pages(number: str) -> list[str]:
 
 def test_a_hundred_contacts_a_day_for_each_directorate(branches, clock):
     """ATK-141: agents who take turns share it; another directorate has its own."""
-    branch, day = people.units.by_code("D07").id, clock().date()
-    assert limits.consume([limits.rate_limits.REPLACE_BRANCH.bucket(branch, day, units=100)], now=clock()) is None
+    used_up(limits.rate_limits.REPLACE_BRANCH, people.units.by_code("D07").id, clock())
     _, number = replaces(clock, FATIMA.login, "0661998877")
     assert state(number) == "open"
     move(FATIMA, "30000S", now=clock())

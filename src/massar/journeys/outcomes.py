@@ -64,7 +64,7 @@ class PasskeyRefused:
 @dataclass(frozen=True)
 class TooManyAttempts:
     """A rate limit is spent until then. Recovery and known devices have limits of their own. `instead`: what can be
-    done meanwhile; `email`: prove an e-mail address, not a phone."""
+    done meanwhile; `email`: prove an e-mail address, not a phone; `colleague`: another agent goes on."""
 
     until: datetime
     instead: str = ""

@@ -70,6 +70,8 @@ CASE_TYPED = RateLimit("case-typed", 60, MINUTE)  # wrong numbers that one agent
 REPLACE_AGENT = RateLimit("replace-agent", 20, DAY)
 REPLACE_BRANCH = RateLimit("replace-branch", 100, DAY)
 LOSS_AGENT = RateLimit("loss-agent", 20, DAY)
+APPROVE_AGENT = RateLimit("approve-agent", 60, DAY)  # new passwords; eight minutes of a working day for each
+CONFIRM_AGENT = RateLimit("confirm-agent", 120, DAY)  # of two colleagues who propose all that they may
 
 EXPORT_DAY = RateLimit("export-day", 5, DAY / 5)  # copies of “my data”, per account
 

@@ -142,8 +142,9 @@ def _answer(
                 for problem in found:
                     form.add_error(name or None, form_fields.as_error(problem))
             return _page(request, agent, number, form=form, status=422)
-        case TooManyAttempts(until=until):
-            form_fields.show_wait(form, until, request)
+        case TooManyAttempts(until=until, instead=instead):
+            sentence = "error.case_cap" if instead == "colleague" else "error.wait"
+            form_fields.show_wait(form, until, request, sentence=sentence)
             return page.add_retry_after(_page(request, agent, number, form=form, status=429), until, request.now)
         case Gone():
             response = page.redirect_to("desk_cases")

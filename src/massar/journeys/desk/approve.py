@@ -6,6 +6,7 @@
 One agent is enough for a pupil at the pupil's own school. No step shows, or lets anybody choose, a secret. What an
 agent may not see is answered as a number that is not there. Attack cases 138, 139, 141."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import NamedTuple
 
@@ -122,9 +123,9 @@ def propose(
     proposal = proposal_of(agent, seen.person, seen.permission, wish, machine, reason, now)
     with transaction.atomic():
         people.contacts.lock(seen.person.id)
-        until = _charge(agent, proposal, now) if wish == Kind.CONTACT else None
-        if until:
-            return TooManyAttempts(until)
+        spent = _charge(agent, seen, _of_proposing(agent, proposal, now), now)
+        if spent:
+            return spent
         to = State.APPROVED if alone else State.PROPOSED
         if not desk.cases.propose(seen.case, proposal, typed, to=to, now=now):
             transaction.set_rollback(True)
@@ -159,7 +160,11 @@ def confirm(*, agent: Agent, number: str, browser: Browser, now: datetime) -> Do
         return problem
     with transaction.atomic():
         people.contacts.lock(seen.person.id)
+        spent = _charge(agent, seen, [_of_day(limits.rate_limits.CONFIRM_AGENT, agent.person.id, now)], now)
+        if spent:
+            return spent
         if not desk.cases.approve(case.id, second_id=agent.person.id, role=str(permission.by), now=now):
+            transaction.set_rollback(True)
             return Gone()
         wait = _add_contact(seen, browser, now) if case.kind == Kind.CONTACT else None
         if wait:
@@ -227,14 +232,28 @@ def _read_contact(seen: Seen, typed: tuple[str, str], now: datetime) -> dict[str
     return read if isinstance(read, Problem) else {"kind": kind, "value": read}
 
 
-def _charge(agent: Agent, proposal: desk.Proposal, now: datetime) -> datetime | None:
-    """ATK-141: so many contacts a day for each agent and each directorate, both or none. Until when to wait."""
-    rates, day = limits.rate_limits, local_time.local(now).date()
-    buckets = [rates.REPLACE_AGENT.bucket(agent.person.id, day), rates.REPLACE_BRANCH.bucket(proposal.branch_id, day)]
-    if limits.consume(buckets, now=now) is None:
+def _charge(agent: Agent, seen: Seen, buckets: Sequence[limits.Bucket], now: datetime) -> TooManyAttempts | None:
+    """ATK-141: what an agent may do of a kind in a day, all or none of the buckets. A colleague may go on, unless the
+    whole directorate may not."""
+    spent = limits.consume(buckets, now=now)
+    if spent is None:
         return None
-    agents.refuse(agent, proposal.person_id, rights.Right.PROPOSE, "cap", now)
-    return local_time.next_day(now)
+    agents.refuse(agent, seen.person.id, seen.needs, "cap", now)
+    colleague = limits.rate_limits.REPLACE_BRANCH.name not in spent.spent
+    return TooManyAttempts(local_time.next_day(now), "colleague" if colleague else "")
+
+
+def _of_proposing(agent: Agent, proposal: desk.Proposal, now: datetime) -> list[limits.Bucket]:
+    rates = limits.rate_limits
+    if proposal.kind == Kind.PASSWORD:
+        return [_of_day(rates.APPROVE_AGENT, agent.person.id, now)]
+    return [
+        _of_day(rates.REPLACE_AGENT, agent.person.id, now), _of_day(rates.REPLACE_BRANCH, proposal.branch_id, now)
+    ]  # fmt: skip
+
+
+def _of_day(limit: limits.RateLimit, owner: int | None, now: datetime) -> limits.Bucket:
+    return limit.bucket(owner, local_time.local(now).date())
 
 
 def _add_contact(seen: Seen, browser: Browser, now: datetime) -> TooManyAttempts | None:
