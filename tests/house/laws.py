@@ -4,10 +4,11 @@ Works on the syntax tree, not on text: `from datetime import datetime as d; d.no
 """
 
 import ast
+import re
 import shutil
 import subprocess
 from collections.abc import Iterator
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -29,6 +30,8 @@ OPENS_CONNECTIONS = (
     "smtplib", "http.client", "socket", "socketserver", "http.server", "urllib.request", "urllib3",
     "requests", "httpx", "aiohttp", "ftplib", "telnetlib", "django.core.mail",
 )  # fmt: skip
+# An import that no line begins with: nothing else needs the syntax tree.
+MAY_STAND_INSIDE = re.compile(r"^[ \t\f].*\bimport\b|[:;\\].*\bimport\b|\\\n.*\bimport\b", re.MULTILINE)
 
 
 def files_of_the_tree() -> list[Path]:
@@ -56,6 +59,12 @@ def module_name(path: Path) -> str:
     return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
 
 
+@lru_cache(512)  # all files of the product: a dozen laws read each of them
+def nodes(source: str) -> tuple[ast.AST, ...]:
+    """The syntax tree, node by node; the first is the whole."""
+    return tuple(ast.walk(ast.parse(source)))
+
+
 @cache
 def names_used(source: str, module: str = "") -> tuple[tuple[str, int], ...]:
     """Every dotted name that the source imports or reaches through an import, with its line.
@@ -63,10 +72,11 @@ def names_used(source: str, module: str = "") -> tuple[tuple[str, int], ...]:
     `module` is the dotted name of the source itself, for relative imports. Imported names stand for what they
     were called where they come from.
     """
-    nodes = list(ast.walk(ast.parse(source)))
-    imported = [(*names, node.lineno) for node in nodes for names in _imported(node, module)]
+    all_of_it = nodes(source)
+    imported = [(*names, node.lineno) for node in all_of_it for names in _imported(node, module)]
     aliases = {local: full for local, full, _ in imported}
-    reached = [(_dotted(node, aliases), node.lineno) for node in nodes if isinstance(node, ast.Attribute | ast.Name)]
+    named = [node for node in all_of_it if isinstance(node, ast.Attribute | ast.Name)]
+    reached = [(_dotted(node, aliases), node.lineno) for node in named]
     return (*((full, line) for _, full, line in imported), *((full, line) for full, line in reached if full))
 
 
@@ -117,6 +127,8 @@ def breaches(group: tuple[str, ...], *, allowed: tuple[str, ...] = (), below: Pa
 
 def imports_inside_functions(source: str) -> list[int]:
     """Lines of import statements inside a function."""
+    if not MAY_STAND_INSIDE.search(source):
+        return []
     lines = set()
     for function in ast.walk(ast.parse(source)):
         if isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef):

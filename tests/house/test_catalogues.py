@@ -30,7 +30,7 @@ from massar.journeys.people.link_rows import LinkField
 from massar.journeys.people.unit_rows import UnitField
 from massar.journeys.sso import deliver_logouts
 from tests.house.catalogues import INTERFACES, LANGUAGES, LOCALES, TEMPLATES, catalogue, id_of, sentences
-from tests.house.laws import PRODUCT, python_files
+from tests.house.laws import PRODUCT, nodes, python_files
 
 PLURALS = {"ar": 6, "fr": 2, "en": 2}
 PLACEHOLDER = re.compile(r"%\((\w+)\)s")
@@ -54,10 +54,10 @@ def placeholders(message: Message) -> set[str]:
     return {name for text in sentences(message) for name in PLACEHOLDER.findall(text)}
 
 
-def whole_ids(tree: ast.AST) -> set[str]:
+def whole_ids(source: str) -> set[str]:
     """Literal first arguments of t() and n(), and literals that stand in one of the groups code speaks."""
     ids = set()
-    for node in ast.walk(tree):
+    for node in nodes(source):
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in ("t", "n"):
             first = node.args[0] if node.args else None
             ids |= {first.value} if isinstance(first, ast.Constant) else set()
@@ -110,7 +110,7 @@ def test_templates_ask_for_ids_that_exist(path: Path):
 def test_code_asks_for_ids_that_exist():
     known, folders = set(catalogue("ar")), ("web", "desk", "ops")
     pages = [path for folder in folders for path in python_files(INTERFACES / folder)]
-    found = {name: path.name for path in pages for name in whole_ids(ast.parse(path.read_text("utf-8")))}
+    found = {name: path.name for path in pages for name in whole_ids(path.read_text("utf-8"))}
     assert found and {name: file for name, file in found.items() if name not in known} == {}
 
 
@@ -134,7 +134,7 @@ def test_the_readers_see_what_they_should():
     asked = ASKED.findall("{{ t('a.b', x=1) }} {{ n('c.d', 2) }} {{ t('site.' ~ slug) }} {{ format('no') }}")
     assert asked == [("a.b", ""), ("c.d", ""), ("site.", " ~")]
     code = "t('a.b'); x = 'flash.saved'; y = 'massar.core.text'; f('error.wait')"
-    assert whole_ids(ast.parse(code)) == {"a.b", "flash.saved", "error.wait"}
+    assert whole_ids(code) == {"a.b", "flash.saved", "error.wait"}
 
 
 # -- Arabic speaks to the person in one way, on pages, in mail and in SMS: the plural of courtesy (أنتم)
@@ -281,7 +281,7 @@ def beginnings() -> Iterable[str]:
     """Of every id that a template or the pages' code completes."""
     for path in TEMPLATES:
         yield from COMPLETED_IN_PAGES.findall(path.read_text("utf-8"))
-    for node in (node for path in python_files(INTERFACES) for node in ast.walk(ast.parse(path.read_text("utf-8")))):
+    for node in (node for path in python_files(INTERFACES) for node in nodes(path.read_text("utf-8"))):
         if isinstance(node, ast.Call) and getattr(node.func, "id", "") in ("t", "n", "gettext") and node.args:
             first = node.args[0]
             if isinstance(first, ast.JoinedStr) and isinstance(first.values[0], ast.Constant):
@@ -307,6 +307,7 @@ def test_the_values_are_found_where_they_stand():
 
 # Nobody's: no row of them has a person; and parts of names that are put together (recovery_asked, vouching_asked).
 OF_NOBODY = {"audit_retired", "data_key", "database_restored", "siege_", "campaign_", "season_ordered", "_asked"}
+RECORDS = re.compile(r"record_event|AuditEvent|agents\.record\b")
 
 
 def events_recorded() -> dict[str, str]:
@@ -314,8 +315,11 @@ def events_recorded() -> dict[str, str]:
     is assigned to it, and among the arguments of the function's callers in that file."""
     found: dict[str, str] = {}
     for path in python_files(PRODUCT):
-        tree = ast.parse(path.read_text("utf-8"))
-        for function in (node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)):
+        source = path.read_text("utf-8")
+        if not RECORDS.search(source):
+            continue
+        tree = nodes(source)[0]
+        for function in (node for node in nodes(source) if isinstance(node, ast.FunctionDef)):
             for call in (node for node in ast.walk(function) if isinstance(node, ast.Call)):
                 name = ast.unparse(call.func)
                 recorded = name.split(".")[-1] in ("record_event", "AuditEvent") or name == "agents.record"

@@ -47,16 +47,16 @@ def test_lower_floors_know_nothing_of_http(floor):
     assert python_files(PRODUCT / floor) and laws.breaches(HTTP, below=PRODUCT / floor) == []
 
 
-def constants(tree: ast.AST) -> list[ast.Constant]:
-    return [node for node in ast.walk(tree) if isinstance(node, ast.Constant) and isinstance(node.value, str)]
+def constants(path: Path) -> list[ast.Constant]:
+    tree = laws.nodes(path.read_text("utf-8"))
+    return [node for node in tree if isinstance(node, ast.Constant) and isinstance(node.value, str)]
 
 
-@pytest.mark.parametrize("path", python_files(), ids=laws.module_name)
-def test_the_database_is_not_asked_the_time_either(path: Path):
-    tree = ast.parse(path.read_text("utf-8"))
-    assert [one.value for one in constants(tree) if DATABASE_CLOCK.search(one.value)] == []
-    keywords = {k.arg for n in ast.walk(tree) if isinstance(n, ast.Call) for k in n.keywords}
-    assert not keywords & {"auto_now", "auto_now_add"}
+def test_the_database_is_not_asked_the_time_either():
+    for path in python_files():
+        assert [one.value for one in constants(path) if DATABASE_CLOCK.search(one.value)] == [], name_of(path)
+        calls = (node for node in laws.nodes(path.read_text("utf-8")) if isinstance(node, ast.Call))
+        assert not {k.arg for call in calls for k in call.keywords} & {"auto_now", "auto_now_add"}, name_of(path)
 
 
 def beginnings(patterns: list[URLPattern | URLResolver]) -> Iterator[str]:
@@ -77,7 +77,7 @@ def test_no_address_of_a_page_is_written_below_the_interfaces():
         f"{name_of(path)}:{one.lineno} {one.value!r}"
         for below in ("journeys", "domain", "core", "providers")
         for path in python_files(PRODUCT / below)
-        for one in constants(ast.parse(path.read_text("utf-8")))
+        for one in constants(path)
         if address.match(one.value)
     ]
     assert found == []
@@ -90,17 +90,19 @@ def test_no_import_stands_inside_a_function(folder):
     assert found and {name: lines for name, lines in found.items() if lines} == {}
 
 
-@pytest.mark.parametrize("path", CHECKED_FOR_WORDS, ids=name_of)
-def test_words_people_read_are_not_in_pages_or_journeys(path: Path):
-    """Every page speaks Arabic first: an Arabic letter here is a sentence that belongs in a catalogue."""
+def words_of(path: Path) -> list[str]:
     text = path.read_text("utf-8")
     if path.suffix == ".html":
-        words = TEMPLATE_COMMENT.sub("", text).splitlines()
-    else:  # what the code works with, without docstrings
-        tree = ast.parse(text)
-        alone = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
-        words = [one.value for one in constants(tree) if id(one) not in alone]
-    found = [text for text in words if ARABIC_LETTER.search(text) and text != ARABIC_IN_ARABIC]
+        return TEMPLATE_COMMENT.sub("", text).splitlines()
+    # What the code works with, without docstrings.
+    alone = {id(node.value) for node in laws.nodes(text) if isinstance(node, ast.Expr)}
+    return [one.value for one in constants(path) if id(one) not in alone]
+
+
+def test_words_people_read_are_not_in_pages_or_journeys():
+    """Every page speaks Arabic first: an Arabic letter here is a sentence that belongs in a catalogue."""
+    words = [(name_of(path), words) for path in CHECKED_FOR_WORDS for words in words_of(path)]
+    found = [(file, text) for file, text in words if ARABIC_LETTER.search(text) and text != ARABIC_IN_ARABIC]
     assert found == [], "move these words to the catalogues in src/massar/locale/"
 
 
@@ -131,7 +133,7 @@ SECRET = re.compile(r"(client_)?secret|(refresh_)?token|password|cookie|trusted_
 
 def classes() -> Iterator[tuple[Path, ast.ClassDef]]:
     for path in python_files():
-        for node in ast.parse(path.read_text("utf-8")).body:
+        for node in laws.nodes(path.read_text("utf-8"))[0].body:
             if isinstance(node, ast.ClassDef):
                 yield path, node
 

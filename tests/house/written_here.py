@@ -8,6 +8,10 @@ import ast
 import re
 from collections.abc import Iterator
 
+from django.utils.functional import cached_property
+
+from tests.house.laws import nodes
+
 STATEMENT = re.compile(r"\b(SELECT|INSERT INTO|UPDATE|DELETE FROM|WITH|CREATE|ALTER|DROP|ATTACH|DETACH|LISTEN) ")
 CAPITALS = re.compile(r"_*[A-Z][A-Z0-9_]*")
 ASKED = {"GET", "POST", "META", "COOKIES", "FILES"}  # capitals that are no constants
@@ -25,14 +29,17 @@ class Module:
     """The syntax tree of one file, with who stands within whom."""
 
     def __init__(self, source: str):
-        self.tree = ast.parse(source)
-        self.above = {child: node for node in ast.walk(self.tree) for child in ast.iter_child_nodes(node)}
-        self.functions = {node.name: node for node in ast.walk(self.tree) if isinstance(node, Function)}
+        self.nodes = nodes(source)
+        self.functions = {node.name: node for node in self.nodes if isinstance(node, Function)}
         self.followed: set[tuple[str, int]] = set()
+
+    @cached_property
+    def above(self) -> dict[ast.AST, ast.AST]:
+        return {child: node for node in self.nodes for child in ast.iter_child_nodes(node)}
 
     def strange_pieces(self) -> Iterator[tuple[int, str]]:
         """Line and text of each piece of a statement that may be written elsewhere."""
-        for node in ast.walk(self.tree):
+        for node in self.nodes:
             if isinstance(node, ast.JoinedStr):
                 said = "".join(str(one.value) for one in node.values if isinstance(one, ast.Constant))
                 holes = [one.value for one in node.values if isinstance(one, ast.FormattedValue)]
@@ -102,7 +109,7 @@ class Module:
         names = [one.arg for one in (*own.posonlyargs, *own.args)]
         if name not in names and name not in [one.arg for one in own.kwonlyargs]:
             return
-        calls = [node for node in ast.walk(self.tree) if isinstance(node, ast.Call)]
+        calls = [node for node in self.nodes if isinstance(node, ast.Call)]
         calls = [one for one in calls if _called(one) == function.name]
         names = names[1:] if names[:1] == ["self"] else names
         if not calls or not function.name.startswith("_"):
