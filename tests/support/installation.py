@@ -2,6 +2,7 @@
 
 import argparse
 import contextlib
+import functools
 import http.client
 import json
 import os
@@ -13,6 +14,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from massar.interfaces.commands import main
+from tests.support.starter import Starter
 
 COMMANDS = tuple(next(a for a in main.build_parser()._actions if isinstance(a, argparse._SubParsersAction)).choices)
 SOURCE = Path(__file__).resolve().parents[2] / "src"
@@ -60,19 +62,28 @@ class Done(NamedTuple):
     stderr: str
 
 
+def _environ() -> dict[str, str]:
+    kept = {k: v for k, v in os.environ.items() if not k.startswith(("MASSAR_", "DJANGO_", "PYTEST_", "COV_"))}
+    return {**kept, "PYTHONPATH": str(SOURCE)}
+
+
+@functools.cache
+def _starter() -> Starter:
+    return Starter(_environ())
+
+
 class Installation:
     """A folder with a database of its own, and `massar` run in it."""
 
     def __init__(self, folder: Path):
         self.folder = folder
-        kept = {k: v for k, v in os.environ.items() if not k.startswith(("MASSAR_", "DJANGO_", "PYTEST_", "COV_"))}
         self.environ = {
-            **kept, "PYTHONPATH": str(SOURCE), "MASSAR_MODE": "test", "MASSAR_VAR": str(folder / "var"),
+            **_environ(), "MASSAR_MODE": "test", "MASSAR_VAR": str(folder / "var"),
             "MASSAR_DATABASE_URL": f"sqlite:///{folder}/massar.sqlite3", "MASSAR_ARGON2": "256,1",
         }  # fmt: skip
 
     def massar(self, *words: str, stdin: str = "", **changed: str | None) -> Done:
-        """Run one command as a process. A setting changed to None is taken away."""
+        """Run one command as a process (starter.py). A setting changed to None is taken away."""
         return self._run(["-m", "massar", *words], stdin, changed)
 
     def each(self, *commands: tuple[str, ...], stdin: str = "", **changed: str | None) -> list[Done]:
@@ -84,6 +95,8 @@ class Installation:
 
     def _run(self, arguments: list[str], stdin: str, changed: dict[str, str | None]) -> Done:
         environ = {k: v for k, v in {**self.environ, **changed}.items() if v is not None}
+        if (ready := _starter()).can_start(environ):
+            return Done(*ready.run(arguments, self.folder, environ, stdin))
         how = {"cwd": self.folder, "env": environ, "input": stdin, "timeout": 120}
         ended = subprocess.run([sys.executable, *arguments], capture_output=True, text=True, **how)
         return Done(ended.returncode, ended.stdout, ended.stderr)
