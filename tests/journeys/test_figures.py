@@ -1,6 +1,9 @@
 """Figures of branches: counted exactly, seen within one's own branch, silent about few."""
 
+import re
+from collections import defaultdict
 from datetime import timedelta
+from itertools import product
 
 import pytest
 
@@ -73,19 +76,34 @@ def test_it_is_counted_when_due_and_by_one(branches, clock):
     assert figures.store.claim(now=begin + timedelta(minutes=51))
 
 
+PLACE = people.units.UnitFacts(1, "1", 4, None, "", "", None, None)
+
+
+def told(number: int, **more: int) -> see_figures.BranchFigures:
+    return see_figures.told(PLACE, figures.FigureFacts(1, 0, number, **more))
+
+
 def test_of_few_people_nothing_is_told():
-    def row(number: int, people_there: int):
-        place = people.units.UnitFacts(number, str(number), 4, None, "", "", None, None)
-        return see_figures.BranchFigures(place, people_there, False, people_there, 1)
+    assert told(12, activated=9, one=9, texts=30, cost=9999) == see_figures.BranchFigures(PLACE, few=True)
+    assert not told(13).few and not see_figures.told(PLACE, None).few
+    assert told(22, one=22).share(20) is None and told(23, one=23).share(25) == 100, "HESA: 22.5"
+    assert told(100, recoveries=7, median=60).median is None and told(100, recoveries=8, median=60).median == 60
 
-    def few(*sizes: int) -> list[bool]:
-        return [one.few for one in see_figures.hidden([row(n, size) for n, size in enumerate(sizes, 1)])]
 
-    assert few(9) == [True] and few(10) == [False] and few(0, 50) == [False, False]
-    assert few(100, 9, 50) == [False, True, True], "else the sum would tell"
-    assert few(9, 8, 50) == [True, True, False]
-    [one] = see_figures.hidden([row(1, 9)])
-    assert one.share(one.one) is None and one.activated == 0
+def test_no_difference_tells_how_many_the_few_are():
+    """Everybody without the pupils, an academy without its directorates: each pair of numbers that is told may come of
+    at least four sizes of those who are hidden, up to ten of them, and of three numbers of what they did."""
+    sizes, did = defaultdict(set), defaultdict(set)
+    for rest, few in product(range(93), range(1, see_figures.SMALL)):
+        if not told(rest).few:
+            sizes[told(rest + few).people, told(rest).people].add(few)
+        all_, others = told(200, activated=rest + few), told(150, activated=rest)
+        did[all_.activated, others.activated].add(few)
+        did[others.activated, others.activated].add(0)
+    assert all(len(some) >= 4 or min(some) > 10 for some in sizes.values())
+    assert all(len(some) >= 3 or min(some) > 10 for some in did.values())
+    numbers = told(1013, activated=998, one=501, two=13, recoveries=33, emails=77, texts=12, segments=13, cost=7501)
+    assert all(one % see_figures.BASE == 0 for one in numbers[1:7] + numbers[8:]) and numbers.never % 5 == 0
 
 
 @pytest.fixture
@@ -128,6 +146,19 @@ def test_the_table_leaves_as_a_file(country, clock, kind):
     if kind == "csv":
         lines = content.decode("utf-8-sig").splitlines()
         assert len(lines) > 12 and lines[1].startswith("MEN;")
+        cells = [cell for line in lines[1:] for n, cell in enumerate(line.split(";")[2:]) if n != 6 and cell.isdecimal()]
+        assert len(cells) > 100 and all(int(cell) % see_figures.BASE == 0 for cell in cells), "all but the median"
+
+
+def test_the_history_is_rounded_and_has_no_days_of_few(country, clock):
+    unit_id = unit("MEN").id
+    for day, number in ((1, 22), (2, 23), (3, 1003)):
+        on = clock().date() - timedelta(days=day)
+        row = figures.FigureFacts(unit_id, 0, number, 3, 2, 1)
+        figures.store.replace([], [row], day=on, now=clock())
+    html = prove_factor(home(SALMA), SALMA, now=clock()).get("/desk/figures/?unit=MEN").html
+    days = [f"<bdi dir=\"ltr\">{clock().date() - timedelta(days=day)}</bdi>" in html for day in (1, 2, 3)]
+    assert days == [False, True, True] and re.search(r"1\D?005", html) and not re.search(r"1\D?003", html)
 
 
 def test_a_page_view_counts_nobody(country, clock):

@@ -33,7 +33,8 @@ def figures(request: Request, agent: Agent) -> HttpResponse:
     seen, kind = _seen(request, agent)
     return page.render(
         request, "desk/figures.html", seen=seen, kind=kind, kinds=tuple(see_figures.KINDS), small=see_figures.SMALL,
-        number=partial(numbers.number, request.language), days=count.window().days, paths=_paths(seen.history),
+        base=see_figures.BASE, number=partial(numbers.number, request.language), days=count.window().days,
+        paths=_paths(seen.history),
     )  # fmt: skip
 
 
@@ -76,10 +77,10 @@ def _cells(seen: FiguresSeen, language: str) -> Iterator[Sequence[str]]:
 def _numbers(row: BranchFigures) -> list[str]:
     """As digits alone, for programs; of few people nothing but that."""
     if row.few:
-        return [f"< {see_figures.SMALL}" if row.people < see_figures.SMALL else "", *[""] * 10]
-    median = "" if row.median is None or row.recoveries < see_figures.SMALL else str(row.median)
+        return [f"< {see_figures.SMALL}", *[""] * 10]
     counts = (row.people, row.activated, row.never, row.one, row.two, row.recoveries)
-    return [*map(str, counts), median, str(row.emails), str(row.texts), str(row.segments), f"{row.cost / 1000:.2f}"]
+    median = "" if row.median is None else str(row.median)
+    return [*map(str, counts), median, *map(str, (row.emails, row.texts, row.segments, row.cost))]
 
 
 def _paths(history: Sequence[DayFacts]) -> dict[str, str]:
@@ -89,6 +90,6 @@ def _paths(history: Sequence[DayFacts]) -> dict[str, str]:
     step = WIDTH / (len(history) - 1)
     found = {}
     for name in LINES:
-        points = [(n * step, getattr(one, name) / one.people) for n, one in enumerate(history) if one.people]
+        points = [(n * step, getattr(one, name) / one.people) for n, one in enumerate(history)]
         found[name] = "M" + "L".join(f"{x:.1f} {HEIGHT - HEIGHT * share:.1f}" for x, share in points)
     return found

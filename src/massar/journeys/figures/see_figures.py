@@ -1,7 +1,12 @@
 """The figures of a branch, for agents of that branch: of itself, and of the units just below it.
 
-Of fewer than SMALL people nothing is told but that they are few: a share of three says what one of them did. Where one
-unit alone would be hidden, the next smallest is too, or the difference to the sum would tell it."""
+Of fewer than SMALL people nothing is told but that they are few: a share of three says what one of them did. All other
+numbers are rounded to multiples of BASE, sums too, each by itself, so no difference of two of them (everybody without
+the pupils, an academy without its directorates, yesterday and today) says how many are hidden: the standard rounding of
+the British statistics of higher education (HESA: https://www.hesa.ac.uk/about/regulation/data-protection/rounding-and-
+suppression-anonymise-statistics), where shares of fewer than 22.5 people and averages of up to 7 are left out as well.
+Secondary suppression in each table (Hundepool et al., Statistical Disclosure Control, 2012, ch. 4) is not enough: the
+tables overlap."""
 
 from datetime import date, datetime, timedelta
 from typing import NamedTuple
@@ -13,7 +18,11 @@ from massar.domain.people import api as people
 from massar.domain.people.api import rights
 from massar.journeys.desk.agents import Agent
 
-SMALL = 10
+BASE = 5
+SMALL = 13  # the least that is rounded to 15: below a threshold that cuts through a multiple, differences tell more
+LEAST_FOR_MEDIAN = 10  # rounded: of eight recoveries
+LEAST_FOR_SHARE = 25  # rounded: 22.5 people
+THOUSANDTHS = 1000  # of the currency
 HISTORY = timedelta(days=90)
 Kinds = people.units.Kind
 UnitFacts = people.units.UnitFacts
@@ -26,7 +35,8 @@ KINDS = {
 
 
 class BranchFigures(NamedTuple):
-    """A unit's numbers. few: fewer than SMALL people, or hidden with another one; then all the rest is 0."""
+    """A unit's numbers, rounded; cost: in whole units of the currency. few: fewer than SMALL people; then all the rest
+    is 0. median: of the recoveries, where these are eight or more."""
 
     unit: UnitFacts
     people: int = 0
@@ -46,8 +56,8 @@ class BranchFigures(NamedTuple):
         return self.people - self.activated
 
     def share(self, number: int) -> float | None:
-        """Percent of the people; None where nothing is told."""
-        return 100 * number / self.people if self.people and not self.few else None
+        """Percent of the people; None where they are too few to tell it."""
+        return 100 * number / self.people if self.people >= LEAST_FOR_SHARE else None
 
 
 class FiguresSeen(NamedTuple):
@@ -71,10 +81,10 @@ def look(agent: Agent, *, code: str, kind: str, now: datetime) -> FiguresSeen | 
     unit = path[-1]
     below = [one for one in people.units.children(unit.id, on=today) if one.kind < Kinds.CLASS]
     found = figures.store.of_units([unit.id, *(one.id for one in below)], belongs_as=int(KINDS[kind]))
-    rows = hidden([_told(one, found.get(one.id)) for one in below])
+    rows = [told(one, found.get(one.id)) for one in below]
     history = figures.store.history(unit.id, since=today - HISTORY) if not kind else []
-    own = hidden([_told(unit, found.get(unit.id))])[0]
-    return FiguresSeen(own, rows, path, [] if own.few else history, figures.store.run())
+    own = told(unit, found.get(unit.id))
+    return FiguresSeen(own, rows, path, [_day_told(one) for one in history if _has_share(one)], figures.store.run())
 
 
 def sees_any(agent: Agent) -> bool:
@@ -105,14 +115,26 @@ def _path(agent: Agent, unit: UnitFacts) -> list[UnitFacts]:
     return way[max(places) :: -1] if places else []
 
 
-def _told(unit: UnitFacts, one: FigureFacts | None) -> BranchFigures:
-    return BranchFigures(unit, one.people, False, *one[3:]) if one else BranchFigures(unit)
+def told(unit: UnitFacts, one: FigureFacts | None) -> BranchFigures:
+    """What may be told of a unit's count."""
+    if one is None or one.people < SMALL:
+        return BranchFigures(unit, few=one is not None)
+    recoveries = rounded(one.recoveries)
+    return BranchFigures(
+        unit, rounded(one.people), False, rounded(one.activated), rounded(one.one), rounded(one.two), recoveries,
+        one.median if recoveries >= LEAST_FOR_MEDIAN else None, rounded(one.emails), rounded(one.texts),
+        rounded(one.segments), rounded(one.cost // THOUSANDTHS),
+    )  # fmt: skip
 
 
-def hidden(rows: list[BranchFigures]) -> list[BranchFigures]:
-    """The same, without what would tell of single people."""
-    few = {one.unit.id for one in rows if 0 < one.people < SMALL}
-    if len(few) == 1 and len(rows) > 1:
-        others = [one for one in rows if one.people >= SMALL]
-        few |= {min(others, key=lambda one: one.people).unit.id} if others else set()
-    return [BranchFigures(one.unit, one.people, True) if one.unit.id in few else one for one in rows]
+def rounded(number: int) -> int:
+    """To the nearest multiple of BASE, which is odd: nothing lies between two of them."""
+    return (number + BASE // 2) // BASE * BASE
+
+
+def _has_share(one: DayFacts) -> bool:
+    return rounded(one.people) >= LEAST_FOR_SHARE
+
+
+def _day_told(one: DayFacts) -> DayFacts:
+    return DayFacts(one.day, *map(rounded, one[1:]))
