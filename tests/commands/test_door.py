@@ -168,12 +168,13 @@ def test_a_fault_costs_one_answer_and_no_thread(port):
     assert ask(port)["PATH_INFO"] == "/"
 
 
+class Scope:
+    method, path, query_string, scheme, http_version = "GET", "/", "", "http", "1.1"
+    server, client, authority, headers = "127.0.0.1:1", "127.0.0.1:2", None, {"host": "localhost"}
+
+
 def test_an_answer_that_can_not_be_sent_costs_no_thread():
     """More calls than there are threads, each of whose answers fails, one given up; the next one is answered."""
-
-    class Scope:
-        method, path, query_string, scheme, http_version = "GET", "/", "", "http", "1.1"
-        server, client, authority, headers = "127.0.0.1:1", "127.0.0.1:2", None, {"host": "localhost"}
 
     class Protocol:
         def __init__(self, *, fails: bool):
@@ -199,3 +200,54 @@ def test_an_answer_that_can_not_be_sent_costs_no_thread():
         return last.sent
 
     assert asyncio.run(calls()) == [200]
+
+
+class Posting(Scope):
+    method = "POST"
+
+
+class Sender:
+    """Sends so many bytes, and the last of them when it is let go."""
+
+    def __init__(self, sent: int):
+        self.sent, self.go_on, self.answers = sent, asyncio.Event(), []
+
+    async def __aiter__(self):
+        yield b"x" * (self.sent - 1)
+        await self.go_on.wait()
+        yield b"x"
+
+    def response_bytes(self, status: int, headers: list, body: bytes) -> None:
+        self.answers.append((status, dict(headers), body))
+
+
+def told_length(environ: dict, start_response) -> list[bytes]:
+    start_response("200 OK", [])
+    return [str(len(environ["wsgi.input"].read())).encode()]
+
+
+def test_atk_066_large_bodies_at_once_are_bounded():
+    """ATK-066: whoever sends many of them is told to come back; small ones and the lists of agents go on."""
+    large, agents, busy = rsgi.SMALL_BODY + 2, rsgi.LARGEST_BODY + 2, ([("X-Page", "yes")], b"busy")
+
+    async def calls() -> None:
+        mosts = iter([rsgi.LARGEST_BODY] * rsgi.LARGE_AT_ONCE + [rsgi.LARGEST_BODY] * 2 + [2 * agents])
+        way_in = rsgi.RsgiApplication(told_length, largest=lambda _: next(mosts, rsgi.LARGEST_BODY), busy=busy)
+        way_in.__rsgi_init__(asyncio.get_running_loop())
+        sizes = [large] * (rsgi.LARGE_AT_ONCE + 1) + [rsgi.SMALL_BODY, agents]
+        senders = [Sender(size) for size in sizes]
+        asked = [asyncio.ensure_future(way_in.__rsgi__(Posting, one)) for one in senders]
+        await asyncio.wait_for(asked[rsgi.LARGE_AT_ONCE], timeout=20)
+        [(status, headers, page)] = senders[rsgi.LARGE_AT_ONCE].answers
+        assert (status, headers, page) == (503, {"X-Page": "yes", "Retry-After": "5", "Connection": "close"}, b"busy")
+        for one in senders:
+            one.go_on.set()
+        await asyncio.wait_for(asyncio.gather(*asked), timeout=20)
+        del senders[rsgi.LARGE_AT_ONCE], sizes[rsgi.LARGE_AT_ONCE]
+        assert [one.answers[0][2] for one in senders] == [str(size).encode() for size in sizes]
+        later = Sender(large)
+        later.go_on.set()
+        await asyncio.wait_for(way_in.__rsgi__(Posting, later), timeout=20)
+        assert later.answers[0][0] == 200 and way_in.large == {False: 0, True: 0}
+
+    asyncio.run(calls())

@@ -13,7 +13,11 @@ timeouts.serve_people()
 with processes.uncollected():
     django.setup(set_prefix=False)
 
+    from django.conf import settings
+    from django.template.loader import get_template
+
     from massar.core.keyring import api as keyring
+    from massar.interfaces.base import middleware
     from massar.interfaces.base.direct import Direct, DjangoHandler  # Django must be set up before
     from massar.interfaces.base.rsgi import RsgiApplication
     from massar.interfaces.desk.lists import largest_body
@@ -26,4 +30,6 @@ with processes.uncollected():
 
     keyring.state.follow()
     application = Direct(DjangoHandler())
-    server = RsgiApplication(application, beside=beside, largest=largest_body)
+    said = {**middleware.headers("ar", settings.MASSAR.https), "Content-Type": "text/html; charset=utf-8"}
+    busy = [*said.items()], get_template("errors/plain.html").render().encode()
+    server = RsgiApplication(application, beside=beside, largest=largest_body, busy=busy)

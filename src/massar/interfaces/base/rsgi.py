@@ -19,11 +19,15 @@ from typing import Any
 log = logging.getLogger("massar.web")
 Environ = dict[str, Any]
 Wsgi = Callable[[Environ, Callable[..., Any]], Iterable[bytes]]
+Answer = tuple[list[tuple[str, str]], bytes]  # headers and body
+RETRY_AFTER = ("Retry-After", "5")
 THREADS = 24  # they wait for the hash gate and the database; so many keep one core busy
 SETTLED_WITHIN = 0.1  # seconds
 LARGEST_BODY = (
     1024 * 1024
 )  # bytes that are read, of all but lists; every form and call-back is judged against a bound of its own
+SMALL_BODY = 64 * 1024  # bytes; no more than the server's bound of requests have so much at once (`backlog`)
+LARGE_AT_ONCE = 8  # larger bodies that one process holds: 8 MiB, and as many lists of agents: 80 MiB
 BODY_WITHIN = 25.0  # seconds; less than what is being answered is given when the server is told to stop
 UNPREFIXED = {"content-type": "CONTENT_TYPE", "content-length": "CONTENT_LENGTH"}
 BODILESS = ("GET", "HEAD", "OPTIONS")  # these have a body only where something is said of it
@@ -32,13 +36,14 @@ JOINED_BY = {"cookie": "; "}  # a name that came twice: RFC 9110 §5.3, and for 
 
 class RsgiApplication:
     """An RSGI application. One for each process, made before it forks. beside: begins what else runs in each. largest:
-    how many bytes are read of a request with this head."""
+    how many bytes are read of a request with this head. busy: said to whoever sends much while others do."""
 
     def __init__(
         self, wsgi: Wsgi, beside: Callable[[], None] = lambda: None,
-        largest: Callable[[Environ], int] = lambda _: LARGEST_BODY,
+        largest: Callable[[Environ], int] = lambda _: LARGEST_BODY, busy: Answer = ([], b""),
     ):  # fmt: skip
-        self.wsgi, self.beside, self.largest = wsgi, beside, largest
+        self.wsgi, self.beside, self.largest, self.busy = wsgi, beside, largest, busy
+        self.large = {False: 0, True: 0}  # bodies that are held; True: lists of agents, whom no stranger is in the way
 
     def __rsgi_init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self.loop = loop
@@ -52,28 +57,36 @@ class RsgiApplication:
     async def __rsgi__(self, scope: Any, protocol: Any) -> None:
         self._settle()
         told = environ(scope)
-        body = await self._body(told, protocol)
-        if body is None:
-            return
-        told["wsgi.input"] = io.BytesIO(body)
-        answered = self.loop.create_future()
-        self.waiting.put((told, protocol, answered))
-        await answered
+        most = self.largest(told)
+        place = _Place(self.large, most > LARGEST_BODY)
+        try:
+            body = await self._body(told, protocol, most, place)
+            if body is None:
+                return
+            told["wsgi.input"] = io.BytesIO(body)
+            answered = self.loop.create_future()
+            self.waiting.put((told, protocol, answered))
+            await answered
+        finally:
+            place.leave()
 
-    async def _body(self, told: Environ, protocol: Any) -> bytes | None:
+    async def _body(self, told: Environ, protocol: Any, most: int, place: "_Place") -> bytes | None:
         """Whole, or empty beyond the bound, with a length that Django refuses. None: it did not come, and nobody waits
         for an answer. In pieces (RFC 9112 §7.1) and by HTTP/2 no length needs to be told: it is put where Django
         looks."""
         may_have_one = "CONTENT_LENGTH" not in told and told["REQUEST_METHOD"] not in BODILESS
         untold = may_have_one or "HTTP_TRANSFER_ENCODING" in told
-        most = self.largest(told)
         if not untold and not 0 < _length(told) <= most:
             return b""
-        reading = self.loop.create_task(_read(protocol, most))
+        reading = self.loop.create_task(_read(protocol, most, place))
         await asyncio.wait([reading], timeout=BODY_WITHIN)
         if not reading.done():
             reading.cancel()
             protocol.response_bytes(408, [("Connection", "close")], b"")
+            return None
+        if isinstance(reading.exception(), _NoPlace):
+            headers, page = self.busy
+            protocol.response_bytes(503, [*headers, RETRY_AFTER, ("Connection", "close")], page)
             return None
         if isinstance(reading.exception(), RuntimeError):
             return None  # whoever sent it has gone
@@ -122,10 +135,35 @@ class RsgiApplication:
         protocol.response_bytes(int(status[:3]), headers, body)
 
 
-async def _read(protocol: Any, most: int) -> bytes:
+class _NoPlace(Exception):
+    """As many large bodies are held as one process holds at once."""
+
+
+class _Place:
+    """The place of one large body, until it is answered. Of the loop's thread alone."""
+
+    def __init__(self, taken: dict[bool, int], of_agent: bool):
+        self._taken, self._of_agent, self._held = taken, of_agent, False
+
+    def take(self) -> None:
+        """Raises _NoPlace."""
+        if not self._held:
+            if self._taken[self._of_agent] >= LARGE_AT_ONCE:
+                raise _NoPlace
+            self._taken[self._of_agent] += 1
+            self._held = True
+
+    def leave(self) -> None:
+        self._taken[self._of_agent] -= self._held
+        self._held = False
+
+
+async def _read(protocol: Any, most: int, place: _Place) -> bytes:
     body = bytearray()
     async for piece in protocol:
         body += piece
+        if len(body) > SMALL_BODY:
+            place.take()
         if len(body) > most:
             break
     return bytes(body)
