@@ -12,6 +12,7 @@ from massar.domain.credentials.models import Password
 from massar.domain.delivery import api as delivery
 from massar.domain.sites import registry
 from massar.interfaces.base import addresses, site_trials
+from massar.interfaces.desk import sites as site_pages
 from massar.journeys import season
 from massar.journeys.campaigns import carry_out, manage
 from massar.journeys.sso import see_sites
@@ -182,6 +183,29 @@ def test_a_site_is_tried_from_the_page(branches, clock, settings, monkeypatch):
     monkeypatch.setattr(site_trials.site_logout, "ask_site", ask_site)
     page = at_ministry(JAMAL, clock).get("/desk/sites/").submit("/desk/sites/messagerie/try/")
     assert asked == ["https://mail.example.ma/cb"] and "answers nothing: no such host" in page.html
+
+
+def test_a_trial_is_over_in_ten_seconds_and_few_run_at_once(branches, clock, settings, monkeypatch):
+    """A thread of the process waits for it, and the site may be as slow as it likes."""
+    uris = tuple(f"https://mail.example.ma/cb{n}" for n in range(3))
+    slow = dataclasses.replace(registered().by_slug["messagerie"], redirect_uris=uris)
+    settings.MASSAR = dataclasses.replace(settings.MASSAR, sites=registry.Registry([slow]))
+    asked, moment = [], [1000.0]
+
+    def ask_site(method, address, form, *, seconds):
+        asked.append((address, seconds))
+        moment[0] += 7
+        return delivery.OutcomeUnknown("no answer in time")
+
+    monkeypatch.setattr(site_trials.site_logout, "ask_site", ask_site)
+    monkeypatch.setattr(site_pages, "monotonic", lambda: moment[0])
+    jamal = at_ministry(JAMAL, clock).get("/desk/sites/").submit("/desk/sites/messagerie/try/")
+    assert asked == [(uris[0], 10.0), (uris[1], 3.0)], "the third would be too late"
+    assert f"{uris[2]} answers nothing: no time was left" in jamal.html
+    with site_pages.TRIALS, site_pages.TRIALS:
+        jamal.get("/desk/sites/").submit("/desk/sites/messagerie/try/")
+        assert len(asked) == 2 and shows(jamal, "flash.sites_busy")
+    assert site_trials.site_logout.within(8.0).longest == timedelta(seconds=8)
 
 
 def test_a_table_is_written_and_holds_no_secret(branches, clock):

@@ -1,5 +1,8 @@
 """The registered sites: seen, tried over the network, and a table to paste. The file stays what counts."""
 
+import threading
+from time import monotonic
+
 from django import forms
 from django.conf import settings
 from django.http import Http404, HttpResponse
@@ -7,7 +10,7 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 
 from massar.domain.sites import api as sites
 from massar.domain.sites.api import rules
-from massar.interfaces.base import form_fields, page, site_trials
+from massar.interfaces.base import cookies, form_fields, page, site_trials
 from massar.interfaces.base.request import Request
 from massar.interfaces.desk.guard import ministry_only
 from massar.journeys.desk.agents import Agent
@@ -15,6 +18,8 @@ from massar.journeys.outcomes import Problem
 from massar.journeys.sso import see_sites
 
 LONGEST = 200_000  # signs of metadata
+TRIAL_WITHIN = 10.0  # seconds, for all that is asked of a site while a page waits
+TRIALS = threading.BoundedSemaphore(2)  # in each process, whose other threads serve everybody else
 _SLUG = dict.fromkeys(("required", "invalid"), "error.site_slug")
 
 
@@ -40,7 +45,16 @@ def trial(request: Request, agent: Agent, slug: str) -> HttpResponse:
     site = settings.MASSAR.sites.by_slug.get(slug)
     if site is None or not site.connected:
         raise Http404
-    return _page(request, tried=site_trials.run(site), tried_slug=slug)
+    if not TRIALS.acquire(blocking=False):
+        response = page.redirect_to("desk_sites")
+        cookies.write_flash(response, "warning", "flash.sites_busy")
+        return response
+    ends = monotonic() + TRIAL_WITHIN
+    try:
+        tried = site_trials.run(site, left=lambda: ends - monotonic())
+    finally:
+        TRIALS.release()
+    return _page(request, tried=tried, tried_slug=slug)
 
 
 def _page(request: Request, *, tried: list[site_trials.Tried] | None = None, tried_slug: str = "") -> HttpResponse:
