@@ -17,6 +17,7 @@ from massar.domain.desk.models import Case
 from massar.domain.factors.models import Factor
 from massar.domain.people import api as people
 from massar.domain.people.models import Guardianship
+from massar.interfaces.commands import campaign
 from massar.interfaces.demo import views as demo
 from massar.interfaces.desk import figures, slips
 from massar.interfaces.desk import lists as desk_lists
@@ -234,6 +235,7 @@ ENDS: dict[str, Iterable[str]] = {
     "demo.step_": demo.STEPS,
     "demo.fault_": [name for _, name in demo.FAULTS],
     "due.why.": Campaign.Why.values,
+    "campaign.held.": campaign.HELD,
     "campaign.kind.": Campaign.Kind.values,
     "campaign.state.": Campaign.State.values,
     "campaign.people.": ("all", *(kind.name.lower() for kind in people.Kind)),

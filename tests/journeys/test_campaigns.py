@@ -1,6 +1,7 @@
 """Campaigns: asked of many people by a count, a confirmed number and a pace; never a secret, never a mass reset."""
 
 import re
+from dataclasses import replace
 from datetime import timedelta
 from types import SimpleNamespace
 
@@ -21,12 +22,13 @@ from massar.domain.people.models import Contact
 from massar.domain.sessions import api as sessions
 from massar.interfaces.commands import campaign as command
 from massar.interfaces.commands import main as program
+from massar.interfaces.demo.cast import HASSAN, NADIA
 from massar.journeys import after_restore
 from massar.journeys.account import change_password, freeze_account
 from massar.journeys.campaigns import carry_out, manage
 from massar.journeys.messages import deliver_messages, sms_budget
 from massar.journeys.outcomes import Done, Gone, Problem
-from tests.cast import FATIMA, FATIMA_PHONE, JAMAL, KHADIJA, SALMA, YOUSSEF, YOUSSEF_EMAIL, facts
+from tests.cast import FATIMA, FATIMA_PHONE, JAMAL, KHADIJA, SALMA, YOUSSEF, YOUSSEF_EMAIL, enter, facts
 from tests.support.authenticator import add_app, second_step
 from tests.support.captured import captured
 from tests.support.steps import home, recover, shows
@@ -430,10 +432,31 @@ def test_reminders_by_sms_wait_while_half_of_the_budget_is_spent(cast, clock, po
     assert sms_budget.room_for_campaigns(now=clock()) <= 0 and sms_budget.take(1, now=clock()) is None
     manage.confirm(campaign, number=stored(campaign).people, by=None, now=clock())
     turn(clock)
-    assert stored(campaign).done == 0 and not Message.objects.exists()
+    assert stored(campaign).done < stored(campaign).people and not Message.objects.filter(channel="sms").exists()
     clock.advance(hours=2)
     turn(clock)
     assert stored(campaign).done == stored(campaign).people
+
+
+def test_a_budget_smaller_than_a_step_makes_the_steps_smaller(cast, clock, settings):
+    """It waited for ever: a step came to more than the budget ever has."""
+    settings.MASSAR = replace(settings.MASSAR, sms_per_hour=5)
+    Contact.objects.filter(kind="email").delete()
+    enter(HASSAN, NADIA, now=clock())
+    campaign = reminders(clock)
+    assert stored(campaign).texts > sms_budget.room_for_campaigns(now=clock()) == 2
+    assert manage.confirm(campaign, number=stored(campaign).people, by=None, now=clock()) == Done()
+    turn(clock)
+    texts = Message.objects.filter(channel="sms")
+    assert texts.count() == 2 and carry_out.held_by(stored(campaign), now=clock()) == ""
+    assert sms_budget.take(2, now=clock()) is None, "what has left is charged"
+    clock.advance(minutes=1)
+    turn(clock)
+    assert texts.count() == 2 and carry_out.held_by(stored(campaign), now=clock()) == "budget"
+    clock.advance(hours=2)
+    turn(clock)
+    assert texts.count() == stored(campaign).texts and stored(campaign).state == State.DONE
+    assert stored(campaign).done == stored(campaign).people, "each once"
 
 
 def test_what_waits_when_half_is_spent_meanwhile_does_not_leave(cast, clock, post):

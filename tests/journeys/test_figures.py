@@ -146,7 +146,9 @@ def test_the_table_leaves_as_a_file(country, clock, kind):
     if kind == "csv":
         lines = content.decode("utf-8-sig").splitlines()
         assert len(lines) > 12 and lines[1].startswith("MEN;")
-        cells = [cell for line in lines[1:] for n, cell in enumerate(line.split(";")[2:]) if n != 6 and cell.isdecimal()]
+        cells = [
+            cell for line in lines[1:] for n, cell in enumerate(line.split(";")[2:]) if n != 6 and cell.isdecimal()
+        ]
         assert len(cells) > 100 and all(int(cell) % see_figures.BASE == 0 for cell in cells), "all but the median"
 
 
@@ -157,7 +159,7 @@ def test_the_history_is_rounded_and_has_no_days_of_few(country, clock):
         row = figures.FigureFacts(unit_id, 0, number, 3, 2, 1)
         figures.store.replace([], [row], day=on, now=clock())
     html = prove_factor(home(SALMA), SALMA, now=clock()).get("/desk/figures/?unit=MEN").html
-    days = [f"<bdi dir=\"ltr\">{clock().date() - timedelta(days=day)}</bdi>" in html for day in (1, 2, 3)]
+    days = [f'<bdi dir="ltr">{clock().date() - timedelta(days=day)}</bdi>' in html for day in (1, 2, 3)]
     assert days == [False, True, True] and re.search(r"1\D?005", html) and not re.search(r"1\D?003", html)
 
 

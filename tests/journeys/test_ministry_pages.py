@@ -15,6 +15,7 @@ from massar.interfaces.base import addresses, site_trials
 from massar.interfaces.desk import sites as site_pages
 from massar.journeys import season
 from massar.journeys.campaigns import carry_out, manage
+from massar.journeys.messages import sms_budget
 from massar.journeys.sso import see_sites
 from tests.cast import FATIMA, JAMAL, KHADIJA, SALMA, YOUSSEF, facts
 from tests.support.desk import Role, appoint, at_desk, plant, prove_factor
@@ -107,6 +108,20 @@ def test_a_campaign_from_the_form_to_its_end(branches, clock, monkeypatch):
 
 def _actions(visitor) -> list[str]:
     return [part.split('"')[0] for part in visitor.html.split('action="')[1:]]
+
+
+def test_what_holds_a_campaign_is_said(branches, clock, monkeypatch):
+    jamal = draft(at_ministry(JAMAL, clock), kind="contacts")
+    turn(clock)
+    monkeypatch.setattr(sms_budget, "room_for_campaigns", lambda now: 0)
+    act(jamal, "confirm", number=str(newest().people))
+    assert newest().state == State.RUNNING and shows(jamal, "campaign.held.budget")
+    monkeypatch.setattr(carry_out, "MOST_WAITING", 0)
+    assert shows(jamal.get(f"/desk/campaigns/{newest().id}/"), "campaign.held.queue")
+    season.order(clock() + timedelta(hours=1), by=None, now=clock())
+    assert shows(jamal.get(f"/desk/campaigns/{newest().id}/"), "campaign.held.season")
+    act(jamal, "stop")
+    assert not shows(jamal, "campaign.held.season"), "it stands by order"
 
 
 def test_the_form_says_what_is_wrong(branches, clock):

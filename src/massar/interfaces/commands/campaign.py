@@ -16,9 +16,13 @@ from massar.domain.campaigns.api import CampaignFacts, Kind, State
 from massar.domain.credentials import api as credentials
 from massar.domain.people import api as people
 from massar.interfaces.commands.progress import CommandProgress
-from massar.journeys.campaigns import manage
+from massar.journeys.campaigns import carry_out, manage
 from massar.journeys.outcomes import Done, Problem
 
+HELD = {
+    "season": "the end of the season", "queue": "reminders that stand in the queue",
+    "budget": "the SMS budget, half of which is everybody else's",
+}  # fmt: skip
 KINDS: Mapping[str, people.Kind] = {one.name.lower(): one for one in people.Kind}
 LOOK = 1.0  # seconds
 
@@ -136,6 +140,8 @@ def _print(one: CampaignFacts, now: datetime) -> None:
         ends = manage.ends_at(one, now=now)
         print(f"  Done            {one.done} of {one.people}, {manage.rate(one, now=now):.0f} an hour", end="")
         print(f", until about {local_time.stamp(ends)}" if ends else "")
+        if one.state == State.RUNNING and (held := carry_out.held_by(one, now=now)):
+            print(f"  Waits for       {HELD[held]}")
     if one.kind == Kind.CHANGE and one.started_at:
         print(f"  Still to change {credentials.passwords.still_due(one.id)}")
     if one.state == State.COUNTED:

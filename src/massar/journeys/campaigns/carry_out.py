@@ -6,6 +6,7 @@ wait by then stay in the queue (`deliver_messages.hold_back`)."""
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from itertools import accumulate
 from typing import NamedTuple
 
 from django.conf import settings
@@ -104,10 +105,13 @@ def _carry_on(one: CampaignFacts, price: int, now: datetime) -> None:
         number = _ask_for_change(one, found, now)
     else:
         listed = _addressed(one, found, now)
-        if not _has_room([addressed.tally(price) for addressed in listed], now):
+        fit = _affordable(listed, now) if not _queue_is_full() else []
+        if listed and not fit:
             campaigns.store.wait(one, until=now + PAUSE)
             return
-        number = _remind(one, listed, now)
+        if len(fit) < len(listed):  # the others are looked at anew, once the budget has room for them
+            upto = listed[len(fit)].person.id - 1
+        number = _remind(one, fit, now)
     if not campaigns.store.advance(one, upto or one.last, number, next_at=now + one.pause(number)):
         raise _Moved
     if not upto:
@@ -147,14 +151,30 @@ def _addressed(one: CampaignFacts, found: Sequence[people.selection.Reachable], 
     return listed
 
 
-def _has_room(tallies: Sequence[CampaignTally], now: datetime) -> bool:
-    """Whether the queue and the country's SMS have room for these."""
-    segments = sum(one.segments for one in tallies)
-    if segments and sms_budget.room_for_campaigns(now=now) < segments:
-        return False
+def held_by(one: CampaignFacts, *, now: datetime) -> str:
+    """What a campaign that runs waits for: 'season', 'queue', 'budget', or '' for nothing but its pace."""
+    if season.current(now).until:
+        return "season"
+    if one.kind == Kind.CHANGE:
+        return ""
+    if _queue_is_full():
+        return "queue"
+    return "budget" if one.segments and sms_budget.room_for_campaigns(now=now) < 1 else ""
+
+
+def _affordable(listed: Sequence[Addressed], now: datetime) -> Sequence[Addressed]:
+    """As many of the first of them as the country's SMS have room for: a budget that is smaller than a step makes the
+    steps smaller."""
+    segments = [addressed.tally(0).segments for addressed in listed]
+    room = sms_budget.room_for_campaigns(now=now) if any(segments) else 0
+    fit = [not total or total <= room for total in accumulate(segments)]
+    return listed[: fit.index(False)] if False in fit else listed
+
+
+def _queue_is_full() -> bool:
     held = campaigns.store.stopped()
-    return all(
-        delivery.outbox.waiting(channel, priority=LAST_OF_ALL, most=MOST_WAITING, besides=held) < MOST_WAITING
+    return any(
+        delivery.outbox.waiting(channel, priority=LAST_OF_ALL, most=MOST_WAITING, besides=held) >= MOST_WAITING
         for channel in _NAMES.values()
     )
 

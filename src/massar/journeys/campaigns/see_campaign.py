@@ -7,13 +7,13 @@ from massar.domain.campaigns.api import CampaignFacts, Kind, State
 from massar.domain.credentials import api as credentials
 from massar.domain.people import api as people
 from massar.journeys import season
-from massar.journeys.campaigns import manage
+from massar.journeys.campaigns import carry_out, manage
 
 
 class CampaignSeen(NamedTuple):
     """unit: of the branch; None: the country, or a list. hours: how long it takes. share: 0 to 1, how far. rate: people
     an hour. ends: when, as fast as it went. due: who was asked and has not changed yet. acts: what this viewer may do;
-    waits: it waits for another person. rests: a season holds it."""
+    waits: it waits for another person. held: what holds it while it is at work (`carry_out.held_by`)."""
 
     unit: people.units.UnitFacts | None
     people_kind: str
@@ -25,7 +25,7 @@ class CampaignSeen(NamedTuple):
     due: int
     acts: tuple[str, ...]
     waits: bool
-    rests: bool
+    held: str
 
 
 _ACTS = {
@@ -50,5 +50,11 @@ def look(one: CampaignFacts, *, viewer: int, now: datetime) -> CampaignSeen:
         rate=manage.rate(one, now=now), ends=manage.ends_at(one, now=now),
         due=credentials.passwords.still_due(one.id) if one.kind == Kind.CHANGE and one.started_at else 0,
         acts=tuple(act for act in acts if not (waits and act == "approve")), waits=waits,
-        rests=season.current(now).until is not None and state in (State.COUNTING, State.RUNNING),
+        held=_held(one, now),
     )  # fmt: skip
+
+
+def _held(one: CampaignFacts, now: datetime) -> str:
+    if one.state == State.COUNTING:
+        return "season" if season.current(now).until else ""
+    return carry_out.held_by(one, now=now) if one.state == State.RUNNING else ""

@@ -70,7 +70,9 @@ def count(*, now: datetime) -> None:
     for unit, kind, channel, number, segments, cost in delivery.metrics.tally_by_unit(
         belonging=main, params=params, since=since
     ):
-        sent = _Sum(emails=number, cost=cost) if channel == "email" else _Sum(texts=number, segments=segments, cost=cost)
+        sent = (
+            _Sum(emails=number, cost=cost) if channel == "email" else _Sum(texts=number, segments=segments, cost=cost)
+        )
         for key in above.keys(unit, kind):
             sums[key] = sums[key].plus(sent)
     for unit, kind, seconds in credentials.temporary.recoveries(belonging=main, params=params, since=since):
