@@ -1,13 +1,16 @@
 """Cases at the help desk through HTTP: a number on the person's screen, two agents, and on in that browser alone."""
 
 import re
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
+from massar.core import local_time
 from massar.core.audit import api as audit_log
 from massar.domain.desk import api as desk
 from massar.domain.desk.models import Case
+from massar.domain.factors import api as factors
 from massar.domain.limits import api as limits
 from massar.domain.people import api as people
 from massar.domain.people.models import Contact, RoleGrant
@@ -26,6 +29,7 @@ from tests.cast import (
     JAMAL,
     KHADIJA,
     NEW,
+    RIM,
     SALMA,
     STRANGER,
     YOUSSEF,
@@ -33,7 +37,7 @@ from tests.cast import (
     family,
 )
 from tests.support.alike import Seen, assert_alike
-from tests.support.authenticator import add_app, second_step
+from tests.support.authenticator import App, add_app, second_step
 from tests.support.canary import everything_stored, readable_forms
 from tests.support.desk import NAMES, As, Role, appoint, move, plant, prove_factor
 from tests.support.paper import text_of
@@ -764,3 +768,169 @@ def test_a_code_that_did_not_arrive_is_sent_again(branches, clock, post):
     stranger = Visitor().get(ASK)
     stranger.client.post("/recovery/desk/number/contact/again/", {"csrfmiddlewaretoken": stranger.token})
     assert len(post.messages("+212661998877")) == 2
+
+
+# -- nothing is left but an identity card: the password and every second factor are lost
+
+
+def begin_wait(clock, person=FATIMA, at=None) -> Visitor:
+    """An agent of the directorate, whom the person stands before, begins the wait; the person's browser."""
+    phone, number = shows_number(person.login)
+    propose(at or agent(YOUSSEF, clock), number, kind="factor")
+    assert state(number) == "done", shown(phone.get(CASE))
+    return phone
+
+
+def approved(clock, person=FATIMA, first=YOUSSEF) -> tuple[Visitor, Visitor]:
+    """Two agents let a browser go on: (that browser, the first agent's)."""
+    phone, number = shows_number(person.login)
+    at = propose(agent(first, clock), number)
+    confirm(agent(KHADIJA, clock, address="203.0.113.9"), number)
+    return phone.get(CASE), at
+
+
+@pytest.mark.parametrize("needs_factor", [False, True], ids=["who may have none", "who must have one"])
+def test_from_an_identity_card_to_a_new_password_and_a_new_factor(branches, clock, post, settings, needs_factor):
+    """Two visits, 72 hours between them; everybody hears of each step, and nothing changes before the last one."""
+    old, codes = add_app(home(FATIMA), FATIMA.password, clock)
+    phone = begin_wait(clock).get(CASE)
+    assert shows(phone, "case.wait_begun") and shows(phone, "case.wait_both")
+    assert "/factors/keep/" in post.messages(FATIMA.login)[-1].text and "شباك" in post.messages(FATIMA_PHONE)[-1].text
+    clock.advance(hours=73)
+    phone, number = shows_number(FATIMA.login)
+    first = agent(YOUSSEF, clock).get("/desk/cases/").submit("/desk/cases/", number=number)
+    assert shows(first, "agent.case.factor_over", "fr")
+    propose(first, number)
+    second = confirm(agent(KHADIJA, clock, address="203.0.113.9"), number)
+    assert shows(phone.get(CASE), "case.factor_goes") and state(number) == "approved", shown(second)
+    if needs_factor:
+        settings.MASSAR = replace(settings.MASSAR, second_factor_roles=factors.required.read(("*",)))
+    phone.submit("/recovery/desk/number/go-on/")
+    assert phone.path == "/password/change/" and factors.held.of_person(facts(FATIMA).id), "nothing is gone yet"
+    phone.submit("/password/change/", new=NEW, confirm=NEW)
+    assert factors.held.of_person(facts(FATIMA).id) == [] and factors.backup.left(facts(FATIMA).id) == 0
+    if needs_factor:
+        assert phone.path == "/sign-in/second/app/" and not phone.signed_in, "nothing opens before the new one"
+        new = App(phone.html, clock)
+        phone.submit("/sign-in/second/app/", code=new.code)
+        assert phone.get("/profile/").signed_in
+    else:
+        assert shows(phone, "changed.factors_gone")
+        new, _ = add_app(phone, NEW, clock)
+    told = [m.text for m in post.messages(FATIMA.login)]
+    assert [m for m in told if "/not-me/" in m], "each step"
+    clock.advance(minutes=1)
+    again = Visitor().sign_in(FATIMA.login, NEW)
+    assert not second_step(again, codes[0]).signed_in and not second_step(again, old.code).signed_in
+    assert second_step(again, new.code).signed_in
+
+
+def test_a_lost_factor_is_asked_for_before_the_wait_is_over_and_long_after(branches, clock):
+    add_app(home(FATIMA), FATIMA.password, clock)
+    begin_wait(clock)
+    for wait, says in ((timedelta(hours=71), "case.factor_waits"), (timedelta(days=31), "case.factor_goes")):
+        clock.advance(seconds=wait.total_seconds())
+        phone, _ = approved(clock)
+        assert shows(phone, says)
+        phone.submit("/recovery/desk/number/go-on/")
+        assert phone.path == "/sign-in/second/" and "massar-change" not in phone.cookies
+        assert shows(phone.get("/sign-in/second/lost/"), "factor.lost.waits"), "and told why"
+    factors.losses.sweep(now=clock())
+    assert factors.losses.waiting(facts(FATIMA).id) is None
+    begin_wait(clock)
+
+
+@pytest.mark.parametrize("by", ["/factors/keep/", "/not-me/"])
+def test_whoever_did_not_ask_stops_the_wait_until_the_last_moment(branches, clock, post, by):
+    """By either link of the mail about its beginning, while the change form stands open in the other's browser. In a
+    session, with a factor that was found, by a new password: as any wait (`test_lost_factors`)."""
+    add_app(home(FATIMA), FATIMA.password, clock)
+    begin_wait(clock)
+    link = re.search(rf"{by}\S+/", post.messages(FATIMA.login)[-1].text)[0]
+    clock.advance(hours=73)
+    phone, _ = approved(clock)
+    phone.submit("/recovery/desk/number/go-on/")
+    assert phone.path == "/password/change/"
+    stopped = Visitor().get(link)
+    stopped.submit(stopped.path)
+    phone.submit("/password/change/", new=NEW, confirm=NEW)
+    assert not phone.signed_in and factors.held.of_person(facts(FATIMA).id)
+    assert Visitor().sign_in(FATIMA.login, NEW).path == "/sign-in/", "the password is the old one"
+
+
+def test_atk_138_an_agent_alone_gets_past_no_second_factor(branches, clock):
+    """The agent begins the wait of somebody who never came, and shows the number on an own phone: a second agent is
+    asked in any case."""
+    add_app(home(FATIMA), FATIMA.password, clock)
+    at = agent(YOUSSEF, clock)
+    path = _person_path(at, FATIMA, clock)
+    at.get(path).submit(path, reason="appel")
+    clock.advance(hours=73)
+    phone, number = shows_number(FATIMA.login)
+    at = propose(agent(YOUSSEF, clock), number)
+    typed = {"aware": "on", "csrfmiddlewaretoken": at.token}
+    at.client.post(f"/desk/cases/{number.replace('-', '')}/confirm/", typed)
+    assert state(number) == "proposed"
+    phone.get(CASE).client.post("/recovery/desk/number/go-on/", {"csrfmiddlewaretoken": phone.token})
+    assert "massar-change" not in phone.cookies and "massar-second" not in "".join(phone.cookies)
+
+
+def test_atk_138_for_a_pupil_whose_factor_goes_one_agent_is_not_enough(branches, clock):
+    """Who heads the school may serve the directorate as well, and have begun the wait."""
+    family(now=clock())
+    move(RIM, "24187K-1", As.PUPIL, now=clock())
+    add_app(home(RIM), RIM.password, clock)
+    appoint(JAMAL, Role.DIRECTORATE_DESK, "D07", now=clock())
+    begin_wait(clock, RIM, agent(JAMAL, clock))
+    clock.advance(hours=73)
+    _, number = shows_number(RIM.login)
+    propose(agent(JAMAL, clock), number)
+    assert state(number) == "proposed"
+
+
+def test_atk_050_a_stolen_phone_gets_past_no_factor_that_its_owner_reported_lost(branches, clock, post):
+    """The thief reads the owner's messages, and waits as long as the owner does: a recovery still asks for the factor;
+    the desk's next approval lets in the browser that the owner shows there, and no other."""
+    add_app(home(FATIMA), FATIMA.password, clock)
+    begin_wait(clock)
+    clock.advance(hours=73)
+    thief = Visitor().ask(FATIMA.login, phone=FATIMA_PHONE)
+    secret = post.secret(FATIMA_PHONE)
+    thief.sign_in(FATIMA.login, secret)
+    assert thief.path == "/sign-in/second/" and shows(thief.get("/sign-in/second/lost/"), "factor.lost.waits")
+    thief.get("/password/change/")
+    assert thief.path == "/sign-in/second/" and factors.held.of_person(facts(FATIMA).id)
+    phone, _ = approved(clock)
+    thief.get(ASK).client.post("/recovery/desk/number/go-on/", {"csrfmiddlewaretoken": thief.token})
+    assert "massar-change" not in thief.cookies
+    phone.submit("/recovery/desk/number/go-on/").submit("/password/change/", new=NEW, confirm=NEW)
+    assert phone.signed_in
+    assert thief.sign_in(FATIMA.login, secret).path == "/sign-in/", "what the phone was sent serves no more"
+
+
+def test_a_head_reports_a_lost_factor_with_a_second_agent(branches, clock):
+    """So whoever lives far from the directorate goes to the own school, twice."""
+    add_app(home(FATIMA), FATIMA.password, clock)
+    phone, number = shows_number(FATIMA.login)
+    propose(agent(JAMAL, clock), number, kind="factor")
+    assert state(number) == "proposed" and factors.losses.waiting(facts(FATIMA).id) is None
+    confirm(agent(YOUSSEF, clock, address="203.0.113.9"), number)
+    assert state(number) == "done" and factors.losses.waiting(facts(FATIMA).id)
+    assert shows(phone.get(CASE), "case.wait_begun")
+    _, again = shows_number(FATIMA.login)
+    at = agent(JAMAL, clock).get("/desk/cases/").submit("/desk/cases/", number=again)
+    at.client.post(actions(at, "/propose/")[0], {"csrfmiddlewaretoken": at.token, "kind": "factor", "identity": "on",
+                                                "present": "on", "reason": "encore"})  # fmt: skip
+    assert state(again) == "open", "one wait at a time"
+
+
+def test_atk_141_waits_for_lost_factors_of_a_day_have_an_end(branches, clock):
+    add_app(home(FATIMA), FATIMA.password, clock)
+    day = local_time.local(clock()).date()
+    spent = limits.rate_limits.LOSS_AGENT.bucket(facts(YOUSSEF).id, day, units=20)
+    assert limits.consume([spent], now=clock()) is None
+    _, number = shows_number(FATIMA.login)
+    at = propose(agent(YOUSSEF, clock), number, kind="factor")
+    assert at.page.status_code == 429 and state(number) == "open"
+    propose(agent(JAMAL, clock), number, kind="factor")
+    assert state(number) == "proposed", "each agent has own ones"

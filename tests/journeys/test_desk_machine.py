@@ -150,7 +150,7 @@ class Cases(RuleBasedStateMachine):
             return
         done = approve.propose(
             agent=agent, number=seen.number, kind="password", reason="carte", browser=self.browser_of(name),
-            now=self.now,
+            now=self.now, stop_url=str,
         )  # fmt: skip
         if not self.live(seen) or seen.state != "open":
             assert done == Gone()
@@ -166,7 +166,9 @@ class Cases(RuleBasedStateMachine):
         seen, agent = self.seats[who].case, self.agent(name)
         if seen is None or agent is None:
             return
-        done = approve.confirm(agent=agent, number=seen.number, browser=self.browser_of(name), now=self.now)
+        done = approve.confirm(
+            agent=agent, number=seen.number, browser=self.browser_of(name), now=self.now, stop_url=str
+        )
         if not self.live(seen) or seen.state != "proposed" or seen.proposer == name or name == "head":
             assert done == Gone(), "late, nothing to confirm, the own proposal, or no right to"
         elif self.model.together or seen.together or self.model.frozen or seen.proposer in self.model.revoked:

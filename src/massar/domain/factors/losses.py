@@ -4,14 +4,15 @@ proving --code of a proved contact--> waiting --the wait is over, at a right sig
    |                                     |
    +---------------> cancelled <---------+  by a link, a session, a factor that was found, a new password
 
-The help desk begins one at "waiting", for whom it has before it (ADR 77).
+The help desk begins one at "waiting", for whom it has before it (ADR 77). A wait that is over serves for SERVES: an
+account whose owner never came back is not left with one lock less for good.
 
 One statement decides each move: of a cancellation and an end at the same moment, one comes about."""
 
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
-from django.db.models import F
+from django.db.models import F, QuerySet
 
 from massar.core import encryption, sql
 from massar.domain.factors.models import Loss
@@ -24,10 +25,11 @@ MOVES = {
     State.DONE: set[State](),
 }
 CODE_TRIES = 5
+SERVES = timedelta(days=30)
 
 
 class LossFacts(NamedTuple):
-    """A loss that waits. From `ends_at` on a right sign-in removes every factor."""
+    """A loss that waits. From `ends_at` on, for SERVES, a right sign-in removes every factor."""
 
     id: int
     person_id: int
@@ -105,15 +107,29 @@ def cancel_everybodys(*, now: datetime) -> int:
     )
 
 
+def is_over(person_id: int, *, now: datetime) -> bool:
+    """Whether a wait is over, and serves."""
+    return _over(person_id, now).exists()
+
+
 def finish(person_id: int, *, now: datetime) -> bool:
-    """End a wait that is over; whether there was one."""
-    over = Loss.objects.filter(person_id=person_id, state=State.WAITING, ends_at__lte=now)
-    return over.update(state=State.DONE, closed_at=now) > 0
+    """End a wait that is over, and serves; whether there was one."""
+    return _over(person_id, now).update(state=State.DONE, closed_at=now) > 0
+
+
+def finished_since(person_id: int, moment: datetime) -> bool:
+    """Whether factors were removed since then, after a wait."""
+    return Loss.objects.filter(person_id=person_id, state=State.DONE, closed_at__gte=moment).exists()
 
 
 def sweep(*, now: datetime, keep: timedelta = timedelta(days=90)) -> int:
-    """Forget what ended so long ago; codes that nobody typed end."""
+    """Forget what ended so long ago; codes that nobody typed end, and waits that nobody came back for."""
     Loss.objects.filter(state=State.PROVING, code_expires_at__lt=now).update(
         state=State.CANCELLED, closed_at=now, code_hmac=""
     )
+    Loss.objects.filter(state=State.WAITING, ends_at__lte=now - SERVES).update(state=State.CANCELLED, closed_at=now)
     return Loss.objects.filter(closed_at__lt=now - keep).delete()[0]
+
+
+def _over(person_id: int, now: datetime) -> QuerySet[Loss]:
+    return Loss.objects.filter(person_id=person_id, state=State.WAITING, ends_at__lte=now, ends_at__gt=now - SERVES)

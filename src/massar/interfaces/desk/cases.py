@@ -32,7 +32,7 @@ class NumberForm(forms.Form):
 
 
 class ProposeForm(forms.Form):
-    kind = form_fields.choice(("password", "contact"))
+    kind = form_fields.choice(("password", "contact", "factor"))
     contact_kind = form_fields.choice(("phone", "email"), required=False)
     contact = form_fields.line(required=False)
     identity = _tick()
@@ -108,7 +108,7 @@ def propose(request: Request, agent: Agent, number: str) -> HttpResponse:
     typed = form.cleaned_data
     outcome = journey.propose(
         agent=agent, number=number, kind=typed["kind"], reason=typed["reason"], browser=request.browser,
-        contact=(typed["contact_kind"] or "phone", typed["contact"]), now=request.now,
+        contact=(typed["contact_kind"] or "phone", typed["contact"]), now=request.now, stop_url=_stop_url,
     )  # fmt: skip
     return _answer(request, agent, number, form, outcome)
 
@@ -119,7 +119,7 @@ def confirm(request: Request, agent: Agent, number: str) -> HttpResponse:
     form = ConfirmForm(request.POST)
     if not form.is_valid():
         return _page(request, agent, number, form=form, status=422)
-    outcome = journey.confirm(agent=agent, number=number, browser=request.browser, now=request.now)
+    outcome = journey.confirm(agent=agent, number=number, browser=request.browser, now=request.now, stop_url=_stop_url)
     return _answer(request, agent, number, form, outcome)
 
 

@@ -7,6 +7,7 @@ from django.http import HttpResponse
 from django.urls import reverse
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
+from massar.domain.factors import api as factors
 from massar.domain.people.api import PersonFacts
 from massar.domain.policy.api import Rule
 from massar.domain.sessions import api as sessions
@@ -18,12 +19,20 @@ from massar.interfaces.web.devices import logout_statuses
 from massar.interfaces.web.home import cards
 from massar.journeys.account import change_password as journey
 from massar.journeys.account import close_sessions, edit_profile, sign_in
-from massar.journeys.outcomes import FactorNotFresh, Gone, Overloaded, Problems, SessionOpened, TooManyAttempts
+from massar.journeys.outcomes import (
+    FactorNotFresh,
+    Gone,
+    Overloaded,
+    Problems,
+    SecondStepRequired,
+    SessionOpened,
+    TooManyAttempts,
+)
 from massar.journeys.sso.log_out_of_sites import RecentLogout
 
 SHORT = ("length_min", "name")  # rules that pupils read in shorter words
 Granted = tuple[PersonFacts, sessions.ChangeFacts]
-Changed = SessionOpened | Problems | TooManyAttempts | FactorNotFresh | Gone | Overloaded
+Changed = SessionOpened | SecondStepRequired | Problems | TooManyAttempts | FactorNotFresh | Gone | Overloaded
 
 
 class PasswordForm(forms.Form):
@@ -118,6 +127,11 @@ def _answer(request: Request, form: PasswordForm, granted: Granted | None, outco
             if cookies.RETURN_TO.read(request) == reverse("password_change"):  # it was wanted, and is done
                 cookies.RETURN_TO.drop(response)
             return response
+        case SecondStepRequired(cookie=cookie):  # the lost factors are gone, and one is needed
+            response = page.redirect_to("second_step")
+            cookies.SECOND_STEP.write(response, cookie)
+            cookies.CHANGE.drop(response)
+            return response
         case Problems():
             form_fields.show_problems(form, outcome)
             return _page(request, form, _granted(request) or granted, status=422)
@@ -149,6 +163,7 @@ def changed(request: Request, signed_in: close_sessions.SignedIn) -> HttpRespons
         later=[card for card in cards(request.language, person=person, now=now) if card.opens_at] if recovered else [],
         undone=edit_profile.undone(person=person, now=now) if recovered else edit_profile.Undone(),
         frozen_until=person.frozen_until,
+        factors_gone=recovered and factors.losses.finished_since(person.id, signed_in.session.signed_in_at),
     )  # fmt: skip
 
 

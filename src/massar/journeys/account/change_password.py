@@ -14,22 +14,41 @@ from massar.core.browser import Browser
 from massar.domain.campaigns import api as campaigns
 from massar.domain.credentials import api as credentials
 from massar.domain.desk import api as desk
+from massar.domain.factors import api as factors
 from massar.domain.limits import api as limits
 from massar.domain.people import api as people
 from massar.domain.policy import api as policy
 from massar.domain.sessions import api as sessions
-from massar.journeys.account import close_sessions, edit_profile, guardians, notices, recover_password, sign_in
+from massar.journeys.account import (
+    close_sessions,
+    edit_profile,
+    guardians,
+    notices,
+    recover_password,
+    second_step,
+    sign_in,
+)
 from massar.journeys.account.close_sessions import SignedIn
-from massar.journeys.outcomes import FactorNotFresh, Gone, Overloaded, Problem, Problems, SessionOpened, TooManyAttempts
+from massar.journeys.outcomes import (
+    FactorNotFresh,
+    Gone,
+    Overloaded,
+    Problem,
+    Problems,
+    SecondStepRequired,
+    SessionOpened,
+    TooManyAttempts,
+)
 
 SUGGESTIONS = 3
 
 
 def by_temporary(
     *, grant: sessions.ChangeFacts, current: str, new: str, confirm: str, browser: Browser, now: datetime
-) -> SessionOpened | Problems | TooManyAttempts | Gone | Overloaded:
+) -> SessionOpened | SecondStepRequired | Problems | TooManyAttempts | Gone | Overloaded:
     """Change as forced. `current` is the temporary password once more; it may be empty once it was typed right in this
-    change session, and is not asked of a pupil. Ends signed in, in a new session."""
+    change session, and is not asked of a pupil. Ends signed in, in a new session; or at the second step, where one is
+    needed and was not proved, for the lost ones went with this very change."""
     person = people.directory.by_id(grant.person_id, now=now)
     if person is None or not person.enabled or not credentials.temporary.is_claimed(grant.temporary_id, grant.claim):
         return Gone()
@@ -48,19 +67,31 @@ def by_temporary(
         paid_by = credentials.temporary.consume(grant.temporary_id, grant.claim, now=now)
         if not paid_by:
             return Gone()
-        if paid_by == credentials.temporary.DESK and not _finish_case(grant, now):
+        if paid_by == credentials.temporary.DESK and not _finish_case(person, grant, browser, now):
             transaction.set_rollback(True)
             return Gone()
         credentials.passwords.save(person.id, hashed, now=now, recovered=True)
         _settle(person, browser, now, paid_by=paid_by, first=first)
+        if close_sessions.must_have_factor(person, now=now) and not _proved_factor(grant):
+            stored = credentials.passwords.stored(person.id, factors=factors.held.SINCE)
+            return sign_in.ask_for_second_step(person, stored, browser=browser, now=now, first="temporary_password")
         amr = f"{sign_in.PASSWORD_ALONE} {grant.amr}".strip()
         return sign_in.open_session(person, how="temporary_password", amr=amr, browser=browser, now=now)
 
 
-def _finish_case(grant: sessions.ChangeFacts, now: datetime) -> bool:
-    """End the case that paid for the change; False where it was closed meanwhile."""
+def _finish_case(person: people.PersonFacts, grant: sessions.ChangeFacts, browser: Browser, now: datetime) -> bool:
+    """End the case that paid for the change; False where it was closed meanwhile. A second factor that was not proved
+    goes, as its loss was told and its wait is over; False where that was stopped meanwhile, to the last moment."""
     case = credentials.temporary.case_of(grant.temporary_id)
-    return case is not None and desk.cases.finish(case, now=now)
+    if case is None or not desk.cases.finish(case, now=now):
+        return False
+    if _proved_factor(grant) or not factors.held.of_person(person.id):
+        return True
+    return sign_in.take_lost_factors_away(person, browser=browser, now=now)
+
+
+def _proved_factor(grant: sessions.ChangeFacts) -> bool:
+    return second_step.SEVERAL in grant.amr.split()
 
 
 def _settle(person: people.PersonFacts, browser: Browser, now: datetime, *, paid_by: str, first: bool) -> None:

@@ -149,7 +149,9 @@ def _enter_with_password(
         if not credentials.passwords.unchanged(person.id, attempt.stored, factors=factors.held.SINCE):
             return _refuse_wrong(attempt, verified)
         _refund(verified, person, attempt.now)
-        lost = attempt.stored.factors_since is not None and _take_lost_factors_away(attempt, person)
+        lost = attempt.stored.factors_since is not None and take_lost_factors_away(
+            person, browser=attempt.browser, now=attempt.now
+        )
         stored = replace(attempt.stored, factors_since=None) if lost else attempt.stored
         if owes_second_step(attempt, person, stored):
             return ask_for_second_step(person, stored, browser=attempt.browser, now=attempt.now)
@@ -170,14 +172,14 @@ def ask_for_change(person: people.PersonFacts, *, browser: Browser, now: datetim
     return MustChangePassword(person, cookie)
 
 
-def _take_lost_factors_away(attempt: _Attempt, person: people.PersonFacts) -> bool:
+def take_lost_factors_away(person: people.PersonFacts, *, browser: Browser, now: datetime) -> bool:
     """Remove every factor whose loss was told, and not stopped, in good time (`lose_factors`). Whether that was so."""
-    if not factors.losses.finish(person.id, now=attempt.now):
+    if not factors.losses.finish(person.id, now=now):
         return False
-    factors.held.remove_all(person.id, now=attempt.now)
+    factors.held.remove_all(person.id, now=now)
     factors.backup.remove(person.id)
-    entry = audit_log.record_event("factors_removed", now=attempt.now, person_id=person.id, browser=attempt.browser)
-    notices.tell(person, "factors_removed", now=attempt.now, browser=attempt.browser, entry=entry)
+    entry = audit_log.record_event("factors_removed", now=now, person_id=person.id, browser=browser)
+    notices.tell(person, "factors_removed", now=now, browser=browser, entry=entry)
     return True
 
 

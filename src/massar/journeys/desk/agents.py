@@ -12,6 +12,7 @@ from typing import NamedTuple
 from massar.core import encryption, local_time
 from massar.core.audit import api as audit_log
 from massar.core.browser import Browser
+from massar.domain.desk import api as desk
 from massar.domain.factors import api as factors
 from massar.domain.limits import api as limits
 from massar.domain.people import api as people
@@ -25,6 +26,7 @@ TYPED = timedelta(minutes=15)  # since when a teacher, who needs no second facto
 LONGEST_REASON = people.roles.LONGEST_REASON
 _LONGEST_SEALED = 1000
 PERSON = "person"  # what a reference names
+CHECKED = ("identity", "present")  # what an agent says to have seen: a document with a face, and that face
 
 
 class Agent(NamedTuple):
@@ -180,6 +182,17 @@ def record(
     told = audit_log.AuditEvent(event, now, outcome, person.id, detail={**by, **why, **more})
     audit_log.record_events([told])
     return told.uid
+
+
+def proposal_of(
+    agent: Agent, person: people.PersonFacts, permission: rights.Permission, kind: desk.cases.Kind,
+    machine: desk.Machine, reason: str, now: datetime,
+) -> desk.Proposal:  # fmt: skip
+    """What the agent proposes for that person, whom the agent has before him."""
+    return desk.Proposal(
+        kind, person.id, people.belonging.branch_of(person.id, on=_day(now)), permission.unit, agent.person.id,
+        str(permission.by), agent.session.id, machine, reason[:LONGEST_REASON], CHECKED,
+    )  # fmt: skip
 
 
 def refuse(agent: Agent, person_id: int, right: rights.Right, why: str, now: datetime) -> None:

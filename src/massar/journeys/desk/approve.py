@@ -3,12 +3,13 @@
     number typed --> whose account it is, if it is in the branch --> proposed by who has checked the identity
         --> approved by a second agent: another person, elsewhere --> the browser of the number goes on
 
-One agent is enough for a pupil at the pupil's own school. No step shows, or lets anybody choose, a secret. What an
-agent may not see is answered as a number that is not there. Attack cases 138, 139, 141."""
+One agent is enough for a pupil at the pupil's own school, and of a directorate to begin the wait of a lost factor. No
+step shows, or lets anybody choose, a secret. What an agent may not see is answered as a number that is not there.
+Attack cases 138, 139, 141."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from django.conf import settings
 from django.db import transaction
@@ -16,22 +17,23 @@ from django.db import transaction
 from massar.core import local_time
 from massar.core.browser import Browser
 from massar.domain.desk import api as desk
+from massar.domain.factors import api as factors
 from massar.domain.limits import api as limits
 from massar.domain.people import api as people
 from massar.domain.people.api import rights
 from massar.journeys.account import edit_profile, notices
-from massar.journeys.desk import agents, open_case
+from massar.journeys.desk import agents, begin_loss, open_case
 from massar.journeys.desk.agents import Agent
 from massar.journeys.outcomes import Done, Gone, Problem, Problems, TooManyAttempts
 
-CHECKED = ("identity", "present")  # what an agent says to have seen: a document with a face, and that face
 Kind = desk.cases.Kind
 State = desk.cases.State
 
 
 class Seen(NamedTuple):
     """A case in front of an agent. may: 'propose', 'confirm' or ''. alone: this agent's word is enough. contact: what
-    is proposed, while it is. proposer: the agent who did, and the second one."""
+    is proposed, while it is. proposer: the agent who did, and the second one. has_factor: and from when on an approval
+    removes it, where its loss is told."""
 
     case: desk.CaseFacts
     person: people.PersonFacts
@@ -41,6 +43,8 @@ class Seen(NamedTuple):
     contact: str = ""
     proposer: people.PersonFacts | None = None
     second: people.PersonFacts | None = None
+    has_factor: bool = False
+    factors_go_at: datetime | None = None
 
     @property
     def needs(self) -> rights.Right:
@@ -83,7 +87,7 @@ def look(*, agent: Agent, number: str, now: datetime) -> Seen | None:
     waits = case.state == State.PROPOSED and case.expires_at > now and case.agent_id != agent.person.id
     return Seen(
         case, person, permission, "confirm" if waits else "", contact=case.typed.get("value", ""),
-        proposer=of.get(case.agent_id or 0), second=of.get(case.second_id or 0),
+        proposer=of.get(case.agent_id or 0), second=of.get(case.second_id or 0), **_factors(person),
     )  # fmt: skip
 
 
@@ -95,7 +99,12 @@ def _look_at_open(agent: Agent, case: desk.CaseFacts, now: datetime) -> Seen | N
     if len(allowed) != 1:
         return None
     [(person, permission)] = allowed
-    return Seen(case, person, permission, "propose", alone=_is_enough(person, permission))
+    return Seen(case, person, permission, "propose", alone=_is_enough(person, permission), **_factors(person))
+
+
+def _factors(person: people.PersonFacts) -> dict[str, Any]:
+    loss = factors.losses.waiting(person.id)
+    return {"has_factor": bool(factors.held.of_person(person.id)), "factors_go_at": loss.ends_at if loss else None}
 
 
 def _is_enough(person: people.PersonFacts, permission: rights.Permission) -> bool:
@@ -105,49 +114,41 @@ def _is_enough(person: people.PersonFacts, permission: rights.Permission) -> boo
 
 def propose(
     *, agent: Agent, number: str, kind: str, reason: str, contact: tuple[str, str] = ("", ""), browser: Browser,
-    now: datetime,
+    now: datetime, stop_url: Callable[[str], str],
 ) -> Done | Problems | TooManyAttempts | Gone:  # fmt: skip
     """Say that the person was recognised, face to face, and propose; approved at once where one agent is enough.
-    contact: (kind, as it was typed), where one is to be added."""
+    contact: (kind, as it was typed), where one is to be added. stop_url: makes the address of the page that stops the
+    wait of a lost factor, from the token for it."""
     seen = look(agent=agent, number=number, now=now)
     if seen is None or seen.may != "propose":
         return Gone()
     wish, machine = Kind(kind), open_case.machine(browser, now)
-    typed = _read_contact(seen, contact, now) if wish == Kind.CONTACT else {}
-    if isinstance(typed, Problem):
-        return Problems({"contact": [typed]})
-    problem = _judge_first(agent, seen, wish, machine, now)
-    if problem:
-        return problem
-    alone = seen.alone and wish == Kind.PASSWORD and not machine.looks_like(seen.case.opened_in)
-    proposal = proposal_of(agent, seen.person, seen.permission, wish, machine, reason, now)
+    typed = _read(seen, wish, contact, now)
+    problem = typed if isinstance(typed, Problems) else _judge_first(agent, seen, wish, machine, now)
+    if isinstance(typed, Problems) or problem:
+        return problem or Gone()
+    permission = _alone(agent, seen, wish, machine, now)
+    seen = seen._replace(permission=permission or seen.permission)
+    proposal = agents.proposal_of(agent, seen.person, seen.permission, wish, machine, reason, now)
     with transaction.atomic():
         people.contacts.lock(seen.person.id)
         spent = _charge(agent, seen, _of_proposing(agent, proposal, now), now)
         if spent:
             return spent
-        to = State.APPROVED if alone else State.PROPOSED
+        to = State.APPROVED if permission else State.PROPOSED
         if not desk.cases.propose(seen.case, proposal, typed, to=to, now=now):
             transaction.set_rollback(True)
             return Gone()
-        _tell("desk_approved" if alone else "desk_proposed", agent, seen, wish, reason, now)
-    return Done()
+        if not permission:
+            _tell("desk_proposed", agent, seen, wish, reason, now)
+            return Done()
+        return _carry_out(agent, seen, wish, reason, browser, now, stop_url)
 
 
-def proposal_of(
-    agent: Agent, person: people.PersonFacts, permission: rights.Permission, kind: Kind, machine: desk.Machine,
-    reason: str, now: datetime,
-) -> desk.Proposal:  # fmt: skip
-    """What the agent proposes for that person, who stands before him."""
-    branch = people.belonging.branch_of(person.id, on=local_time.local(now).date())
-    return desk.Proposal(
-        kind, person.id, branch, permission.unit, agent.person.id, str(permission.by), agent.session.id, machine,
-        reason[: agents.LONGEST_REASON], CHECKED,
-    )  # fmt: skip
-
-
-def confirm(*, agent: Agent, number: str, browser: Browser, now: datetime) -> Done | Problems | TooManyAttempts | Gone:
-    """Approve what another agent has proposed."""
+def confirm(
+    *, agent: Agent, number: str, browser: Browser, now: datetime, stop_url: Callable[[str], str]
+) -> Done | Problems | TooManyAttempts | Gone:
+    """Approve what another agent has proposed. stop_url: as for `propose`."""
     seen = look(agent=agent, number=number, now=now)
     if seen is None or seen.may != "confirm" or not seen.person.enabled:
         return Gone()
@@ -166,11 +167,27 @@ def confirm(*, agent: Agent, number: str, browser: Browser, now: datetime) -> Do
         if not desk.cases.approve(case.id, second_id=agent.person.id, role=str(permission.by), now=now):
             transaction.set_rollback(True)
             return Gone()
-        wait = _add_contact(seen, browser, now) if case.kind == Kind.CONTACT else None
-        if wait:
-            transaction.set_rollback(True)
-            return wait
-        _tell("desk_approved", agent, seen, Kind(case.kind), case.reason, now)
+        return _carry_out(agent, seen, Kind(case.kind), case.reason, browser, now, stop_url)
+
+
+def _carry_out(
+    agent: Agent, seen: Seen, wish: Kind, reason: str, browser: Browser, now: datetime, stop_url: Callable[[str], str]
+) -> Done | TooManyAttempts | Gone:
+    """Do what the approval itself does, in its transaction, and tell it; nothing of it stands where it is refused."""
+    case, person = seen.case, seen.person
+    if wish == Kind.FACTOR:
+        begun = begin_loss.start(
+            agent, person, seen.permission, reason=reason, case=case.shown, now=now, cancel_url=stop_url
+        )
+        if begun and desk.cases.finish(case.id, now=now):
+            return Done()
+        transaction.set_rollback(True)
+        return Gone()
+    wait = _add_contact(seen, browser, now) if wish == Kind.CONTACT else None
+    if wait:
+        transaction.set_rollback(True)
+        return wait
+    _tell("desk_approved", agent, seen, wish, reason, now)
     return Done()
 
 
@@ -187,6 +204,17 @@ def decline(*, agent: Agent, number: str, reason: str, now: datetime) -> Done | 
         case=seen.case.shown,
     )  # fmt: skip
     return Done()
+
+
+def _alone(agent: Agent, seen: Seen, wish: Kind, machine: desk.Machine, now: datetime) -> rights.Permission | None:
+    """By what right this agent's word is enough; None where a second one confirms. Where an approval removes a lost
+    factor there are always two: who began its wait may be this very agent."""
+    if wish == Kind.FACTOR:
+        permission = agents.weigh(agent, seen.person.id, rights.Right.FACTOR, now=now)
+        return permission if permission.by else None
+    near = machine.looks_like(seen.case.opened_in)
+    enough = seen.alone and wish == Kind.PASSWORD and not near and not seen.factors_go_at
+    return seen.permission if enough else None
 
 
 def _judge_first(agent: Agent, seen: Seen, wish: Kind, machine: desk.Machine, now: datetime) -> Problems | Gone | None:
@@ -224,12 +252,17 @@ def _refuse(agent: Agent, seen: Seen, problem: str, now: datetime) -> Problems:
     return Problems({"": [Problem(problem)]})
 
 
-def _read_contact(seen: Seen, typed: tuple[str, str], now: datetime) -> dict[str, str] | Problem:
-    kind, text = typed
+def _read(seen: Seen, wish: Kind, contact: tuple[str, str], now: datetime) -> dict[str, str] | Problems:
+    """What is to be kept of what was typed, or what is wrong with it."""
+    if wish == Kind.FACTOR and not begin_loss.can_begin(seen.person):
+        return Problems({"kind": [Problem("no_factor")]})
+    if wish != Kind.CONTACT:
+        return {}
+    kind, text = contact
     read = edit_profile.read_contact(kind, text)
     if isinstance(read, str) and edit_profile.serves_too_many(kind, read, seen.person.id, now):
         read = Problem("phone_too_many", {"count": settings.MASSAR.accounts_per_phone})
-    return read if isinstance(read, Problem) else {"kind": kind, "value": read}
+    return Problems({"contact": [read]}) if isinstance(read, Problem) else {"kind": kind, "value": read}
 
 
 def _charge(agent: Agent, seen: Seen, buckets: Sequence[limits.Bucket], now: datetime) -> TooManyAttempts | None:
@@ -247,6 +280,8 @@ def _of_proposing(agent: Agent, proposal: desk.Proposal, now: datetime) -> list[
     rates = limits.rate_limits
     if proposal.kind == Kind.PASSWORD:
         return [_of_day(rates.APPROVE_AGENT, agent.person.id, now)]
+    if proposal.kind == Kind.FACTOR:
+        return [_of_day(rates.LOSS_AGENT, agent.person.id, now)]
     return [
         _of_day(rates.REPLACE_AGENT, agent.person.id, now), _of_day(rates.REPLACE_BRANCH, proposal.branch_id, now)
     ]  # fmt: skip

@@ -45,10 +45,12 @@ class ChosenBranch(NamedTuple):
 
 
 class Shown(NamedTuple):
-    """The case of this browser. contact: masked, the one whose code is waited for."""
+    """The case of this browser. contact: masked, the one whose code is waited for. factors_go_at: from when on the
+    second factors may go, whose loss was told."""
 
     case: desk.CaseFacts
     contact: str = ""
+    factors_go_at: datetime | None = None
 
     @property
     def waits(self) -> bool:
@@ -83,10 +85,12 @@ def look(*, browser: Browser, now: datetime) -> Shown | None:
     case = desk.cases.of_browser(machine(browser, now))
     if case is None or (case.state in desk.cases.LIVE and case.expires_at <= now):
         return None
-    contact = None
+    contact = loss = None
     if case.kind == desk.cases.Kind.CONTACT and case.contact_id and case.person_id:
         contact = people.contacts.by_id(case.contact_id, case.person_id)
-    return Shown(case, contact.masked if contact else "")
+    if case.kind in (desk.cases.Kind.FACTOR, desk.cases.Kind.PASSWORD) and case.person_id:
+        loss = factors.losses.waiting(case.person_id)
+    return Shown(case, contact.masked if contact else "", loss.ends_at if loss else None)
 
 
 def close(*, browser: Browser, now: datetime) -> None:
@@ -99,7 +103,8 @@ def close(*, browser: Browser, now: datetime) -> None:
 @transaction.atomic
 def go_on(*, browser: Browser, now: datetime) -> MustChangePassword | SecondStepRequired | Gone:
     """Open the change form in the browser that showed the number. It may be done again for ten minutes, as an answer
-    may be lost; one password comes of it. A second factor is asked for before, and nothing here removes one."""
+    may be lost; one password comes of it. A second factor is asked for before. Only where its loss was told, nobody has
+    stopped that, and the wait is over, the form opens without it; the new password removes it (ADR 85)."""
     case = desk.cases.of_browser(machine(browser, now))
     if case is None or case.person_id is None or case.kind != desk.cases.Kind.PASSWORD:
         return Gone()
@@ -110,7 +115,8 @@ def go_on(*, browser: Browser, now: datetime) -> MustChangePassword | SecondStep
     until = now + desk.cases.ENDING
     claimed, claim = credentials.temporary.claim_for_case(person.id, case.id, until=until, now=now)
     stored = credentials.passwords.stored(person.id, factors=factors.held.SINCE)
-    if stored.factors_since is not None or close_sessions.must_have_factor(person, now=now):
+    lost = stored.factors_since is not None and factors.losses.is_over(person.id, now=now)
+    if not lost and (stored.factors_since is not None or close_sessions.must_have_factor(person, now=now)):
         return sign_in.ask_for_second_step(
             person, stored, browser=browser, now=now, temporary_id=claimed, claim=claim, first="desk"
         )
