@@ -1,13 +1,14 @@
 """Pupils without contacts: the message goes to a guardian who has proved a contact, and to nobody else. And the pages
 that a child of eight manages."""
 
+import itertools
 import re
 from datetime import timedelta
 
 import pytest
 from django.db import transaction
 
-from massar.core import local_time
+from massar.core import ids, local_time
 from massar.core.audit import api as audit_log
 from massar.domain.credentials import api as credentials
 from massar.domain.credentials.models import TemporaryPassword
@@ -390,6 +391,15 @@ def test_whatever_is_offered_keeps_the_rules_and_can_be_spelled(at_home, languag
     assert len(set(listed)) == len(listed) >= 200
     unsure = "ءأإآؤئىة" if language == "ar" else "àâçéèêëîïôùûü'-"
     assert not [word for word in listed if set(word) & set(unsure) or not word.isalpha() or not 2 <= len(word) <= 9]
-    offered_now = [one for _ in range(30) for one in change_password.suggestions(language)]
+    offered_now = [one for _ in range(30) for one in change_password.suggestions(facts(ILYAS), language, clock())]
     assert all(change_password.broken_rules(one, facts(ILYAS), clock()) == [] for one in offered_now)
     assert len(set(offered_now)) == len(offered_now)
+
+
+def test_what_was_drawn_and_breaks_a_rule_is_not_offered(at_home, clock, monkeypatch):
+    """The same word thrice, and the child's own name, are words of the list too."""
+    kept, own = ["باب", "حصن", "مطر"], [facts(ILYAS).names[0]] * 3
+    drawn = itertools.cycle([["زعتر"] * 3, own, kept])
+    monkeypatch.setattr(ids, "pick", lambda words, count: next(drawn))
+    offered = change_password.suggestions(facts(ILYAS), "ar", clock())
+    assert [one.split()[:3] for one in offered] == [kept] * change_password.SUGGESTIONS

@@ -182,7 +182,7 @@ def _page(request: Request, form: PasswordForm, granted: Granted | None, *, stat
         due=bool(granted and granted[1].due), calm=person.is_pupil,
         current_known=granted is not None and not journey.asks_again(*granted), rules=rules,
         live_words=[w for w in person.names if len(w) > 2],
-        suggestions=journey.suggestions(request.language) if person.is_pupil else [],
+        suggestions=journey.suggestions(person, request.language, request.now) if person.is_pupil else [],
     )  # fmt: skip
 
 

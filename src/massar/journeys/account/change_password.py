@@ -4,6 +4,7 @@ Everything of a change stands in one transaction: the new hash, the temporary se
 the contacts that freeze after a recovery, the notices, the audit log row."""
 
 from datetime import datetime
+from itertools import islice
 
 from django.conf import settings
 from django.db import transaction
@@ -41,6 +42,7 @@ from massar.journeys.outcomes import (
 )
 
 SUGGESTIONS = 3
+DRAWS_FOR_ONE = 10  # at most; under the rules that come with the product hardly one in two thousand is drawn again
 
 
 def by_temporary(
@@ -213,15 +215,18 @@ def rules(person: people.PersonFacts) -> list[policy.Rule]:
     return policy.checklist(_profile(person))
 
 
-def suggestions(language: str) -> list[str]:
-    """Passwords to choose from, for who can't think of one: words and a number, drawn anew each time and kept nowhere.
-    Of one of them a guess hits in one of a thousand million."""
+def suggestions(person: people.PersonFacts, language: str, now: datetime) -> list[str]:
+    """Passwords to choose from, for who can't think of one: words and a number that keep the rules of this person,
+    drawn anew each time and kept nowhere. Of one of them a guess hits in one of a thousand million."""
+    owner, profile = _owner(person, now), _profile(person)
+    drawn = (_words_and_number(language) for _ in range(SUGGESTIONS * DRAWS_FOR_ONE))
+    return list(islice((one for one in drawn if not policy.refusals(one, facts=owner, profile=profile)), SUGGESTIONS))
+
+
+def _words_and_number(language: str) -> str:
     words = policy.words
-    return [
-        f"{' '.join(ids.pick(words.WORDS[language], words.WORDS_OF_ONE))} "
-        f"{ids.between(words.LEAST_NUMBER, words.GREATEST_NUMBER)}"
-        for _ in range(SUGGESTIONS)
-    ]
+    number = ids.between(words.LEAST_NUMBER, words.GREATEST_NUMBER)
+    return f"{' '.join(ids.pick(words.WORDS[language], words.WORDS_OF_ONE))} {number}"
 
 
 def _profile(person: people.PersonFacts) -> policy.Profile:
@@ -248,13 +253,16 @@ def _judge_and_hash(person: people.PersonFacts, new: str, confirm: str, now: dat
 
 def broken_rules(password: str, person: people.PersonFacts, now: datetime) -> list[Problem]:
     """Judge a password by the rules, which also know what it must not point to."""
+    refusals = policy.refusals(password, facts=_owner(person, now), profile=_profile(person))
+    return [Problem(f"rule.{rule.id}.refused", rule.args) for rule in refusals]
+
+
+def _owner(person: people.PersonFacts, now: datetime) -> policy.Owner:
     contacts = people.contacts.of_person(person.id, now)
-    facts = policy.Owner(
+    return policy.Owner(
         login=person.login,
         names=person.names,
         establishments=tuple(filter(None, (person.establishment_ar, person.establishment_latin))),
         phones=tuple(c.value for c in contacts if c.kind == "phone"),
         emails=tuple(c.value for c in contacts if c.kind == "email"),
     )
-    refusals = policy.refusals(password, facts=facts, profile=_profile(person))
-    return [Problem(f"rule.{rule.id}.refused", rule.args) for rule in refusals]
