@@ -3,6 +3,7 @@
 from datetime import UTC, date, datetime
 
 import pytest
+from django.db import transaction
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -42,3 +43,20 @@ def test_many_values_are_found_and_no_others(stored, wanted):
     sql.insert("texts", "t", [(one,) for one in stored])
     found = [one for (one,) in sql.find("t", "texts", "t", set(wanted))]
     assert sorted(found) == sorted(one for one in stored if one in wanted)
+
+
+def test_several_tables_get_their_rows_one_after_the_other():
+    """One of them nothing; what is made while the one before is written may fail, and then nothing stays open."""
+    for table in ("first", "second", "third"):
+        sql.execute(f"CREATE TEMPORARY TABLE {table} (n INTEGER)")
+    sql.insert_each(iter([("first", "n", [(1,), (2,)]), ("second", "n", []), ("third", "n", [(3,)])]))
+    found = [sql.rows(f"SELECT n FROM {table} ORDER BY n") for table in ("first", "second", "third")]
+    assert found == [[(1,), (2,)], [], [(3,)]]
+
+    def broken():
+        yield "first", "n", [(4,)]
+        raise LookupError
+
+    with pytest.raises(LookupError), transaction.atomic():
+        sql.insert_each(broken())
+    assert sql.rows("SELECT count(*) FROM first") == [(2,)]

@@ -1,6 +1,6 @@
 """Many people at once: a few statements for each thousand, by the same tables and rules of storing as one by one."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import date, datetime
 from typing import NamedTuple
 
@@ -10,6 +10,7 @@ from massar.domain.people import belonging, contacts
 _PERSON = (
     "login, local, first_name_ar, last_name_ar, first_name_latin, last_name_latin, language, role, state, created_at"
 )
+_ALIAS = "person_id, name, domain"
 _CONTACT = (
     "person_id, kind, state, value_ciphertext, value_hmac, uid, proposed_at, proved_at, counts_from, code_hmac, "
     "code_tries"
@@ -55,32 +56,38 @@ def change(changes: Changes, *, now: datetime) -> None:
         sql.execute(renamed, (*names, person_id))
     for person_id, unit, kind, since in changes.units:
         belonging.transfer(person_id, unit, kind, on=since)
-    sql.insert("people_alias", "person_id, name, domain", changes.other)
-    _add_contacts(changes.contacts, sql.at(now))
+    sql.insert("people_alias", _ALIAS, changes.other)
+    sql.insert("people_contact", _CONTACT, _contacts(changes.contacts, encryption.data_keys(), sql.at(now)))
 
 
 def enter(people: Sequence[NewRow], *, now: datetime) -> dict[str, int]:
     """Add them all; return the id of each login. Inside the caller's transaction; a login or a name that somebody has
     is the database's refusal (IntegrityError)."""
-    at = sql.at(now)
-    days = {since: sql.day(since) for since in {since for p in people for _, _, since in p.belongs}}
     found = dict(zip((p.login for p in people), sql.draw_ids("people_person", len(people)), strict=True))
-    rows = [(found[p.login], p.login, p.login.partition("@")[0], *p[1:7], "active", at) for p in people]
-    sql.insert("people_person", f"id, {_PERSON}", rows)
-    names = [(found[p.login], *name) for p in people for name in p.names]
-    sql.insert("people_alias", "person_id, name, domain", names)
-    belongings = [(found[p.login], unit, days[since], int(kind)) for p in people for unit, kind, since in p.belongs]
-    sql.insert("people_belonging", "person_id, unit_id, since, kind", belongings)
-    _add_contacts([(found[p.login], *one) for p in people for one in p.contacts], at)
+    sql.insert_each(_rows(people, found, encryption.data_keys(), sql.at(now)))
     return found
 
 
-def _add_contacts(rows: Sequence[tuple[int, str, str]], at: object) -> None:
+def _rows(
+    people: Sequence[NewRow], found: Mapping[str, int], keys: encryption.Keyring, at: object
+) -> Iterator[tuple[str, str, Sequence[tuple[object, ...]]]]:
+    """By table, what makes these people. Contacts, which take longest to make, come where the server has most to do."""
+    rows = [(found[p.login], p.login, p.login.partition("@")[0], *p[1:7], "active", at) for p in people]
+    yield "people_person", f"id, {_PERSON}", rows
+    added = [(found[p.login], *one) for p in people for one in p.contacts]
+    yield "people_contact", _CONTACT, _contacts(added, keys, at)
+    yield "people_alias", _ALIAS, [(found[p.login], *name) for p in people for name in p.names]
+    days = {since: sql.day(since) for since in {since for p in people for _, _, since in p.belongs}}
+    belongings = [(found[p.login], unit, days[since], int(kind)) for p in people for unit, kind, since in p.belongs]
+    yield "people_belonging", "person_id, unit_id, since, kind", belongings
+
+
+def _contacts(rows: Sequence[tuple[int, str, str]], keys: encryption.Keyring, at: object) -> list[tuple[object, ...]]:
     """Rows as `contacts.propose` and `contacts.prove` leave them, each bound to its person, kind and uid."""
-    keys, proved, added = encryption.data_keys(), str(contacts.State.PROVED), []
+    proved, made = str(contacts.State.PROVED), list[tuple[object, ...]]()
     for person_id, kind, value in rows:
         uid = ids.short_token()
         ciphertext = keys.encrypt(value.encode(), associated_data=f"contact|{person_id}|{kind}|{uid}")
         index = keys.blind_index("contact-value", kind, value)
-        added.append((person_id, kind, proved, ciphertext, index, uid, at, at, at, "", 0))
-    sql.insert("people_contact", _CONTACT, added)
+        made.append((person_id, kind, proved, ciphertext, index, uid, at, at, at, "", 0))
+    return made
