@@ -9,18 +9,19 @@ from massar.core.audit import api as audit_log
 from massar.domain.credentials import api as credentials
 from massar.domain.limits import api as limits
 from massar.domain.people import api as people
+from massar.interfaces.commands import main as program
 from massar.journeys.account import freeze_account
 from massar.journeys.desk import agents, print_slips, void_slips
 from massar.journeys.outcomes import Done, Problem, TooManyAttempts
 from massar.journeys.people import import_people
 from massar.journeys.people.import_people import NewPerson
 from tests.cast import FATIMA, FATIMA_PHONE, JAMAL, KHADIJA, NEW, SALMA, YOUSSEF, YOUSSEF_EMAIL, facts
-from tests.support.desk import As, Role, appoint, move, plant, unit
-from tests.support.steps import in_session
+from tests.support.desk import As, Kind, Role, appoint, move, plant, unit
+from tests.support.steps import in_session, shows
 from tests.support.visitor import Visitor
 
 pytestmark = pytest.mark.both_databases
-CLASS, OTHER = "24187K-1", "30000S"
+CLASS, OTHER, OTHER_CLASS = "24187K-1", "30000S", "24187K-2"
 PUPILS = [
     NewPerson(login=f"x13000000{n}@taalim.ma", first_ar="ريم", last_ar=last, role="pupil")
     for n, last in enumerate(("العمراني", "بناني", "جلال"))
@@ -31,6 +32,7 @@ PUPILS = [
 def school(cast, clock) -> None:
     """Three pupils in a class that Khadija teaches, a fourth elsewhere; Jamal is head, Youssef sits at the desk."""
     plant()
+    people.units.add(OTHER_CLASS, Kind.CLASS, ("القسم الثاني", "Classe 2"), parent=unit("24187K"))
     for pupil in (*PUPILS, NewPerson(login="x999@taalim.ma", role="pupil")):
         assert import_people.add(pupil, now=clock()) == Done()
         move(pupil, CLASS if pupil in PUPILS else OTHER, As.PUPIL, now=clock())
@@ -142,6 +144,54 @@ def test_who_chooses_a_password_while_the_pages_are_made_keeps_it(school, clock)
     assert [one.holder.person.login for one in stale] == [PUPILS[0].login, PUPILS[1].login]
     assert Visitor().sign_in(PUPILS[0].login, printing.slips[0].code).path == "/sign-in/"
     assert Visitor().sign_in(PUPILS[2].login, printing.slips[2].code).path == "/password/expired/"
+
+
+def enters(slip: print_slips.Slip) -> bool:
+    """Whether its code opens the page that asks for a password; else it is said to be over."""
+    at = Visitor().sign_in(slip.holder.person.login, slip.code)
+    assert at.path == "/password/expired/" or shows(at, "problem.expired_slip"), at.path
+    return at.path == "/password/expired/"
+
+
+def test_atk_138_slips_of_the_suspicious_time_go_with_their_agents_account(school, clock):
+    """They may be a thief's; what was printed long before is not, and a recovery of the agent's brings none back."""
+    before = print_class(KHADIJA, clock())
+    clock.advance(days=4)
+    helper, first = agent(KHADIJA, clock()), print_slips.Holder(facts(PUPILS[0]))
+    [since] = printed([first], clock(), by=KHADIJA)
+    half_done = print_slips.begin([print_slips.Holder(facts(PUPILS[1]))], unit=None, agent=helper, now=clock())
+    freeze_account.by_operator(person=facts(KHADIJA), reason="stolen", now=clock())
+    assert not enters(since) and enters(before[2])
+    assert print_slips.finish(half_done, agent=helper, reason="-", now=clock()) == half_done.slips
+    assert enters(before[1]), "a printing that came to nothing has ended nothing"
+    [voided] = [event for event in audit_log.of_person(facts(PUPILS[0]).id) if event.event == "slip_voided"]
+    assert voided.detail == {"number": since.number, "reason": freeze_account.VOIDED}
+    freeze_account.reopen(person=facts(KHADIJA), reason="recognised", now=clock())
+    assert not enters(since)
+
+
+def test_whoever_takes_a_role_back_says_what_becomes_of_its_slips(school, clock, capsys):
+    appoint(KHADIJA, Role.TEACHER, OTHER_CLASS, now=clock())
+    slips = print_class(KHADIJA, clock())
+    asked = ("revoke", "teacher", KHADIJA.login, "--reason", "mutation", "--at")
+    assert program.main([*asked, CLASS]) == 1 and "--slips void" in capsys.readouterr().err
+    assert program.main([*asked, OTHER_CLASS]) == 0, "none was printed there"
+    assert program.main([*asked, CLASS, "--slips", "keep"]) == 0 and enters(slips[0])
+    assert program.main(["people", "disable", KHADIJA.login]) == 0
+    told = f"3 slip(s) that this person printed still serve: `massar slips void --by {KHADIJA.login}"
+    assert told in capsys.readouterr().out
+    appoint(KHADIJA, Role.TEACHER, CLASS, now=clock())
+    assert program.main([*asked, CLASS, "--slips", "void"]) == 0 and not enters(slips[1])
+
+
+def test_all_slips_of_an_agent_are_withdrawn_by_command(school, clock, capsys):
+    slips = print_class(KHADIJA, clock())
+    [other] = printed([print_slips.Holder(facts(NewPerson(login="x999@taalim.ma")))], clock(), by=JAMAL)
+    assert program.main(["slips", "void", "--by", KHADIJA.login, "--reason", "lost bag"]) == 0
+    assert "3 slips of theirs were withdrawn" in capsys.readouterr().out
+    assert [enters(slip) for slip in (*slips, other)] == [False, False, False, True]
+    for words in (["--by", "nobody@taalim.ma"], [], ["12-3", "--by", KHADIJA.login]):
+        assert program.main(["slips", "void", *words, "--reason", "-"]) == 1
 
 
 def test_an_agents_slips_of_a_day_are_counted(school, clock, monkeypatch):

@@ -121,6 +121,6 @@ def _act(
             close_account.disable(person=person, reason=REASON, now=now)
             lost.disabled.append(person.login)
         for role, code in sorted(revoked.get(person_id, ())):
-            if grant_roles.revoke(person=person, role=role, code=code, reason=REASON, now=now) == Done():
+            if grant_roles.revoke(person=person, role=role, code=code, reason=REASON, now=now, void=True) == Done():
                 lost.revoked.append((person.login, role, code))
     return lost

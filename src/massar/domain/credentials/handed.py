@@ -164,6 +164,18 @@ def void(batch_id: int, place: int | None = None, *, now: datetime) -> list[tupl
     return sorted(sql.rows(statement, (sql.at(now), batch_id, place)))
 
 
+def waiting_of_printer(printed_by: int, *, since: datetime | None = None) -> dict[int, tuple[int | None, int]]:
+    """The batches that this agent has begun since then of which slips still serve: by id the unit, and how many."""
+    newer = "AND b.begun_at >= %s" if since else ""
+    found = sql.rows(
+        "SELECT b.id, b.unit_id, COUNT(*) FROM credentials_slipbatch b JOIN credentials_temporarypassword t "
+        f"ON t.batch_id = b.id WHERE b.printed_by = %s {newer} AND t.state IN ('issued', 'claimed') "
+        "GROUP BY b.id, b.unit_id ORDER BY b.id",
+        (printed_by, *([sql.at(since)] if since else [])),
+    )
+    return {batch_id: (unit_id, count) for batch_id, unit_id, count in found}
+
+
 def slips(batch_id: int, place: int | None = None) -> list[SlipFacts]:
     statement = f"SELECT {_ABOUT} FROM credentials_temporarypassword t WHERE {_WHICH} ORDER BY t.place"
     return sql.select(SlipFacts, statement, (batch_id, place))

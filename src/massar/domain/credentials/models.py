@@ -40,7 +40,12 @@ class SlipBatch(models.Model):
     printed_at = models.DateTimeField(null=True)
 
     class Meta:
-        indexes = [models.Index(fields=["unit_id", "-id"], name="credentials_slips_of")]
+        indexes = [
+            models.Index(fields=["unit_id", "-id"], name="credentials_slips_of"),
+            models.Index(
+                fields=["printed_by"], name="credentials_slips_by", condition=models.Q(printed_by__isnull=False)
+            ),
+        ]
 
 
 class TemporaryPassword(models.Model):

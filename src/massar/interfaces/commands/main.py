@@ -285,7 +285,10 @@ def _units(command: Command) -> None:
     place.add_argument("--deputy", dest="kind", action="store_const", const="deputy", help="as deputy")
     one.set_defaults(kind="own")
     _slips(command)
-    _role(command("revoke", "take a role back, at once", module="units", run="revoke", more="What was done stays."))
+    one = command("revoke", "take a role back, at once", module="units", run="revoke", more="What was done stays.")
+    _role(one)
+    slips = "withdraw slips that the person printed there, or let them serve; asked for while there are any"
+    one.add_argument("--slips", choices=("void", "keep"), help=slips)
 
 
 def _campaigns(command: Command) -> None:
@@ -343,7 +346,8 @@ def _slips(command: Command) -> None:
     show.add_argument("number", metavar="NUMBER", nargs="?", default="", help="of a batch, as 412")
     void = _action(actions, "void", "withdraw slips that still serve")
     numbers = "of a slip, as 412-07, or of a batch"
-    void.add_argument("numbers", nargs="+", metavar="NUMBER", help=numbers)
+    void.add_argument("numbers", nargs="*", metavar="NUMBER", help=numbers)
+    void.add_argument("--by", default="", metavar="LOGIN", help="all that this agent printed")
     for action in (make, void):
         action.add_argument("--reason", required=True, help="kept in the audit log, at most 200 characters")
 

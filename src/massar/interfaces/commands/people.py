@@ -10,6 +10,7 @@ from django.utils.translation import gettext
 from massar.core import clock, local_time, text
 from massar.domain.people import api as people
 from massar.journeys.account import close_account, freeze_account, lose_factors
+from massar.journeys.desk import void_slips
 from massar.journeys.outcomes import Done, Problems
 from massar.journeys.people import import_people
 
@@ -71,12 +72,22 @@ def _enable(person: people.PersonFacts, reason: str) -> str:
 def _disable(person: people.PersonFacts, reason: str) -> str:
     closed = close_account.disable(person=person, reason=reason, now=clock.now())
     word = "is disabled" if closed.changed else "was disabled before"
-    return f"{word}: {closed.sessions} session(s) ended, {closed.told} message(s) to sites wait for the worker"
+    ended = f"{word}: {closed.sessions} session(s) ended, {closed.told} message(s) to sites wait for the worker"
+    return ended + _printed(person)
 
 
 def _freeze(person: people.PersonFacts, reason: str) -> str:
     frozen = freeze_account.by_operator(person=person, reason=reason, now=clock.now())
-    return "is frozen, and opens by a recovery" if isinstance(frozen, Done) else "was frozen before"
+    return ("is frozen, and opens by a recovery" if isinstance(frozen, Done) else "was frozen before") + _printed(
+        person
+    )
+
+
+def _printed(person: people.PersonFacts) -> str:
+    """What an agent leaves behind on paper; whoever shuts the account decides about it."""
+    count = void_slips.waiting_of(person.id, now=clock.now())
+    command = f"massar slips void --by {person.login} --reason TEXT"
+    return f"; {count} slip(s) that this person printed still serve: `{command}` withdraws them" if count else ""
 
 
 def _unfreeze(person: people.PersonFacts, reason: str) -> str:

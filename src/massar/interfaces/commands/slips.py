@@ -107,12 +107,24 @@ def _state(batch: credentials.handed.BatchFacts) -> str:
 
 
 def _void(options: argparse.Namespace) -> int:
+    if bool(options.by) == bool(options.numbers):
+        raise Refused("Give numbers of slips or batches, or --by and the agent who printed them.")
+    if options.by:
+        return _void_of(options.by, options.reason)
     for number in options.numbers:
         ended = void_slips.void(*_number(number), agent=None, reason=options.reason, now=clock.now())
         for one in ended:
             print(f"{one.slip.number} ({one.person.login}) was withdrawn.")
         if not ended:
             print(f"{number}: nothing that serves.")
+    return 0
+
+
+def _void_of(login: str, reason: str) -> int:
+    printer = people.directory.by_login(text.login(login), now=clock.now())
+    if printer is None:
+        raise Refused(f"{login}: there is no such account.")
+    print(f"{void_slips.void_printer(printer, reason=reason, now=clock.now())} slips of theirs were withdrawn.")
     return 0
 
 

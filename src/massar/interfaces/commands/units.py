@@ -16,6 +16,8 @@ _SENTENCES = {
     "role_days": "A role has an end, at most {days} days after its begin, and begins while the unit is open.",
     "role_held": "The person has this role there already, until that day or a later one.",
     "role_shut": "The account is disabled or frozen: nobody could use the role.",
+    "role_slips": "Slips that the person printed there still serve: {count}. Say what becomes of them: `--slips void` "
+    "withdraws them, `--slips keep` lets them serve.",
     "role_not_held": "The person does not have this role there.",
 }
 
@@ -87,7 +89,10 @@ def revoke(options: argparse.Namespace) -> int:
     role, person = people.rights.Role(options.role), _person(options.login)
     if person is None:
         return 1
-    outcome = grant_roles.revoke(person=person, role=role, code=options.at, reason=options.reason, now=clock.now())
+    void = {"void": True, "keep": False}.get(options.slips)
+    outcome = grant_roles.revoke(
+        person=person, role=role, code=options.at, reason=options.reason, void=void, now=clock.now()
+    )
     return _told(outcome, f"{person.login} no longer has the role {role} at {options.at}.", role)
 
 
@@ -96,7 +101,7 @@ def _told(outcome: Done | Problem, done: str, role: people.rights.Role) -> int:
         print(done)
         return 0
     at, days = people.rights.AT[role].name.lower(), people.roles.LONGEST.days
-    print(_SENTENCES[outcome.id].format(at=at, days=days), file=sys.stderr)
+    print(_SENTENCES[outcome.id].format(at=at, days=days, **outcome.args), file=sys.stderr)
     return 1
 
 

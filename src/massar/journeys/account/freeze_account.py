@@ -2,9 +2,10 @@
 
 What the link can do is freeze, once: whoever steals it has shut the account for the minutes of a recovery. A frozen
 account is opened by a completed recovery (`change_password.by_temporary`) or by an operator, and by nothing else. What
-was done in the suspicious time does not help: contacts that were added then are dropped, removals that have not come
-about are taken back, and every secret, session and token of before is dead. Nothing that guards the account goes: a
-second factor stays, or the link of the notice about it would take it away."""
+was done in the suspicious time does not help: contacts that were added then are dropped, slips that were printed then
+for others are withdrawn, removals that have not come about are taken back, and every secret, session and token of
+before is dead. Nothing that guards the account goes: a second factor stays, or the link of the notice about it would
+take it away."""
 
 from datetime import datetime, timedelta
 from typing import NamedTuple
@@ -19,10 +20,12 @@ from massar.domain.factors import api as factors
 from massar.domain.limits import api as limits
 from massar.domain.people import api as people
 from massar.journeys.account import close_sessions, edit_profile, guardians, notices
+from massar.journeys.desk import void_slips
 from massar.journeys.outcomes import AccountFrozen, Done, Gone, TooManyAttempts
 
 LINK_LIFE = timedelta(days=30)  # mailboxes of the institution are not read every day
 LONGEST_REASON = 200
+VOIDED = "account of who printed it frozen"  # kept in the audit log
 
 
 class Denied(NamedTuple):
@@ -115,6 +118,8 @@ def _end_everything(
     factors.losses.cancel(person.id, now=now)
     credentials.temporary.end_all(person.id, now=now, why="frozen")
     guardians.end_what_was_told(person, now=now, why="frozen")
+    if suspect:
+        void_slips.void_of(person.id, since=suspect - settings.MASSAR.contact_wait, reason=VOIDED, now=now)
     credentials.passwords.distrust_devices(person.id, now=now)
     ended, told = close_sessions.end_everything(person, now=now, why="frozen")
     return len(ended), told, undone

@@ -152,12 +152,14 @@ def last_moment(now: datetime) -> datetime:
 @transaction.atomic
 def finish(printing: Printing, *, agent: Agent | None, reason: str, now: datetime) -> list[Slip]:
     """Let the slips serve, now that they are printed. Returns those that don't: of people who have chosen a password,
-    or were shut, while the pages were made."""
+    or were shut, while the pages were made; all, where the agent was shut out meanwhile."""
     ids = sorted(one.person.id for one in printing.holders)
-    people.contacts.lock(*ids)
-    facts = people.directory.by_ids(ids, now=now)
+    concerned = [*ids, agent.person.id] if agent else ids
+    people.contacts.lock(*concerned)
+    facts = people.directory.by_ids(concerned, now=now)
+    shut = agent is not None and not facts[agent.person.id].active
     active = credentials.passwords.activated(ids)
-    stale = {one.person.id for one in printing.holders if not _still(one, facts.get(one.person.id), active)}
+    stale = {one.person.id for one in printing.holders if shut or not _still(one, facts.get(one.person.id), active)}
     serving = [one for one in printing.made if one.person_id not in stale]
     handed.put(printing.batch_id, serving, until=printing.until, now=now)
     for slip in printing.slips:
