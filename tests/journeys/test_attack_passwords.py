@@ -1,7 +1,5 @@
 """Hostile passwords at the form, numbered as in docs/security/attack-cases.md. The rules have tests of their own."""
 
-import threading
-import time
 import unicodedata
 from dataclasses import replace
 from itertools import product
@@ -59,49 +57,10 @@ def test_atk_067_a_full_queue_says_come_back_and_charges_nobody(cast, monkeypatc
     inside = home(JAMAL)
     monkeypatch.setattr(credentials.passwords, "verify", busy)
     visitors = [home(JAMAL) for _ in range(30)]
-    assert all(shows(visitor, "problem.busy") for visitor in visitors)
+    assert all(shows(visitor, "come_back.title") for visitor in visitors)
     pages = [visitor.page for visitor in visitors]
     pages += [inside.change(JAMAL.password, NEW).page, save_contact(inside, JAMAL.password, phone="0661123456").page]
-    assert {(page.status_code, page.headers["Retry-After"]) for page in pages} == {(503, "3")}
-
-
-def test_atk_067_known_devices_pass_first_and_the_queue_is_bounded():
-    queue = credentials.passwords.HashQueue(longest=2, timeout=0.01)
-    queue.acquire(known=False)
-    for _ in range(3):
-        with pytest.raises(credentials.Busy):
-            queue.acquire(known=False)
-    queue.release()
-    queue.acquire(known=True)
-    queue.release()
-
-
-def test_atk_067_who_finds_the_queue_full_does_not_wait_and_a_known_device_still_gets_in():
-    queue, passed = credentials.passwords.HashQueue(longest=2, timeout=30), []
-
-    def wait(name: str, known: bool) -> threading.Thread:
-        waits, before = threading.Thread(target=lambda: pass_through(name, known)), len(queue._waiting)
-        waits.start()
-        while len(queue._waiting) == before:
-            threading.Event().wait(0.001)
-        return waits
-
-    def pass_through(name: str, known: bool) -> None:
-        queue.acquire(known=known)
-        passed.append(name)
-        queue.release()
-
-    queue.acquire(known=False)
-    waiting = [wait("first", False), wait("second", False)]
-    begun = time.monotonic()
-    with pytest.raises(credentials.Busy):
-        queue.acquire(known=False)
-    assert time.monotonic() - begun < 5, "at once, and not when its time is over"
-    waiting.append(wait("known", True))
-    queue.release()
-    for one in waiting:
-        one.join(10)
-    assert passed == ["known", "first", "second"]
+    assert {page.status_code for page in pages} == {503} and all(int(page["Retry-After"]) >= 3 for page in pages)
 
 
 def test_atk_077_a_late_difference_is_a_difference(cast):

@@ -88,7 +88,7 @@ def test_atk_009_a_try_is_paid_for_before_it_is_judged(cast, monkeypatch, clock)
     account = limits.rate_limits.SIGN_IN_ACCOUNT.bucket("jamal.jalal")
     seen = []
 
-    def judge(password, stored, *, known):
+    def judge(password, stored):
         seen.append(limits.remaining(account, now=clock()))
         return False
 

@@ -143,8 +143,8 @@ def test_a_factor_that_appears_between_the_steps_is_not_gone_past(owner, clock, 
     """It is proved while a password is being verified elsewhere: that sign-in opens no session."""
     is_right = sign_in.credentials.passwords.is_right
 
-    def then(typed, stored, *, known):
-        right = is_right(typed, stored, known=known)
+    def then(typed, stored):
+        right = is_right(typed, stored)
         with_app(owner, clock)
         return right
 

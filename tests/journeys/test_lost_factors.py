@@ -173,8 +173,8 @@ def test_a_loss_that_ends_while_it_is_stopped_does_one_of_both(app, post, clock,
     clock.advance(hours=73)
     is_right = sign_in.credentials.passwords.is_right
 
-    def then(typed, stored, *, known):
-        right = is_right(typed, stored, known=known)
+    def then(typed, stored):
+        right = is_right(typed, stored)
         lose_factors.cancel_by_link(token=token, browser=Browser(), now=clock())
         return right
 

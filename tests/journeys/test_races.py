@@ -112,8 +112,8 @@ def after_the_next_proof(monkeypatch, happen: Callable[[], object]) -> None:
     """Something happens between the next verification of a password and what follows from it."""
     is_right, done = credentials.passwords.is_right, []
 
-    def then(typed, stored, *, known):
-        right = is_right(typed, stored, known=known)
+    def then(typed, stored):
+        right = is_right(typed, stored)
         if not done:
             done.append(True)
             happen()
@@ -318,7 +318,7 @@ def test_fifty_changes_by_one_session_save_one_password(people, clock):
     others = {type(o) for n, o in enumerate(outcomes) if n not in won}
     assert others <= {outcome.Gone, outcome.TooManyAttempts, outcome.Problems}
     stored = credentials.passwords.stored(person.id)
-    assert credentials.passwords.is_right(chosen[won[0]], stored, known=True)
+    assert credentials.passwords.is_right(chosen[won[0]], stored)
     assert TemporaryPassword.objects.filter(state="consumed").count() == 1
     assert Session.objects.filter(person_id=person.id, ended_at=None).count() == 1
     # one set of notices: the institution mailbox, the e-mail and the phone
@@ -343,7 +343,7 @@ def test_voluntary_changes_by_one_session_save_one_password(people, clock):
     won = [n for n, o in enumerate(outcomes) if isinstance(o, outcome.SessionOpened)]
     assert len(won) == 1, Counter(type(o) for o in outcomes)
     stored = credentials.passwords.stored(entered.person.id)
-    assert credentials.passwords.is_right(f"Tamarin&{6000 + won[0]}-oued", stored, known=True)
+    assert credentials.passwords.is_right(f"Tamarin&{6000 + won[0]}-oued", stored)
     assert Session.objects.filter(person_id=entered.person.id, ended_at=None).count() == 1
 
 
@@ -361,7 +361,7 @@ def test_what_is_under_way_does_not_outlive_a_recovery(people, clock, monkeypatc
     else:
         assert not isinstance(changes(clock, borrowed, "Thief-was-here&1"), outcome.SessionOpened)
     assert isinstance(recovered[0], outcome.SessionOpened) and Session.objects.filter(ended_at=None).count() == 1
-    assert credentials.passwords.is_right(NEW, credentials.passwords.stored(borrowed.person.id), known=True)
+    assert credentials.passwords.is_right(NEW, credentials.passwords.stored(borrowed.person.id))
 
 
 def test_a_rehash_under_way_does_not_bring_the_old_password_back(people, clock, monkeypatch):
@@ -377,7 +377,7 @@ def test_a_rehash_under_way_does_not_bring_the_old_password_back(people, clock, 
 
     monkeypatch.setattr(credentials.passwords, "hash_password", then_saved)
     assert isinstance(enter(YOUSSEF.password, clock), outcome.WrongSecret)
-    assert credentials.passwords.is_right(NEW, credentials.passwords.stored(person.id), known=True)
+    assert credentials.passwords.is_right(NEW, credentials.passwords.stored(person.id))
 
 
 def test_change_recovery_and_sign_ins_together_meet_no_fault(people, clock):

@@ -5,7 +5,6 @@ from datetime import timedelta
 import pytest
 
 from massar.domain.campaigns.api import Kind, Plan
-from massar.domain.credentials import api as credentials
 from massar.domain.delivery import api as delivery
 from massar.domain.delivery.models import Breaker, Message, RecoveryRequest
 from massar.interfaces.commands import main as program
@@ -98,19 +97,6 @@ def test_while_no_sms_leaves_the_page_says_so(in_season, clock, settings, monkey
     assert shows(Visitor().get("/recovery/"), "season.sms_late")
 
 
-def test_a_full_queue_sends_people_back_at_moments_that_differ(in_season, clock, monkeypatch):
-    def busy(*_, **__):
-        raise credentials.Busy
-
-    monkeypatch.setattr(credentials.passwords, "is_right", busy)
-    waits = set()
-    for _ in range(12):
-        page = Visitor().sign_in(YOUSSEF.login, "x").page
-        assert page.status_code == 503
-        waits.add(int(page["Retry-After"]))
-    assert len(waits) > 3 and min(waits) >= 20 and max(waits) <= 90
-
-
 def test_campaigns_rest(in_season, clock):
     campaign = manage.make(Plan(Kind.CONTACTS, "x"), by=None, now=clock())
     assert isinstance(campaign, int) and carry_out.turn(price=0, now=clock()) == 0
@@ -132,5 +118,4 @@ def test_the_switch_by_command(cast, clock, capsys):
 def test_without_a_season_nothing_is_longer(cast, clock):
     assert season.queue_longest(clock()) == timedelta(minutes=45)
     assert recover_password.longest("email", clock()) == timedelta(minutes=165)
-    assert season.sent_back(clock(), "any") == timedelta(seconds=3)
     assert facts(YOUSSEF) and delivery.requests.oldest_waiting() is None

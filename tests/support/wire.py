@@ -10,6 +10,8 @@ from django.http import HttpResponse
 from django.http.response import HttpResponseBase
 from django.test.client import ClientHandler, conditional_content_removal
 
+from massar.domain.credentials import api as credentials
+from massar.interfaces.base import rsgi, rush
 from massar.interfaces.base.direct import Direct
 from massar.interfaces.base.request import Request
 
@@ -36,9 +38,13 @@ class Wire(ClientHandler):
         Wire.loaded = None
 
     def __call__(self, environ: dict) -> HttpResponseBase:
+        environ[rsgi.HAS_TURN] = rush.here.by_turns(environ)  # who hashes elsewhere is refused here as in the product
         said: list = []
         by_django = super().__call__
-        answer = _Direct(lambda environ, _: by_django(environ))(environ, lambda *head: said.extend(head))
+        try:
+            answer = _Direct(lambda environ, _: by_django(environ))(environ, lambda *head: said.extend(head))
+        finally:
+            credentials.passwords.has_turn.set(True)  # of the test itself, which is this thread too
         return answer if isinstance(answer, HttpResponseBase) else _response(environ, *said, b"".join(answer))
 
 

@@ -17,7 +17,7 @@ with processes.uncollected():
     from django.template.loader import get_template
 
     from massar.core.keyring import api as keyring
-    from massar.interfaces.base import middleware
+    from massar.interfaces.base import middleware, rush
     from massar.interfaces.base.direct import Direct, DjangoHandler  # Django must be set up before
     from massar.interfaces.base.rsgi import RsgiApplication
     from massar.interfaces.desk.lists import largest_body
@@ -32,4 +32,4 @@ with processes.uncollected():
     application = Direct(DjangoHandler())
     said = {**middleware.headers("ar", settings.MASSAR.https), "Content-Type": "text/html; charset=utf-8"}
     busy = [*said.items()], get_template("errors/plain.html").render().encode()
-    server = RsgiApplication(application, beside=beside, largest=largest_body, busy=busy)
+    server = RsgiApplication(application, beside=beside, largest=largest_body, busy=busy, rush=rush.here)

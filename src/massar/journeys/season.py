@@ -4,7 +4,6 @@ While it is on
   ├─ a request for recovery waits for hours instead of 45 minutes, and is answered in its turn, oldest first
   ├─ secrets live longer while the queue is long: who waited does not find them run out
   ├─ sign-in and recovery say how long it takes and when to come back; by e-mail first while SMS do not leave
-  ├─ whoever is sent away for a moment is sent back at moments that differ
   └─ campaigns and counting rest
 
 Each process looks every few seconds, beside its requests: no page asks the database for it."""
@@ -30,7 +29,6 @@ QUEUE = timedelta(minutes=45)  # then a person who asked for recovery has gone, 
 QUEUE_IN_SEASON = timedelta(hours=3)  # … but who was told to come back later
 LONGER = {"email": 4, "sms": 2}  # times as long lives a secret
 LONGEST_LIFE = timedelta(hours=24)  # NIST SP 800-63B-4 §4.2.1.2, of a code by e-mail
-SENT_BACK = (20, 90)  # seconds, at least and at most
 note = logging.getLogger("massar.season")
 
 
@@ -121,11 +119,3 @@ def lifetime(channel: str, now: datetime) -> timedelta:
     """How long a secret lives from its hand-over on: as set, or longer while many wait."""
     usual = settings.MASSAR.temporary_sms if channel == "sms" else settings.MASSAR.temporary_email
     return min(usual * LONGER[channel], max(usual, LONGEST_LIFE)) if current(now).long else usual
-
-
-def sent_back(now: datetime, mark: str) -> timedelta:
-    """In how long whoever is sent away may come back: another moment for each mark, so that they do not meet again."""
-    if not current(now).until:
-        return timedelta(seconds=3)
-    least, most = SENT_BACK
-    return timedelta(seconds=least + sum(mark.encode()) * 7919 % (most - least + 1))

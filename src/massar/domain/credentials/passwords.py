@@ -1,13 +1,13 @@
 """The password in use and the former ones, read on the hot path in plain SQL; Argon2id through libsodium, one hash at a
 time per process (decision 14).
 
-Concurrent hashes on one core slow each other (caches), so a queue admits one; known devices pass first, the queue is
-bounded, and who would wait too long is told to come back (503 and Retry-After)."""
+Concurrent hashes on one core slow each other (caches). Who may wait for one, and who is told to come back, is decided
+before a request has a thread (`interfaces/base/turns.py`, ADR 86): here whoever has no turn is refused at once."""
 
-import heapq
-import itertools
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import lru_cache
@@ -25,70 +25,37 @@ NO_FACTORS = "NULL"  # of nobody who asks so, factors matter
 _TABLES = {"password": "credentials_password", "former-password": "credentials_formerpassword"}
 
 
+# Whether what runs here may hash: all but requests that wait for no turn at it.
+has_turn: ContextVar[bool] = ContextVar("has_turn", default=True)
+_one_at_a_time = threading.Lock()
+
+
 class Busy(Exception):
-    """The queue before the hash is full, or the wait was too long."""
+    """This request has no turn at the hash."""
 
 
-class HashQueue:
-    """Admits one caller at a time; lower rank first, then first come first served. `timeout`: seconds."""
-
-    def __init__(self, longest: int = 60, timeout: float = 3.0):
-        self._longest, self._timeout = longest, timeout
-        self._lock = threading.Lock()
-        self._waiting: list[tuple[int, int, threading.Event]] = []
-        self._numbers = itertools.count()
-        self._taken = False
-
-    def acquire(self, *, known: bool) -> None:
-        """Wait for the turn. Raises Busy when the queue is full or the time is over."""
-        with self._lock:
-            if not self._taken:
-                self._taken = True
-                return
-            if len(self._waiting) >= self._longest * (2 if known else 1):
-                raise Busy
-            mine = (0 if known else 1, next(self._numbers), threading.Event())
-            heapq.heappush(self._waiting, mine)
-        if mine[2].wait(self._timeout):
-            return
-        with self._lock:
-            if mine in self._waiting:
-                self._waiting.remove(mine)
-                heapq.heapify(self._waiting)
-                raise Busy
-        self.release()  # the turn came at the last moment: pass it on
+@contextmanager
+def _turn() -> Iterator[None]:
+    if not has_turn.get():
         raise Busy
-
-    def release(self) -> None:
-        with self._lock:
-            if self._waiting:
-                heapq.heappop(self._waiting)[2].set()
-            else:
-                self._taken = False
-
-
-_QUEUE = HashQueue()
+    with _one_at_a_time:
+        yield
 
 
 def hash_password(password: str) -> str:
     """Return the `$argon2id$` string of a password under the configured parameters. Raises Busy."""
     cost = settings.MASSAR.argon2
-    _QUEUE.acquire(known=True)
-    try:
+    with _turn():
         return pwhash.argon2id.str(password.encode(), opslimit=cost.passes, memlimit=cost.memory_kib * 1024).decode()
-    finally:
-        _QUEUE.release()
 
 
-def verify(password: str, phc: str, *, known: bool = True) -> bool:
+def verify(password: str, phc: str) -> bool:
     """Whether the password belongs to the `$argon2id$` string. Always costs one hash. Raises Busy."""
-    _QUEUE.acquire(known=known)
-    try:
-        return pwhash.verify(phc.encode(), password.encode())
-    except exceptions.InvalidkeyError:
-        return False
-    finally:
-        _QUEUE.release()
+    with _turn():
+        try:
+            return pwhash.verify(phc.encode(), password.encode())
+        except exceptions.InvalidkeyError:
+            return False
 
 
 def needs_rehash(phc: str) -> bool:
@@ -203,9 +170,9 @@ def _row(person_id: int | None, factors: str = NO_FACTORS) -> _Row | None:
     return sql.select_one(_Row, statement, (person_id or 0,))
 
 
-def is_right(password: str, stored: StoredPassword, *, known: bool) -> bool:
+def is_right(password: str, stored: StoredPassword) -> bool:
     """Verify with one Argon2id, always. Raises Busy."""
-    return verify(password, stored.phc, known=known) and stored.real
+    return verify(password, stored.phc) and stored.real
 
 
 def was_used(password: str, person_id: int) -> bool:

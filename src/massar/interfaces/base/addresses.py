@@ -18,6 +18,11 @@ GET_ONLY = (
 _BEHIND = " /.,;:!?()<>[]\"'«»،؛؟…"  # what stands behind an address in a sentence; no token of ours ends so
 OF_SITES = ("oidc_", "saml_", "gate_", "receipt")  # beginnings of names: programs ask there, by standards of their own
 TAKE_FILES = {"desk_lists"}
+# What is posted here may cost a hash and waits for its turn (`rush.py`); elsewhere there is none to be had.
+BY_TURNS = {
+    "sign_in", "factors_lost", "password_change", "profile", "contact_remove", "my_data", "factor_app_begin",
+    "passkey_begin", "backup_codes", "factor_remove", "child_start", "child_stop", "desk_prove",
+}  # fmt: skip
 # Of these, what answers a field that came twice itself: to the site, in JSON, to a proxy, or as a list.
 JUDGE_FIELDS = {
     "oidc_authorize", "oidc_token", "oidc_userinfo", "oidc_introspect", "oidc_revoke",

@@ -66,8 +66,15 @@ SAVED_REQUEST = Cookie("pending", 2 * DAY)  # the row that it names ends long be
 RECENT_LOGOUT_LIFE = timedelta(minutes=15)
 RECENT_LOGOUT = Cookie("told", RECENT_LOGOUT_LIFE)
 RETURN_TO = Cookie("next", timedelta(hours=1))
+PLACE_LIFE = timedelta(minutes=5)
+PLACE = Cookie("place", PLACE_LIFE)
 DRAFT = Cookie("draft", timedelta(hours=1))
 DESK = Cookie("desk", None)  # when this session last used the help desk
+
+
+def headers(response: HttpResponse) -> list[tuple[str, str]]:
+    """The cookies of a response as lines of its head."""
+    return [("Set-Cookie", one.OutputString()) for one in response.cookies.values()]
 
 
 def write_flash(response: HttpResponse, kind: str, message_id: str, **args: str) -> None:

@@ -19,7 +19,8 @@ from django.urls import URLPattern, URLResolver, get_resolver, reverse
 from django.views.decorators.csrf import csrf_exempt
 
 from massar.core import log
-from massar.interfaces.base import errors, middleware, outage
+from massar.domain.credentials import api as credentials
+from massar.interfaces.base import cookies, errors, middleware, outage, rsgi
 from massar.interfaces.base.request import Request
 
 View = Callable[[Request], Any]  # Django types its wrapper wider than what we put into it
@@ -71,6 +72,7 @@ class Direct:
         self.django, self.views = django, views()
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        credentials.passwords.has_turn.set(environ.get(rsgi.HAS_TURN, True))
         view = self.views.get(environ["PATH_INFO"])
         if view is None:
             return self.django(environ, start_response)
@@ -81,8 +83,8 @@ class Direct:
             if response.status_code == 405:
                 response = errors.in_plain_words(response)
             said = {**middleware.headers(request.language, settings.MASSAR.https), **response.headers}
-            cookies = [("Set-Cookie", one.output(header="").lstrip()) for one in response.cookies.values()]
-            start_response(f"{response.status_code} {response.reason_phrase}", [*said.items(), *cookies])
+            head = [*said.items(), *cookies.headers(response)]
+            start_response(f"{response.status_code} {response.reason_phrase}", head)
             return [response.content]
         finally:
             self.release()

@@ -23,7 +23,7 @@ from massar.journeys.sso.log_out_of_sites import LogoutRequester, RecentLogout
 # Of a Location. All headers of an answer together must fit into the 4 KiB that nginx as it comes keeps for them
 # (proxy_buffer_size); ours beside it take a kilobyte.
 LONGEST_LOCATION = 2500
-_CSRF_FIELD = Markup('<input type="hidden" name="csrfmiddlewaretoken" value="{}">')
+CSRF_FIELD = Markup('<input type="hidden" name="csrfmiddlewaretoken" value="{}">')
 _CSP = (
     "default-src 'none'; script-src 'self'; style-src 'self'; font-src 'self'; img-src 'self'; connect-src 'self'; "
     "frame-src 'self'; form-action {}; base-uri 'none'; frame-ancestors 'none'"
@@ -45,7 +45,7 @@ def context(request: Request) -> dict[str, object]:
         "person": None, "flash": [], "season": season.current(request.now),
         # Where the language switch comes back to: a page that can be asked for with GET.
         "page_address": request.get_full_path() if request.method in ("GET", "HEAD") else request.path,
-        "csrf_field": cache(lambda: _CSRF_FIELD.format(get_token(request))),  # one mask for all forms of a page
+        "csrf_field": cache(lambda: CSRF_FIELD.format(get_token(request))),  # one mask for all forms of a page
     }  # fmt: skip
 
 

@@ -3,7 +3,10 @@
 Granian could speak WSGI itself, and a little faster. But WSGI (PEP 3333, after CGI) writes `X-Forwarded-For` and
 `X_Forwarded_For` as one name, the later one wins, and a client could speak for our own proxy: HAProxy, Caddy and Apache
 pass such names on. RSGI still has the names as they were sent, so whatever holds an underscore is dropped here, as
-nginx does (RFC 9110 §17.10 warns of it). See docs/adr/0045-names-with-underscores.md."""
+nginx does (RFC 9110 §17.10 warns of it). See docs/adr/0045-names-with-underscores.md.
+
+What may cost a hash waits for its turn, and few threads take it (`turns.py`); everything else has threads of its own,
+so that no rush at the sign-in holds up pages, files or signs of life. See docs/adr/0086-a-rush-is-bounded.md."""
 
 import asyncio
 import contextlib
@@ -12,16 +15,22 @@ import logging
 import sys
 import threading
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from functools import partial
 from queue import SimpleQueue
-from typing import Any
+from typing import Any, Protocol
+
+from massar.interfaces.base.turns import PlaceInLine, Turns
 
 log = logging.getLogger("massar.web")
 Environ = dict[str, Any]
 Wsgi = Callable[[Environ, Callable[..., Any]], Iterable[bytes]]
 Answer = tuple[list[tuple[str, str]], bytes]  # headers and body
 RETRY_AFTER = ("Retry-After", "5")
-THREADS = 24  # they wait for the hash gate and the database; so many keep one core busy
+THREADS = 24  # they wait for the database; so many keep one core busy
+TURN_THREADS = 5  # of them: one hashes, the others read before it and write after it
+HAS_TURN = "massar.has_turn"  # in the environ: whether the request may hash
 SETTLED_WITHIN = 0.1  # seconds
 LARGEST_BODY = (
     1024 * 1024
@@ -34,49 +43,114 @@ BODILESS = ("GET", "HEAD", "OPTIONS")  # these have a body only where something 
 JOINED_BY = {"cookie": "; "}  # a name that came twice: RFC 9110 §5.3, and for cookies RFC 6265bis §5.6.3
 
 
+@dataclass(eq=False)
+class Call:
+    """A request on its way. cookies: lines for the head of its answer, beside the answer's own."""
+
+    told: Environ
+    protocol: Any
+    answered: asyncio.Future[None]
+    cookies: list[tuple[str, str]] = field(default_factory=list)
+
+
+class AdmissionControl(Protocol):
+    """Who waits for a turn (`rush.py`)."""
+
+    turns: Turns
+
+    def by_turns(self, told: Environ) -> bool: ...
+
+    def place(self, call: Call) -> PlaceInLine: ...
+
+    def send_away(self, place: PlaceInLine) -> tuple[int, list[tuple[str, str]], bytes] | None: ...
+
+
 class RsgiApplication:
     """An RSGI application. One for each process, made before it forks. beside: begins what else runs in each. largest:
-    how many bytes are read of a request with this head. busy: said to whoever sends much while others do."""
+    how many bytes are read of a request with this head. busy: said to whoever sends much while others do. rush: which
+    requests wait for a turn; None: none does."""
 
     def __init__(
         self, wsgi: Wsgi, beside: Callable[[], None] = lambda: None,
         largest: Callable[[Environ], int] = lambda _: LARGEST_BODY, busy: Answer = ([], b""),
+        rush: AdmissionControl | None = None,
     ):  # fmt: skip
-        self.wsgi, self.beside, self.largest, self.busy = wsgi, beside, largest, busy
+        self.wsgi, self.beside, self.largest, self.busy, self.rush = wsgi, beside, largest, busy, rush
         self.large = {False: 0, True: 0}  # bodies that are held; True: lists of agents, whom no stranger is in the way
 
     def __rsgi_init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self.loop = loop
-        self.waiting: SimpleQueue[tuple[Environ, Any, asyncio.Future[None]]] = SimpleQueue()
+        self.waiting: SimpleQueue[Call] = SimpleQueue()
         self.answered: deque[asyncio.Future[None]] = deque()
         self._settle_often()
         self.beside()
-        for number in range(THREADS):
-            threading.Thread(target=self._serve, name=f"web-{number}", daemon=True).start()
+        serving: list[Callable[[], None]] = [self._serve] * THREADS
+        if self.rush:
+            serving[:TURN_THREADS] = [partial(self._serve_turns, self.rush.turns)] * TURN_THREADS
+        for number, serve in enumerate(serving):
+            threading.Thread(target=serve, name=f"web-{number}", daemon=True).start()
 
     async def __rsgi__(self, scope: Any, protocol: Any) -> None:
         self._settle()
         told = environ(scope)
         most = self.largest(told)
-        place = _Place(self.large, most > LARGEST_BODY)
+        held = _LargeBody(self.large, most > LARGEST_BODY)
         try:
-            body = await self._body(told, protocol, most, place)
+            body = await self._body(told, protocol, most, held)
             if body is None:
                 return
             told["wsgi.input"] = io.BytesIO(body)
-            answered = self.loop.create_future()
-            self.waiting.put((told, protocol, answered))
-            await answered
+            await self._until_answered(Call(told, protocol, self.loop.create_future()))
         finally:
-            place.leave()
+            held.leave()
 
-    async def _body(self, told: Environ, protocol: Any, most: int, place: "_Place") -> bytes | None:
+    async def _until_answered(self, call: Call) -> None:
+        """What may hash waits for its turn, and leaves the line if its client goes. Who has one at once is not looked
+        at."""
+        rush = self.rush
+        if rush is None or not rush.by_turns(call.told):
+            self.waiting.put(call)
+            await call.answered
+            return
+        if rush.turns.is_free:
+            rush.turns.join(PlaceInLine(call))
+            await call.answered
+            return
+        place = rush.place(call)
+        if left := rush.turns.join(place):
+            self._send_away(rush, left)
+        if left is place:
+            await call.answered
+            return
+        gone = asyncio.ensure_future(call.protocol.client_disconnect())
+        gone.add_done_callback(lambda _: self._forget(rush, place))
+        try:
+            await call.answered
+        finally:
+            gone.cancel()
+
+    def _forget(self, rush: AdmissionControl, place: PlaceInLine) -> None:
+        if rush.turns.leave(place):  # and was not answered
+            self._end(place.call.answered)
+
+    def _send_away(self, rush: AdmissionControl, place: PlaceInLine) -> None:
+        """Answer at once. Where the page has to say it itself, it does so without a turn."""
+        call: Call = place.call
+        with _a_fault_is_told(call):
+            away = rush.send_away(place)
+            if away is None:
+                self.waiting.put(call)
+                return
+            call.protocol.response_bytes(*away)
+        self._end(call.answered)
+
+    async def _body(self, told: Environ, protocol: Any, most: int, place: "_LargeBody") -> bytes | None:
         """Whole, or empty beyond the bound, with a length that Django refuses. None: it did not come, and nobody waits
         for an answer. In pieces (RFC 9112 §7.1) and by HTTP/2 no length needs to be told: it is put where Django
         looks."""
         may_have_one = "CONTENT_LENGTH" not in told and told["REQUEST_METHOD"] not in BODILESS
         untold = may_have_one or "HTTP_TRANSFER_ENCODING" in told
-        if not untold and not 0 < _length(told) <= most:
+        if not untold and not 0 < length(told) <= most:
             return b""
         reading = self.loop.create_task(_read(protocol, most, place))
         await asyncio.wait([reading], timeout=BODY_WITHIN)
@@ -94,7 +168,7 @@ class RsgiApplication:
         if untold:
             told["CONTENT_LENGTH"] = str(len(body))
             body = body if len(body) <= most else b""
-        elif len(body) != _length(told):  # cut on the way: half a form is another one (RFC 9112 §8)
+        elif len(body) != length(told):  # cut on the way: half a form is another one (RFC 9112 §8)
             protocol.response_bytes(400, [("Connection", "close")], b"")
             return None
         return body
@@ -102,44 +176,59 @@ class RsgiApplication:
     def _settle(self) -> None:
         """End the calls whose answers have left. To wake the loop for each would cost more than all the rest."""
         while self.answered:
-            call = self.answered.popleft()
-            if not call.done():  # given up when the server was told to stop
-                call.set_result(None)
+            self._end(self.answered.popleft())
+
+    def _end(self, answered: asyncio.Future[None]) -> None:
+        if not answered.done():  # given up when the server was told to stop
+            answered.set_result(None)
 
     def _settle_often(self) -> None:
         self._settle()
+        if self.rush:
+            for place in self.rush.turns.late():
+                self._send_away(self.rush, place)
         self.loop.call_later(SETTLED_WITHIN, self._settle_often)
 
     def _serve(self) -> None:
         while True:
-            told, protocol, answered = self.waiting.get()
-            try:
-                self._answer(told, protocol)
-            except Exception:  # a thread that ended would be missing for good
-                part = told["PATH_INFO"].split("/")[1:2]  # what stands behind it may be the secret of a link
-                log.exception("no answer to %s below /%s", told["REQUEST_METHOD"], *part or [""])
-                with contextlib.suppress(Exception):  # it may have been the answer that could not be sent
-                    protocol.response_bytes(500, [], b"")
-            finally:
-                self.answered.append(answered)
+            self._answer(self.waiting.get(), has_turn=self.rush is None)
 
-    def _answer(self, told: Environ, protocol: Any) -> None:
+    def _serve_turns(self, line: Turns) -> None:
+        while True:
+            self._answer(line.take().call, has_turn=True)
+            line.end()
+
+    def _answer(self, call: Call, *, has_turn: bool) -> None:
+        call.told[HAS_TURN] = has_turn
         head: list[Any] = []
-        parts = self.wsgi(told, lambda status, headers, _=None: head.extend((status, headers)))
-        try:
-            body = b"".join(parts)
-        finally:
-            if hasattr(parts, "close"):
-                parts.close()
-        status, headers = head
-        protocol.response_bytes(int(status[:3]), headers, body)
+        with _a_fault_is_told(call):  # a thread that ended would be missing for good
+            parts = self.wsgi(call.told, lambda status, headers, _=None: head.extend((status, headers)))
+            try:
+                body = b"".join(parts)
+            finally:
+                if hasattr(parts, "close"):
+                    parts.close()
+            status, headers = head
+            call.protocol.response_bytes(int(status[:3]), [*headers, *call.cookies], body)
+        self.answered.append(call.answered)
+
+
+@contextlib.contextmanager
+def _a_fault_is_told(call: Call) -> Iterator[None]:
+    try:
+        yield
+    except Exception:
+        part = call.told["PATH_INFO"].split("/")[1:2]  # what stands behind it may be the secret of a link
+        log.exception("no answer to %s below /%s", call.told["REQUEST_METHOD"], *part or [""])
+        with contextlib.suppress(Exception):  # it may have been the answer that could not be sent
+            call.protocol.response_bytes(500, [], b"")
 
 
 class _NoPlace(Exception):
     """As many large bodies are held as one process holds at once."""
 
 
-class _Place:
+class _LargeBody:
     """The place of one large body, until it is answered. Of the loop's thread alone."""
 
     def __init__(self, taken: dict[bool, int], of_agent: bool):
@@ -158,7 +247,7 @@ class _Place:
         self._held = False
 
 
-async def _read(protocol: Any, most: int, place: _Place) -> bytes:
+async def _read(protocol: Any, most: int, place: _LargeBody) -> bytes:
     body = bytearray()
     async for piece in protocol:
         body += piece
@@ -189,6 +278,6 @@ def environ(scope: Any) -> Environ:
     return told
 
 
-def _length(told: Environ) -> int:
+def length(told: Environ) -> int:
     said = told.get("CONTENT_LENGTH", "")
     return int(said) if said.isascii() and said.isdecimal() and len(said) < 16 else 0

@@ -111,7 +111,7 @@ def _password(person: NewPerson, now: datetime) -> str:
     if not person.password:
         return "(none)"
     stored = credentials.passwords.stored(_id(person, now))
-    fits = credentials.passwords.is_right(person.password, stored, known=True)
+    fits = credentials.passwords.is_right(person.password, stored)
     return person.password if fits else "(changed by you)"
 
 

@@ -9,11 +9,11 @@ from django.utils import translation
 from django.views.decorators.http import require_http_methods, require_POST
 
 from massar.core import text
-from massar.interfaces.base import cookies, form_fields, page, way_back
+from massar.interfaces.base import cookies, form_fields, page, rush, way_back
 from massar.interfaces.base.request import Request
 from massar.interfaces.web import challenge, second_step
 from massar.interfaces.web.home import cards
-from massar.journeys import outcomes, season
+from massar.journeys import outcomes
 from massar.journeys.account import change_password, close_sessions, defend, use_passkey
 from massar.journeys.account import sign_in as journey
 from massar.journeys.sso import log_out_of_sites
@@ -83,9 +83,7 @@ def _refuse(request: Request, form: SignInForm, outcome: journey.Refused) -> Htt
         case outcomes.PasswordSprayed():
             return show(request, form, "sprayed", status=429)
         case outcomes.Overloaded():
-            until = request.now + season.sent_back(request.now, request.id)
-            response = show(request, form, "busy", status=503, until=until)
-            return page.add_retry_after(response, until, request.now)
+            return rush.here.come_back(request)
 
 
 def show(

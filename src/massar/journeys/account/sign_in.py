@@ -251,15 +251,15 @@ def _verify(attempt: _Attempt, password: str) -> _Verified | Unjudged:
             return given
         charged = given
         beyond = any(one not in charged for one in own)
-    verified = _compare(attempt, typed, charged, stranger, known=device is not None)
+    verified = _compare(attempt, typed, charged, stranger)
     return verified._replace(right=False) if beyond and isinstance(verified, _Verified) else verified
 
 
 def _compare(
-    attempt: _Attempt, typed: str, charged: list[limits.Bucket], stranger: defend.Stranger | None, *, known: bool
+    attempt: _Attempt, typed: str, charged: list[limits.Bucket], stranger: defend.Stranger | None
 ) -> _Verified | Overloaded:
     try:
-        right = credentials.passwords.is_right(typed, attempt.stored, known=known)
+        right = credentials.passwords.is_right(typed, attempt.stored)
     except credentials.Busy:
         limits.refund(charged, now=attempt.now)
         return Overloaded()
@@ -353,7 +353,7 @@ def _enter_with_temporary(
             return given
         charged = given
     try:  # the same one hash as any other try; its answer has no say here
-        credentials.passwords.is_right(secret, attempt.stored, known=False)
+        credentials.passwords.is_right(secret, attempt.stored)
     except credentials.Busy:
         limits.refund(charged, now=attempt.now)
         return Overloaded()
@@ -454,7 +454,7 @@ def _judge_again(
         refused = limits.consume(charged, now=now)
         if refused:
             return TooManyAttempts(refused.until)
-    verified = _compare(attempt, policy.strip_invisible(password), charged, None, known=True)
+    verified = _compare(attempt, policy.strip_invisible(password), charged, None)
     if not isinstance(verified, _Verified):
         return verified
     if not verified.right:
