@@ -45,6 +45,10 @@ GREETING = """
     8. Sign in as najat.amrani@men.gov.ma, and choose «مكتب المساعدة» in the menu: she sets up a second step first (an
        app that shows codes), then finds people of her directorate and helps them. hassan.ouazzani@taalim.ma does so in
        his school, nadia.chraibi@taalim.ma in her class. Beside the cast there are some 900 invented people.
+    9. Without phone or e-mail: below the recovery form, «الاسترجاع بشباك المديرية» shows fatima.zahra.alaoui a number.
+       Hassan types it at the desk, Najat confirms it, and her browser goes on. All three sit at one machine here, and
+       their browsers must differ: the number in another kind than the agents' (Firefox beside Chrome, for example), and
+       Najat in a private window.
 
   Ctrl-C stops everything. PORT=8001 make demo chooses another port.
 """

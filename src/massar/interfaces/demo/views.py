@@ -14,6 +14,7 @@ from massar.interfaces.demo.store import Store
 
 STEPS = (
     "sign_in", "profile", "prove", "recover", "read", "enter", "change", "home", "child", "family", "desk", "class",
+    "case",
 )  # fmt: skip
 FAULTS = (("0001", "refused"), ("0002", "unsure"), ("0003", "slow"))
 # Only what a letter is made of, in a frame that can run nothing, reach nothing and send nothing.

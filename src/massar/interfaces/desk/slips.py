@@ -6,7 +6,6 @@ from django import forms
 from django.http import Http404, HttpResponse
 from django.views.decorators.http import require_http_methods
 
-from massar.domain.credentials import api as credentials
 from massar.domain.people.api import Kind, rights, units
 from massar.interfaces.base import cookies, form_fields, page
 from massar.interfaces.base.pdf import slips as pages
@@ -82,10 +81,9 @@ def _unit_page(
 ) -> HttpResponse:
     at = branch.unit
     counted = {one: print_slips.choose(at, WHO[one], agent=agent, now=request.now) for one in who}
-    classes = [one for one in see_class.own(agent, Right.SLIP, now=request.now) if one.parent_id == at.id]
     return page.render(
-        request, "desk/slips_unit.html", status=status, form=form, at=at, counted=counted, classes=classes,
-        spoken=LANGUAGES, batches=void_slips.batches(at, now=request.now), number=credentials.handed.number,
+        request, "desk/slips_unit.html", status=status, form=form, at=at, counted=counted, spoken=LANGUAGES,
+        classes=see_class.classes(at, now=request.now), batches=void_slips.batches(at, now=request.now),
     )  # fmt: skip
 
 

@@ -51,9 +51,15 @@ def own(agent: Agent, right: rights.Right, *, now: datetime) -> list[people.unit
     return sorted(found.values(), key=lambda one: (one.kind, one.code))
 
 
+def classes(of: people.units.UnitFacts, *, now: datetime) -> list[people.units.UnitFacts]:
+    """The open classes of an establishment; of a class none."""
+    found = people.units.below(of.id, on=_day(now), kinds=[Kind.CLASS])
+    return [one for one in found if one.parent_id == of.id]
+
+
 def by_code(agent: Agent, code: str, right: rights.Right, *, now: datetime) -> people.units.UnitFacts | None:
-    """The class or establishment of that code, if it is the agent's; None for any other."""
-    unit = people.units.by_code(code)
+    """The class or establishment of that code, if it is the agent's; None for any other. Small letters will do."""
+    unit = people.units.by_code(code) or people.units.by_code(code.upper())
     found = branch(agent, unit.id, right, now=now) if unit else None
     return found.unit if found else None
 

@@ -25,14 +25,19 @@ addEventListener('pageshow', () => document.querySelectorAll('form[data-sent]').
 
 // The square on a slip leads to the sign-in page with user name and code behind the #, which no server is told. They are
 // taken out of the address first, so that nothing that is copied, shared or gone back to holds them. Nothing is sent.
-const handed = /^#slip=([a-z0-9._@-]{1,254})~([a-z]{5}-[2-9]{5})$/.exec(location.hash);
-const codeField = document.getElementById('id_password');
+// The next slip that is scanned may meet this very page, which is then not loaded again.
+const SLIP = /^#slip=([a-z0-9._@-]{1,254})~([a-z]{5}-[2-9]{5})$/;
 
-if (location.hash.startsWith('#slip=')) history.replaceState(history.state, '', location.pathname + location.search);
-if (handed && codeField?.form.elements.user) {
-  [codeField.form.elements.user.value, codeField.value] = handed.slice(1);
-  codeField.form.querySelector('button[type=submit]').focus();
+function takeSlip() {
+  const handed = SLIP.exec(location.hash), form = document.getElementById('id_password')?.form;
+  if (location.hash.startsWith('#slip=')) history.replaceState(history.state, '', location.pathname + location.search);
+  if (!handed || !form?.elements.user) return;
+  [form.elements.user.value, form.elements.password.value] = handed.slice(1);
+  form.querySelector('button[type=submit]').focus();
 }
+
+takeSlip();
+addEventListener('hashchange', takeSlip);
 
 // When a page opens with something that must be read first (an error summary, a refusal), the focus goes there.
 document.querySelector('[data-focus]')?.focus({ preventScroll: false });

@@ -2,7 +2,7 @@
 // help desk approves within minutes.
 const every = Number(document.querySelector('[data-told]')?.dataset.every) || 2000;
 const MOST = 150;
-let looked = 0;
+let looked = 0, pause = every / 4; // what is quick is seen at once
 
 async function look() {
   const shown = document.querySelector('[data-told]');
@@ -16,7 +16,8 @@ async function look() {
   } catch {
     // no connection just now: the next look may do better
   }
-  setTimeout(look, every);
+  pause = Math.min(2 * pause, every);
+  setTimeout(look, pause);
 }
 
-setTimeout(look, every);
+setTimeout(look, pause);
