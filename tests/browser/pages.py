@@ -21,18 +21,15 @@ SHEET = """<!doctype html><meta charset="utf-8"><title>Contact sheet</title>
 align-items:flex-start}figure{margin:0}img{border:1px solid #bbb;display:block}img.w360{width:200px}
 img.w1280{width:440px}h2{margin:24px 0 8px}</style><h1>Contact sheet</h1>
 """
-VIEWS = (
-    (PHONE, "light"),
-    (PHONE, "dark"),
-    (DESKTOP, "light"),
-    (DESKTOP, "dark"),
-)  # colours are looked at by night in Arabic alone
 # Windows, and how wide the page is made in each of them, in px: every phone that is sold, from the 320 of WCAG 2.2
 # (1.4.10) on. The style sheet changes at 26rem, so the page is made narrower in a window of the same side of that.
 PHONES = ((320, (320,)), (415, range(320, 416, 5)), (430, range(420, 431, 5)))
 AXE = (resources.files("axe_playwright_python") / "axe.min.js").read_text("utf-8")
 EVERYTHING = {"type": "tag", "values": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]}
 COLOURS = {"type": "rule", "values": ["color-contrast"]}
+# The lines are put together there: all that axe knows of a page takes as long to bring over as to find out.
+VIOLATIONS = """async (options) => (await axe.run(document, options)).violations.flatMap(({id, help, nodes}) =>
+  nodes.map((node) => `${id}: ${help} — ${node.html.slice(0, 160)}`))"""
 
 # A form that answers 4xx (wrong password, too many tries) makes Chromium write this line for the page itself.
 PAGE_STATUS = re.compile(r"Failed to load resource: the server responded with a status of 4\d\d")
@@ -122,17 +119,17 @@ def watched(page: Page, hosts: tuple[str, ...]) -> list[str]:
     return problems
 
 
-def axe_violations(page: Page, only: dict) -> list[str]:
-    """What axe-core finds on the page as it stands, one line for each element."""
+def bring_axe(page: Page) -> None:
+    """Have axe-core on the page, and on those that it shows later: half a megabyte is long on its way."""
     if not page.evaluate("() => 'axe' in window"):
         page.evaluate(AXE)
-    options = {"runOnly": only, "resultTypes": ["violations"]}
-    result = page.evaluate("(options) => axe.run(document, options)", options)
-    return [
-        f"{violation['id']}: {violation['help']} — {node['html'][:160]}"
-        for violation in result["violations"]
-        for node in violation["nodes"]
-    ]
+        page.add_init_script(AXE)
+
+
+def axe_violations(page: Page, only: dict) -> list[str]:
+    """What axe-core finds on the page as it stands, one line for each element."""
+    found: list[str] = page.evaluate(VIOLATIONS, {"runOnly": only, "resultTypes": ["violations"]})
+    return found
 
 
 def outline_problems(page: Page, language: str) -> list[str]:
@@ -153,25 +150,25 @@ def inspect(page: Page, name: str, language: str) -> None:
     """Look at the page as it stands, on a phone and a desk, by day and by night: check it, picture it. No word touches
     its frame, and nothing is wider than the screen, on phones of every width.
 
-    The pictures go to build/screenshots/ as name-language-width-theme.png.
+    The pictures go to build/screenshots/ as name-language-width-theme.jpeg.
     """
     before = page.viewport_size
     problems = outline_problems(page, language)
-    for size, theme in VIEWS:
-        if theme == "dark" and language != "ar":
-            continue
+    bring_axe(page)
+    for size in (PHONE, DESKTOP):
         page.set_viewport_size(size)
-        page.emulate_media(color_scheme=theme, reduced_motion="reduce")
-        # A desk's is the same page in each language.
-        looked_at = theme == "light" and (size is PHONE or language == "ar")
-        found = axe_violations(page, EVERYTHING if looked_at else COLOURS)
+        by_day = look(page, size, language)
         if page.evaluate(WIDER_THAN_SCREEN) > 0:
-            found.append("the page is wider than the screen")
-        if size is PHONE and theme == "light":
-            found += [f"small target: {line}" for line in page.evaluate(SMALL_TARGETS)]
-        problems += [f"at {size['width']} px, {theme}: {line}" for line in found]
-        shot(page, name, language, theme)
-    page.emulate_media(color_scheme="light")
+            by_day.append("the page is wider than the screen")
+        shot(page, name, language)
+        by_night = []
+        if language == "ar":
+            page.emulate_media(color_scheme="dark", reduced_motion="reduce")
+            by_night = axe_violations(page, COLOURS)
+            shot(page, name, language, "dark")
+            page.emulate_media(color_scheme="light", reduced_motion="reduce")
+        for theme, found in (("light", by_day), ("dark", by_night)):
+            problems += [f"at {size['width']} px, {theme}: {line}" for line in found]
     for window, widths in PHONES:
         page.set_viewport_size({"width": window, "height": 740})
         problems += page.evaluate(SQUEEZED, list(widths))
@@ -179,17 +176,26 @@ def inspect(page: Page, name: str, language: str) -> None:
     assert not problems, f"{name} in {language}:\n" + "\n".join(dict.fromkeys(problems))
 
 
+def look(page: Page, size: dict, language: str) -> list[str]:
+    """All rules of axe, in Arabic at both sizes, in French at a desk, in English on a phone; colours everywhere."""
+    whole = language == "ar" or size is (DESKTOP if language == "fr" else PHONE)
+    found = axe_violations(page, EVERYTHING if whole else COLOURS)
+    if size is PHONE:
+        found += [f"small target: {line}" for line in page.evaluate(SMALL_TARGETS)]
+    return found
+
+
 def shot(page: Page, name: str, language: str, theme: str = "light") -> None:
     """A picture of the whole page."""
     SCREENSHOTS.mkdir(parents=True, exist_ok=True)
-    path = SCREENSHOTS / f"{name}-{language}-{page.viewport_size['width']}-{theme}.png"
-    page.screenshot(path=path, full_page=True, animations="disabled")
+    path = SCREENSHOTS / f"{name}-{language}-{page.viewport_size['width']}-{theme}.jpeg"
+    page.screenshot(path=path, full_page=True, animations="disabled", quality=85)
 
 
 def write_contact_sheet() -> None:
     """All pictures together, page by page: build/contact-sheet.html."""
     parts = [SHEET]
-    pictures = sorted(SCREENSHOTS.glob("*-*-*-*.png"), key=lambda path: path.stem.rsplit("-", 3))
+    pictures = sorted(SCREENSHOTS.glob("*-*-*-*.jpeg"), key=lambda path: path.stem.rsplit("-", 3))
     for name, group in groupby(pictures, key=lambda path: path.stem.rsplit("-", 3)[0]):
         parts.append(f"<h2>{escape(name)}</h2><section>")
         for path in group:

@@ -1,8 +1,6 @@
 """In a siege a browser that nobody knows meets a challenge: by itself with scripts, by a button without."""
 
-import sqlite3
 import time
-from contextlib import closing
 
 from playwright.sync_api import expect
 
@@ -18,7 +16,7 @@ SIEGE = "INSERT INTO limits_siege (key, on_until, off_until, held_until) VALUES 
 
 def besiege(product: Product) -> None:
     """As `massar siege on` does."""
-    with closing(sqlite3.connect(product.log.parent / "var" / "massar.sqlite3")) as database, database:
+    with product.database() as database:
         database.execute(SIEGE, (int((time.time() + 3600) * 1_000_000),))
 
 

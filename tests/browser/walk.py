@@ -4,6 +4,8 @@ Fields and buttons are found by the guide's own labels, as a reader or a screen 
 here knows an address of the product but the first page and the on-screen phone.
 """
 
+from datetime import UTC, datetime
+
 from playwright.sync_api import Locator, Page, expect
 
 from tests.support.product import CONTACT_CODE, TEMPORARY_PASSWORD, Product
@@ -58,6 +60,17 @@ class Walk:
         self.chooses_the_language()
         self.types_user_and_password(login, self.product.people[login])
         expect(self.menu()).to_be_visible()
+        return self
+
+    def comes_to_the_desk(self, login: str) -> "Walk":
+        """Signed in, and a second factor was just proved: setting one up has walks of its own."""
+        self.comes_in(login)
+        with self.product.database() as database:
+            database.execute(
+                "UPDATE sessions_session SET amr = 'pwd otp mfa', second_at = ? WHERE ended_at IS NULL AND person_id = "
+                "(SELECT id FROM people_person WHERE login = ?)",
+                (datetime.now(UTC).strftime("%Y-%m-%d %H:%M:%S"), login),
+            )
         return self
 
     def is_home(self, name: str) -> None:

@@ -10,6 +10,7 @@ import json
 import os
 import re
 import signal
+import sqlite3
 import subprocess
 import sys
 import tempfile
@@ -59,6 +60,13 @@ class Product:
         kept = {name: value for name, value in os.environ.items() if not name.startswith(("MASSAR_", "DJANGO_"))}
         own = {"MODE": "demo", "PUBLIC_URL": self.url, "VAR": str(var), "CONFIG": str(var / "sites.toml")}
         return {**kept, "PYTHONPATH": str(ROOT / "src"), **{f"MASSAR_{name}": value for name, value in own.items()}}
+
+    @contextlib.contextmanager
+    def database(self) -> Iterator[sqlite3.Connection]:
+        """What it keeps, beside the running programs; committed at the end of the block."""
+        file = self.log.parent / "var" / "massar.sqlite3"
+        with contextlib.closing(sqlite3.connect(file, timeout=20)) as found, found:
+            yield found
 
     def get(self, path: str) -> tuple[int, bytes]:
         with contextlib.closing(http.client.HTTPConnection(self.url.removeprefix("http://"), timeout=30)) as line:
