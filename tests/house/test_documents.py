@@ -25,13 +25,13 @@ from massar.domain.limits.gcra import RateLimit
 from massar.domain.people import contacts
 from massar.domain.people import models as people
 from massar.interfaces.base import cookies
-from tests.house.catalogues import catalogue
+from tests.house.catalogues import catalogue, sentences
 from tests.house.laws import PRODUCT, ROOT, files_of_the_tree, name_of, python_files
 from tests.support.installation import COMMANDS
 
 DOCS = ROOT / "docs"
 JOURNEYS, OPERATE, ADR = DOCS / "journeys", DOCS / "operate", DOCS / "adr"
-LARGEST_PICTURE = 120 * 1024
+LARGEST_PICTURE = 60 * 1024
 FENCE = re.compile(r"^```.*?^```", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"!?\[[^\]]*\]\(([^)\s]+)\)")
 PLACES = "src|tests|docs|bench|requirements|config|interfaces|journeys|providers|domain|core"
@@ -43,6 +43,7 @@ PICTURES = [
     ("second-step.md", held.MOVES, Factor),
     ("desk-cases.md", cases.MOVES, Case),
 ]
+NO_BREAK = "\u00a0"
 QUESTIONS = ("What people notice.", "What to look at.", "What to do.", "When it ends.")
 
 
@@ -213,7 +214,15 @@ def test_links_paths_and_tests_in_documents_exist(path: Path):
 def test_pictures_are_small():
     pictures = sorted((DOCS / "images").glob("*.webp"))
     assert pictures and [p.name for p in pictures if p.stat().st_size > LARGEST_PICTURE] == []
-    assert [p.name for p in pictures if p.name not in read("README.md")] == [], "a picture that nobody shows"
+    shown = "".join(map(read, DOCUMENTS))
+    assert [p.name for p in pictures if p.name not in shown] == [], "a picture that nobody shows"
+
+
+@pytest.mark.parametrize("page", ["help-desk.md", "people.md"])
+def test_buttons_in_the_pages_of_agents_and_operators_are_named_as_they_are(page: str):
+    words = {str(text).replace(NO_BREAK, " ") for message in catalogue("fr").values() for text in sentences(message)}
+    named = {" ".join(name.split()) for name in re.findall(r"« (.+?) »", read(OPERATE / page), re.DOTALL)}
+    assert len(named) > 5 and named - words == set()
 
 
 # -- decisions
