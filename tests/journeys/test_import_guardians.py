@@ -3,17 +3,19 @@
 from datetime import date, timedelta
 
 import pytest
+from django.db import transaction
 
-from massar.core import local_time
+from massar.core import local_time, text
 from massar.core.audit import api as audit_log
+from massar.domain.delivery.models import Message
 from massar.domain.people import api as people
 from massar.domain.people.models import Guardianship
 from massar.journeys.people import import_guardians, import_people
 from massar.journeys.people.import_guardians import GuardianList
 from massar.journeys.people.import_people import NewPerson
 from massar.journeys.people.sheet_list import ImportReport, Said, UnusableList
-from tests.cast import FATIMA, HALIMA, HALIMA_PHONE, ILYAS, RIM, SALMA, YASSINE, enter, facts
-from tests.support.steps import secrets
+from tests.cast import FATIMA, FATIMA_PHONE, HALIMA, HALIMA_PHONE, ILYAS, RIM, SALMA, YASSINE, enter, facts
+from tests.support.steps import home, secrets, shows
 from tests.support.visitor import Visitor
 
 pytestmark = [pytest.mark.django_db, pytest.mark.both_databases]
@@ -62,6 +64,44 @@ def test_a_list_links_by_account_or_by_phone_and_the_way_back_is_open(at_school,
     assert told.count("guardian_linked") == 1
     Visitor().ask(CODES[1], phone=HALIMA.phone)
     assert len(secrets(post, HALIMA_PHONE)) == 1
+
+
+def prove(person, email: str, clock) -> None:
+    with transaction.atomic():
+        new = people.contacts.propose(facts(person).id, "email", email, now=clock())
+        assert people.contacts.prove(new.id, facts(person).id, now=clock(), wait=timedelta(0))
+
+
+def told_of(event: str, post) -> list[str]:
+    """The destinations of this notice, of e-mail and SMS."""
+    post.work()
+    return sorted(Message.objects.filter(about=event).values_list("masked", flat=True))
+
+
+def test_the_first_guardian_hears_by_mail_and_both_histories_say_it(at_school, listed, clock, post):
+    """A list of a country makes millions of links: nobody could be warned yet, so no SMS is spent on them."""
+    assert written(listed(f"{CODES[0]};;{HALIMA.phone};أم;;;"), clock) == (1, 0, 0, 0)
+    assert told_of("child_linked", post) == []
+    prove(HALIMA, "halima@example.org", clock)
+    assert written(listed(f"{CODES[1]};;{HALIMA.phone};أم;;;"), clock) == (1, 0, 0, 0)
+    assert told_of("child_linked", post) == [text.masked_email("halima@example.org")]
+    [letter] = post.messages("halima@example.org")
+    assert RIM.first_ar in letter.text and HALIMA.last_ar in letter.text and "/not-me/" not in letter.text
+    assert shows(home(HALIMA).get("/devices/history/"), "activity.child_linked")
+    assert written(listed(f"{CODES[1]};;{HALIMA.phone};أم;;;"), clock) == (0, 0, 1, 0)
+    assert len(told_of("child_linked", post)) == 1, "once"
+
+
+def test_atk_135_a_second_guardian_is_told_to_the_first_and_to_an_older_pupil(at_school, listed, clock, post):
+    """Whoever is put beside a mother receives what opens the account: she hears of it, by SMS too."""
+    assert written(listed(f"{CODES[0]};;{HALIMA.phone};أم;;;"), clock) == (1, 0, 0, 0)
+    prove(ILYAS, "ilyas@example.org", clock)
+    assert written(listed(f"{CODES[0]};{FATIMA.login};;;;;"), clock) == (1, 0, 0, 0)
+    phones = [text.masked_phone(HALIMA_PHONE), text.masked_phone(FATIMA_PHONE)]
+    assert told_of("child_linked", post) == sorted(phones)
+    assert ILYAS.first_ar in post.messages(HALIMA_PHONE)[-1].text
+    assert text.masked_email("ilyas@example.org") in told_of("guardian_linked", post)
+    assert FATIMA.last_ar in post.messages("ilyas@example.org")[-1].text
 
 
 def test_the_same_list_twice_changes_nothing_and_the_next_years_moves_the_ends(at_school, listed, clock):

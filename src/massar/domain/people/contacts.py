@@ -5,7 +5,7 @@ proposed --right code--> proved --(time)--> counting --removed or replaced, afte
     +------ cancelled <-----+   (while it does not count yet)"""
 
 import hmac
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime, timedelta
 
 from django.db import connection
@@ -56,6 +56,21 @@ def matching(person_id: int, kind: str, typed: str, now: datetime) -> Contact | 
         same = hmac.compare_digest(contact.value.encode(), typed.encode())
         if same and contact.kind == kind:
             found = contact
+    return found
+
+
+def receiving(person_ids: Collection[int], now: datetime) -> dict[int, list[Contact]]:
+    """The contacts of these people that hear of what happens, oldest first; who has none is missing."""
+    found: dict[int, list[Contact]] = {}
+    for some in sql.parts(sorted(person_ids)):
+        rows = sql.rows(
+            f"SELECT {', '.join(_COLUMNS)} FROM people_contact WHERE person_id IN ({sql.placeholders(len(some))}) "
+            "AND state = 'proved' AND (ends_at IS NULL OR ends_at > %s) ORDER BY id",
+            (*some, sql.at(now)),
+        )
+        for one in _decrypted(map(_of_row, rows)):
+            if one.receives(now):
+                found.setdefault(one.person_id, []).append(one)
     return found
 
 

@@ -77,9 +77,38 @@ def tell(pupil: people.PersonFacts, event: str, *, browser: Browser, now: dateti
             _tell_one(pupil, guardian or pupil, contact, event, entry=entry, browser=browser, now=now)
 
 
+def tell_linked(
+    links: Sequence[people.guardians.NewLink], before: Iterable[people.guardians.Link], *, now: datetime
+) -> None:
+    """Tell of new links whoever could say that one is wrong: the new guardian, those of before, and a pupil who has
+    contacts. before: the links of these pupils until now.
+
+    A list of a school year makes a million links of pupils whom nobody could warn: their first guardians hear by mail
+    alone (campaigns, which are counted before, have SMS for whole years). No letter has the link that freezes the
+    account: a guardian of before could use it against the new one, and the other way round."""
+    others = dict[int, list[int]]()
+    for link in before:
+        others.setdefault(link.pupil_id, []).append(link.guardian_id)
+    pairs = [(link, [link.guardian_id, *others.get(link.pupil_id, ())]) for link in links]
+    concerned = {id for link, guardian_ids in pairs for id in (link.pupil_id, *guardian_ids)}
+    facts, held = people.directory.by_ids(concerned, now=now), people.contacts.receiving(concerned, now)
+    for link, guardian_ids in pairs:
+        pupil, new = facts[link.pupil_id], facts[link.guardian_id]
+        warned = link.pupil_id in held or link.pupil_id in others
+        told: set[tuple[str, str]] = set()
+        for guardian in (facts[id] for id in dict.fromkeys(guardian_ids)):
+            for contact in held.get(guardian.id, ()):
+                if (contact.kind, contact.value) in told or (contact.kind == "phone" and not warned):
+                    continue
+                told.add((contact.kind, contact.value))
+                _tell_one(pupil, guardian, contact, "child_linked", browser=Browser(), now=now, whom=new)
+        if link.pupil_id in held:
+            notices.tell(pupil, "guardian_linked", now=now, browser=Browser(), whom=new.name(pupil.language))
+
+
 def _tell_one(
-    pupil: people.PersonFacts, guardian: people.PersonFacts, contact: people.Contact, event: str, *, entry: str,
-    browser: Browser, now: datetime,
+    pupil: people.PersonFacts, guardian: people.PersonFacts, contact: people.Contact, event: str, *, entry: str = "",
+    browser: Browser, now: datetime, whom: people.PersonFacts | None = None,
 ) -> None:  # fmt: skip
     sms = contact.kind == "phone"
     if sms and limits.consume([limits.rate_limits.NOTICE_SMS.bucket(pupil.id)], now=now):
@@ -91,7 +120,7 @@ def _tell_one(
         values={
             "event": event, "when": now.isoformat(), "device": browser.label, "host": settings.MASSAR.address,
             "child": pupil.first_name(guardian.language), "help": settings.MASSAR.help_contact,
-            "not_me_url": link,
+            "not_me_url": link, "whom": whom.name(guardian.language) if whom else "",
         },
     )  # fmt: skip
 

@@ -23,19 +23,21 @@ BY_MAIL_ALONE = (
 def tell(
     person: people.PersonFacts, event: str, *, now: datetime, browser: Browser, besides: int | None = None,
     about: people.Contact | None = None, counts_from: datetime | None = None, dropped: Sequence[people.Contact] = (),
-    cancel_url: Callable[[str], str] | None = None, link: str = "", entry: str = "",
+    cancel_url: Callable[[str], str] | None = None, link: str = "", entry: str = "", whom: str = "",
 ) -> None:  # fmt: skip
     """Send one notice to each address of the person, inside the transaction of the event. Who adds and takes back
     without end causes no SMS without end: past the account's limit the mails alone tell it.
 
     besides: a contact left out. dropped: contacts that a recovery has cancelled. cancel_url: makes the address of the
-    page that takes the change back, from the token for it. link: that address itself. entry: the event's uid in the
+    page that takes the change back, from the token for it. link: that address itself. whom: the name of another
+    person whom it concerns. entry: the event's uid in the
     audit log, which the link "this was not me" of the mails names."""
     values = {
         "event": event,
         "when": now.isoformat(),
         "device": browser.label,
         "contact": about.masked if about else "",
+        "whom": whom,
         "counts_from": counts_from.isoformat() if counts_from else "",
         "dropped": " · ".join(one.masked for one in dropped),
         "host": settings.MASSAR.address,

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from django.db import transaction
 
-from massar.core import local_time
+from massar.core import local_time, sql
 from massar.core.audit import api as audit_log
 from massar.core.sheets import api as sheets
 from massar.domain.people import api as people
@@ -77,9 +77,11 @@ class GuardianList(OpenList):
         if pupils := sorted(one.id for one in people.guardians.accounts(named).values()):
             people.contacts.lock(*pupils)
         batch = judge.compare(rows)
+        before = people.guardians.of_pupils(sorted({link.pupil_id for link in batch.new}), now=now)
         people.guardians.put([*batch.new, *batch.changed])
-        for link in batch.new:
-            audit_log.record_event("guardian_linked", now=now, person_id=link.pupil_id, guardian=link.guardian_id)
+        for some in sql.parts([event for link in batch.new for event in _told_of(link, now)]):
+            audit_log.record_events(some)
+        guardians.tell_linked(batch.new, before, now=now)
         for link in batch.changed:
             if link.until < judge.today:
                 guardians.say_unlinked(link.pupil_id, link.guardian_id, now=now)
@@ -166,6 +168,16 @@ class _Judge:
     def _refuse(self, row: sheets.SheetRow, faults: Faults, batch: _Batch) -> None:
         batch.refused += 1
         self._report.refused(row, faults)
+
+
+def _told_of(link: people.guardians.NewLink, now: datetime) -> list[audit_log.AuditEvent]:
+    """What stands in the history of both."""
+    return [
+        audit_log.AuditEvent(
+            "guardian_linked", now, person_id=link.pupil_id, detail={"guardian": link.guardian_id}
+        ),
+        audit_log.AuditEvent("child_linked", now, person_id=link.guardian_id, detail={"pupil": link.pupil_id}),
+    ]  # fmt: skip
 
 
 def _school_year_ends(day: date) -> date:
