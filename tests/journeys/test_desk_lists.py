@@ -9,11 +9,12 @@ from django.urls import reverse
 
 from massar.core.sheets import api as sheets
 from massar.domain.people import api as people
-from massar.domain.people.models import ListJob, ListPart, Person
+from massar.domain.people.models import ListJob, ListPart, Person, RoleGrant
 from massar.interfaces.base import rsgi
 from massar.interfaces.commands import refused_rows
 from massar.interfaces.desk import lists as pages
 from massar.journeys import after_restore
+from massar.journeys.account import freeze_account
 from massar.journeys.people import import_sheet, work_lists
 from tests.cast import FATIMA, JAMAL, KHADIJA, SALMA, YOUSSEF, facts
 from tests.support.canary import everything_stored
@@ -105,6 +106,31 @@ def test_many_changes_take_another_agent(ministry, worker, clock):
     assert (
         ListJob.objects.get().state == State.WRITTEN and Person.objects.filter(login__startswith="new.").count() == 51
     )
+
+
+def test_atk_138_whoever_says_what_a_list_holds_is_its_author_too(ministry, worker, clock):
+    """Or a colleague's list, sent in good faith, is approved with another column taken for the phone."""
+    youssef = send(at_desk(YOUSSEF, now=clock()), HEADER + "".join(ROW.format(n, n) for n in range(51)))
+    path, khadija = youssef.path, at_desk(KHADIJA, now=clock())
+    worker()
+    khadija.get(path).submit(f"{path}say/", kind="staff")
+    worker()
+    for author, language in ((khadija, facts(KHADIJA).language), (youssef, "fr")):
+        assert f"{path}approve/" not in author.get(path).html and shows(author, "error.list_second", language)
+        fields = {"csrfmiddlewaretoken": author.token, "turn": "2"}
+        assert author.client.post(f"{path}approve/", fields).status_code == 422
+    assert [event.person_id for event in all_events() if event.event == "list_said"] == [facts(KHADIJA).id]
+    appoint(FATIMA, Role.MINISTRY_DESK, "M", now=clock())
+    fatima = at_desk(FATIMA, now=clock()).get(path)
+    RoleGrant.objects.filter(person_id=facts(FATIMA).id).update(granted_by=facts(KHADIJA).id)
+    assert shows(fatima.submit(f"{path}approve/"), "error.list_second"), "nor anybody whom an author made an agent"
+    RoleGrant.objects.update(granted_by=None)
+    freeze_account.by_operator(person=facts(YOUSSEF), reason="stolen", now=clock())
+    assert shows(fatima.get(path).submit(f"{path}approve/"), "error.list_author_shut")
+    assert ListJob.objects.get().state == State.COMPARED
+    freeze_account.reopen(person=facts(YOUSSEF), reason="recognised", now=clock())
+    fatima.get(path).submit(f"{path}approve/")
+    assert ListJob.objects.get().state == State.APPROVED
 
 
 def approved(youssef, worker):

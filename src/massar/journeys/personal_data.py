@@ -141,8 +141,8 @@ NOT_PERSONAL: Mapping[str, tuple[str, ...]] = {
     "desk_office": ("unit_id", "phone", "address_ar", "address_latin", "hours_ar", "hours_latin"),
     # Of many people at once, for two days, and never found by one of them: the parts are encrypted.
     "people_listjob": (
-        "id", "uid", "holds", "name", "size", "said", "state", "why", "sent_by", "approved_by", "language", "turn",
-        "total", "done", "added", "changed", "unchanged", "refused", "sent_at", "began_at", "moved_at", "lease_until",
+        "id", "uid", "holds", "name", "size", "said", "state", "why", "sent_by", "said_by", "approved_by", "language",
+        "turn", "total", "done", "added", "changed", "unchanged", "refused", "sent_at", "began_at", "moved_at", "lease_until",
     ),
     "people_listpart": ("id", "job_id", "part", "number", "ciphertext"),
     "people_unit": ("id", "code", "kind", "parent_id", "name_ar", "name_latin", "since", "until"),

@@ -16,7 +16,7 @@ PART = 512 * 1024  # bytes of one row
 LEASE = timedelta(seconds=60)
 KEPT = timedelta(hours=48)  # after the last move; then the list and all about it go
 _COLUMNS = (
-    "id, uid, holds, name, size, said, state, why, sent_by, approved_by, language, turn, total, done, added, changed, "
+    "id, uid, holds, name, size, said, state, why, sent_by, said_by, approved_by, language, turn, total, done, added, changed, "
     "unchanged, refused, sent_at, began_at, moved_at"
 )
 
@@ -59,7 +59,7 @@ class ListFacts(NamedTuple):
     """holds: 'people' or 'units'. size: bytes. said: what was said about it, JSON. why: of an unusable one, a message
     id; what it is about is told (`Piece.TOLD`). turn: how often a worker took it up. total: about how many rows it has;
     done: how many of them the worker has seen. The tally is of the comparison, then of the writing. sent_by,
-    approved_by: agents."""
+    approved_by: agents. said_by: the agent who last said how it is read; None: nobody has."""
 
     id: int
     uid: str
@@ -70,6 +70,7 @@ class ListFacts(NamedTuple):
     state: State
     why: str
     sent_by: int
+    said_by: int | None
     approved_by: int | None
     language: str
     turn: int
@@ -114,11 +115,11 @@ def count_open() -> int:
 
 
 def written_alone(agent_id: int, *, beside: int, since: datetime) -> int:
-    """How many changes an agent has let be written since then of lists that the same agent sent, without the list
-    `beside`: of those that are KEPT."""
+    """How many changes an agent has let be written since then of lists that the same agent sent, or said how to read,
+    without the list `beside`: of those that are KEPT."""
     statement = """SELECT COALESCE(SUM(added + changed), 0) FROM people_listjob
-    WHERE sent_by = %s AND approved_by = %s AND id <> %s AND moved_at > %s"""
-    [(many,)] = sql.rows(statement, (agent_id, agent_id, beside, sql.at(since)))
+    WHERE (sent_by = %s OR said_by = %s) AND approved_by = %s AND id <> %s AND moved_at > %s"""
+    [(many,)] = sql.rows(statement, (*[agent_id] * 3, beside, sql.at(since)))
     return int(many)
 
 
@@ -132,15 +133,16 @@ def stop_all(*, now: datetime) -> int:
 
 
 def move(
-    job: ListFacts, to: State, *, now: datetime, said: Mapping[str, Any] | None = None, approved_by: int | None = None
-) -> bool:
+    job: ListFacts, to: State, *, now: datetime, said: Mapping[str, Any] | None = None, said_by: int | None = None,
+    approved_by: int | None = None,
+) -> bool:  # fmt: skip
     """Whether the list was in the state in which `job` saw it, and is in the next one now."""
     if to not in MOVES[job.state]:
         return False
-    statement = """UPDATE people_listjob SET state = %s, moved_at = %s, said = %s, approved_by = %s
+    statement = """UPDATE people_listjob SET state = %s, moved_at = %s, said = %s, said_by = %s, approved_by = %s
     WHERE id = %s AND state = %s AND turn = %s"""
     words = job.said if said is None else json.dumps(said)
-    new = (to.value, sql.at(now), words, approved_by or job.approved_by)
+    new = (to.value, sql.at(now), words, said_by or job.said_by, approved_by or job.approved_by)
     return sql.execute(statement, (*new, job.id, job.state.value, job.turn)) == 1
 
 

@@ -237,6 +237,7 @@ class ListJob(models.Model):
     state = models.CharField(max_length=10)
     why = models.TextField()
     sent_by = models.BigIntegerField()
+    said_by = models.BigIntegerField(null=True)
     approved_by = models.BigIntegerField(null=True)
     language = models.CharField(max_length=2)
     turn = models.PositiveIntegerField()

@@ -90,7 +90,7 @@ def one(request: Request, agent: Agent, job: Job) -> HttpResponse:
 @require_POST
 @_of_list
 def say(request: Request, agent: Agent, job: Job) -> HttpResponse:
-    return _moved(request, agent, job, desk_lists.say(job, _said(request, job), now=request.now))
+    return _moved(request, agent, job, desk_lists.say(agent, job, _said(request, job), now=request.now))
 
 
 @require_POST

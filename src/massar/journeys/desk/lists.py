@@ -1,8 +1,9 @@
 """Lists of people and units by the page: sent by an agent of the ministry's desk, compared, approved, written. A list
 may name people of any branch, so it takes the desk that has all of them.
 
-Lists that change more than a few in a day are approved by another agent than the one who sent them (ASVS 5.0 2.3.5;
-security design ADM-02): one of them alone can't make accounts that lead to his own phone. Whoever has a role is never
+Lists that change more than a few in a day are approved by another agent than the one who sent them, or who said what
+their columns hold (ASVS 5.0 2.3.5; security design ADM-02): one of them alone can't make accounts that lead to his own
+phone, nor turn a colleague's list into one that does. Whoever has a role is never
 touched by such a list, nor is any contact of an account in use."""
 
 import json
@@ -12,6 +13,7 @@ from typing import Any
 
 from django.db import transaction
 
+from massar.core import local_time
 from massar.core.audit import api as audit_log
 from massar.core.sheets import api as sheets
 from massar.domain.people import api as people
@@ -65,15 +67,21 @@ def report(job: Job) -> bytes:
     return list_jobs.get(job.id, Piece.REPORT)
 
 
-def say(job: Job, said: Mapping[str, Any], *, now: datetime) -> Done | Problem:
-    """Have it compared anew, as it is said to be."""
-    moved = list_jobs.move(job, State.WAITING, now=now, said=said)
-    return Done() if moved else Problem("list_moved")
+@transaction.atomic
+def say(agent: Agent, job: Job, said: Mapping[str, Any], *, now: datetime) -> Done | Problem:
+    """Have it compared anew, as it is said to be. Who says it is as much its author as who sent it."""
+    if not list_jobs.move(job, State.WAITING, now=now, said=said, said_by=agent.person.id):
+        return Problem("list_moved")
+    _record("list_said", agent, job.uid, now)
+    return Done()
 
 
 def needs_second(agent: Agent, job: Job, *, now: datetime) -> bool:
-    """Whether this agent can't approve the list."""
-    if agent.person.id != job.sent_by:
+    """Whether this agent can't approve the list: one of its authors, or made an agent by one of them, or the other way
+    round."""
+    authors, today = {job.sent_by, job.said_by or job.sent_by}, local_time.local(now).date()
+    mine = agent.person.id in authors
+    if not mine and not any(people.roles.depend(agent.person.id, one, on=today) for one in authors):
         return False
     before = list_jobs.written_alone(agent.person.id, beside=job.id, since=now - DAY)
     return before + job.added + job.changed > ALONE
@@ -88,6 +96,9 @@ def approve(agent: Agent, job: Job, *, turn: int, now: datetime) -> Done | Probl
         return Problem("list_whole")
     if not job.added + job.changed:
         return Problem("list_nothing")
+    authors = people.directory.by_ids({job.sent_by, job.said_by or job.sent_by}, now=now)
+    if not all(author.active for author in authors.values()):  # it may be a thief's list
+        return Problem("list_author_shut")
     people.contacts.lock(agent.person.id)  # two lists approved at once are counted together
     if needs_second(agent, job, now=now):
         return Problem("list_second", {"most": ALONE})
