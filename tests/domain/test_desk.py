@@ -113,7 +113,9 @@ def test_nothing_stays_of_a_number_that_nobody_acted_upon():
 
 @pytest.mark.django_db
 def test_a_browser_has_one_case_and_finds_its_own():
-    first, second = opened(), opened()
+    first = opened()
+    assert desk.cases.end_of_browser(machine("another"), now=NOW) == [] == desk.cases.end_of_browser(machine(), now=NOW)
+    second = opened()
     assert desk.cases.by_id(first.id).state == "closed" and desk.cases.of_browser(machine()).id == second.id
     assert desk.cases.of_browser(machine("another")) is None and desk.cases.of_browser(machine("")) is None
 

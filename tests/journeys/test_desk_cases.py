@@ -5,6 +5,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
+from django.db import transaction
 
 from massar.core import local_time
 from massar.core.audit import api as audit_log
@@ -18,7 +19,7 @@ from massar.interfaces.commands import main as program
 from massar.interfaces.commands import units as command
 from massar.journeys import after_restore, personal_data
 from massar.journeys.account import close_sessions, defend, freeze_account
-from massar.journeys.desk import agents
+from massar.journeys.desk import agents, open_case
 from massar.journeys.messages import watch_messages
 from massar.journeys.people.import_people import NewPerson, add
 from tests.cast import (
@@ -403,6 +404,27 @@ def test_guardians_hear_of_a_contact_that_the_desk_adds(branches, clock, post):
     confirm(agent(KHADIJA, clock, address="203.0.113.9"), number)
     phone.get(CASE).submit("/recovery/desk/number/contact/", code=post.code("+212661998877"))
     assert state(number) == "done" and ILYAS.first_ar in post.messages(HALIMA_PHONE)[-1].text
+
+
+def test_a_contact_whose_case_is_dead_waits_for_nobody(branches, clock, post):
+    """Late, left, given up for another number, signed out everywhere: or its row would wait in the profile, where its
+    code could be asked for again, without the desk and without the wait."""
+    for number, end in enumerate(("late", "left", "another", "signed out")):
+        phone, case = replaces(clock, FATIMA.login, f"066199880{number}")
+        confirm(agent(KHADIJA, clock, address="203.0.113.9"), case)
+        contact = Contact.objects.get(state="proposed")
+        clock.advance(minutes=10 if end == "late" else 2)
+        open_case.end_late(now=clock())
+        if end == "left":
+            phone.get(CASE).submit("/recovery/desk/number/close/")
+        elif end == "another":
+            shows_number(FATIMA.login, phone)
+        elif end == "signed out":
+            with transaction.atomic():
+                close_sessions.end_everything(facts(FATIMA), now=clock(), why="test")
+        contact.refresh_from_db()
+        assert (contact.state, contact.code_hmac) == ("cancelled", ""), end
+        assert state(case) in ("expired", "closed")
 
 
 def test_a_first_contact_waits_too(branches, clock, post):

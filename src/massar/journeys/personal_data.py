@@ -142,7 +142,8 @@ NOT_PERSONAL: Mapping[str, tuple[str, ...]] = {
     # Of many people at once, for two days, and never found by one of them: the parts are encrypted.
     "people_listjob": (
         "id", "uid", "holds", "name", "size", "said", "state", "why", "sent_by", "said_by", "approved_by", "language",
-        "turn", "total", "done", "added", "changed", "unchanged", "refused", "sent_at", "began_at", "moved_at", "lease_until",
+        "turn", "total", "done", "added", "changed", "unchanged", "refused", "sent_at", "began_at", "moved_at",
+        "lease_until",
     ),
     "people_listpart": ("id", "job_id", "part", "number", "ciphertext"),
     "people_unit": ("id", "code", "kind", "parent_id", "name_ar", "name_latin", "since", "until"),

@@ -9,13 +9,13 @@ from massar.core import clock, sql
 from massar.core.keyring import api as keyring
 from massar.domain.credentials import api as credentials
 from massar.domain.delivery import api as delivery
-from massar.domain.desk import api as desk
 from massar.domain.factors import api as factors
 from massar.domain.limits import api as limits
 from massar.domain.people import api as people
 from massar.domain.sites import api as sites
 from massar.domain.upkeep import api as upkeep
 from massar.journeys import personal_data
+from massar.journeys.desk import open_case
 
 Job = Callable[..., object]
 RECORDED_EVERY = timedelta(hours=1)
@@ -25,7 +25,7 @@ note = logging.getLogger("massar.worker")
 BY_THE_MINUTE: dict[str, Job] = {
     "rate_limits": limits.sweep,
     "expired_secrets": credentials.temporary.sweep,
-    "late_cases": desk.cases.expire,
+    "late_cases": open_case.end_late,
     "waiting_requests": sites.saved_requests.sweep,
     "replay_cache": sites.replay_cache.sweep,
     "sites": lambda now: sites.grants.sweep(now=int(now.timestamp())),

@@ -5,7 +5,8 @@ open --an agent has checked who it is--> proposed --another agent--> approved --
   +--one agent, where one will do------------------------------------> approved
   +------------> closed, refused, expired <--+--------------------------+
 
-One statement decides each move, and time is part of it: what is late moves nowhere but to its end. A case opens nothing
+One statement decides each move, and time is part of it: what is late moves nowhere but to its end. What ends unserved
+tells the contact that waited for its code, which is of another room. A case opens nothing
 by itself: `journeys/desk/` asks who may, before it calls what stands here."""
 
 import json
@@ -152,12 +153,7 @@ def machine_of(browser: Browser, known: Collection[int]) -> Machine:
 
 
 def open_case(login: str, machine: Machine, *, now: datetime) -> str:
-    """Open a case for that browser and return its number; a case that it had open ends. Nothing is looked up."""
-    sql.execute(
-        "UPDATE desk_case SET state = 'closed', ended_at = %s, ciphertext = NULL "
-        f"WHERE browser_hmac = %s AND state IN ({_LIVE})",
-        (sql.at(now), machine.browser),
-    )
+    """Open a case for that browser and return its number. Nothing is looked up."""
     while True:
         number = numbers.draw(now)
         added = sql.execute(
@@ -173,6 +169,11 @@ def open_case(login: str, machine: Machine, *, now: datetime) -> str:
         )  # fmt: skip
         if added:
             return number
+
+
+def end_of_browser(machine: Machine, *, now: datetime) -> list[int]:
+    """End the case that a browser has open; the contacts that waited for their code."""
+    return _end_live("closed", "browser_hmac = %s", machine.browser, now)
 
 
 def record_act(proposal: Proposal, *, now: datetime) -> str:
@@ -256,23 +257,16 @@ def finish(case_id: int, *, now: datetime) -> bool:
     return _end(case_id, State.APPROVED, State.DONE, now)
 
 
-def expire(*, now: datetime) -> int:
-    """End what is late. Of a number that nobody acted upon nothing stays; it is of no branch, which an index finds."""
+def expire(*, now: datetime) -> list[int]:
+    """End what is late; the contacts that waited for their code. Of a number that nobody acted upon nothing stays; it
+    is of no branch, which an index finds."""
     sql.execute("DELETE FROM desk_case WHERE branch_id IS NULL AND kind = '' AND expires_at <= %s", (sql.at(now),))
-    return sql.execute(
-        f"UPDATE desk_case SET state = 'expired', ended_at = %s, ciphertext = NULL "
-        f"WHERE state IN ({_LIVE}) AND expires_at <= %s",
-        (sql.at(now), sql.at(now)),
-    )
+    return _end_live("expired", "expires_at <= %s", sql.at(now), now)
 
 
-def end_of_person(person_id: int, *, now: datetime) -> int:
-    """End every live case about that person."""
-    return sql.execute(
-        f"UPDATE desk_case SET state = 'closed', ended_at = %s, ciphertext = NULL "
-        f"WHERE person_id = %s AND state IN ({_LIVE})",
-        (sql.at(now), person_id),
-    )
+def end_of_person(person_id: int, *, now: datetime) -> list[int]:
+    """End every live case about that person; the contacts that waited for their code."""
+    return _end_live("closed", "person_id = %s", person_id, now)
 
 
 def end_everybodys(*, now: datetime) -> int:
@@ -284,6 +278,15 @@ def end_everybodys(*, now: datetime) -> int:
 
 def sweep(*, now: datetime, keep: timedelta) -> int:
     return sql.execute("DELETE FROM desk_case WHERE ended_at < %s", (sql.at(now - keep),))
+
+
+def _end_live(to: str, which: str, value: object, now: datetime) -> list[int]:
+    found = sql.rows(
+        f"UPDATE desk_case SET state = %s, ended_at = %s, ciphertext = NULL WHERE state IN ({_LIVE}) AND {which} "
+        "RETURNING contact_id",
+        (to, sql.at(now), value),
+    )
+    return [contact_id for (contact_id,) in found if contact_id is not None]
 
 
 def _move(case_id: int, state: State, to: State, values: Mapping[str, object], now: datetime, not_by: int = 0) -> bool:

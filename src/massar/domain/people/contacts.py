@@ -177,6 +177,12 @@ def _prove_again(contact_id: int, person_id: int, now: datetime) -> int | None:
     return held.pk
 
 
+def withdraw(contact_ids: Sequence[int], *, now: datetime) -> int:
+    """Take back those of these that are not proved; how many."""
+    waiting = Contact.objects.filter(pk__in=contact_ids, state=State.PROPOSED)
+    return _cancel(waiting, now) if contact_ids else 0
+
+
 def end_codes(*, now: datetime) -> int:
     """No code of anybody's serves any more; another can be sent."""
     return Contact.objects.filter(state=State.PROPOSED).exclude(code_hmac="").update(code_hmac="", code_expires_at=now)

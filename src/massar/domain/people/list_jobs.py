@@ -16,8 +16,8 @@ PART = 512 * 1024  # bytes of one row
 LEASE = timedelta(seconds=60)
 KEPT = timedelta(hours=48)  # after the last move; then the list and all about it go
 _COLUMNS = (
-    "id, uid, holds, name, size, said, state, why, sent_by, said_by, approved_by, language, turn, total, done, added, changed, "
-    "unchanged, refused, sent_at, began_at, moved_at"
+    "id, uid, holds, name, size, said, state, why, sent_by, said_by, approved_by, language, turn, total, done, added, "
+    "changed, unchanged, refused, sent_at, began_at, moved_at"
 )
 
 

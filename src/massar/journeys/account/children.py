@@ -78,7 +78,8 @@ def _stop(guardian: people.PersonFacts, child_id: int, browser: Browser, now: da
     credentials.temporary.end_all(child_id, now=now, why="stopped")
     sessions.changing.end_all(child_id, now=now)
     sessions.pending.end_all(child_id, now=now)
-    desk.cases.end_of_person(child_id, now=now)  # or its browser would go on once more
+    stopped = desk.cases.end_of_person(child_id, now=now)  # or its browser would go on once more
+    people.contacts.withdraw(stopped, now=now)
     audit_log.record_event("recovery_stopped", now=now, person_id=child_id, browser=browser, by=guardian.id)
     return Done()
 

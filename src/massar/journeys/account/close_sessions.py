@@ -128,7 +128,8 @@ def end_everything(
     sessions.changing.end_all(person.id, now=now)
     sessions.pending.end_all(person.id, now=now)
     factors.losses.cancel(person.id, now=now)  # whoever asked for it may be who is thrown out
-    desk.cases.end_of_person(person.id, now=now)  # and whoever stands at the desk
+    stopped = desk.cases.end_of_person(person.id, now=now)  # and whoever stands at the desk
+    people.contacts.withdraw(stopped, now=now)
     return ended, log_out_of_sites.end_grants_and_notify(person, ended, now=now, programs=True)
 
 

@@ -76,7 +76,9 @@ def ask(
         charged = limits.consume_first(buckets, now=now)
         if isinstance(charged, limits.RateLimited):
             return TooManyAttempts(charged.until)
-        desk.cases.open_case(text.login(typed_login) or "", machine(browser, now), now=now)
+        here = machine(browser, now)
+        people.contacts.withdraw(desk.cases.end_of_browser(here, now=now), now=now)
+        desk.cases.open_case(text.login(typed_login) or "", here, now=now)
     return Done()
 
 
@@ -93,11 +95,18 @@ def look(*, browser: Browser, now: datetime) -> Shown | None:
     return Shown(case, contact.masked if contact else "", loss.ends_at if loss else None)
 
 
+@transaction.atomic
 def close(*, browser: Browser, now: datetime) -> None:
-    """Let the person leave: the number serves nobody any more."""
+    """Let the person leave: the number serves nobody any more, and a contact that waits for its code is dropped."""
     case = desk.cases.of_browser(machine(browser, now))
-    if case and case.state in desk.cases.LIVE:
-        desk.cases.close(case, now=now)
+    if case and case.state in desk.cases.LIVE and desk.cases.close(case, now=now) and case.contact_id:
+        people.contacts.withdraw([case.contact_id], now=now)
+
+
+@transaction.atomic
+def end_late(*, now: datetime) -> int:
+    """End the cases whose time is over; how many contacts that were never proved went with them."""
+    return people.contacts.withdraw(desk.cases.expire(now=now), now=now)
 
 
 @transaction.atomic
