@@ -558,7 +558,7 @@ def test_the_branch_sees_its_requests_without_names(branches, clock):
     assert number not in shown(elsewhere)
 
 
-def test_the_desk_declines_with_a_reason_that_the_person_reads(branches, clock):
+def test_the_desk_declines_with_a_reason_that_the_person_reads(branches, clock, post):
     phone, number = shows_number(FATIMA.login)
     at = agent(YOUSSEF, clock)
     at.get("/desk/cases/").submit("/desk/cases/", number=number)
@@ -566,6 +566,18 @@ def test_the_desk_declines_with_a_reason_that_the_person_reads(branches, clock):
     assert state(number) == "refused" and shows(phone.get(CASE), "case.refused")
     [told] = [e for e in audit_log.of_person(facts(FATIMA).id) if e.event == "desk_declined"]
     assert told.detail["reason"] == "la photo n'est pas la sienne" and told.detail["case"] == number
+    [sms], letter = post.messages(FATIMA_PHONE), post.messages(FATIMA.login)[-1]
+    assert "رفض الشباك" in sms.text and "رفض الشباك" in letter.text, "it may have been somebody else who stood there"
+    assert "la photo" not in letter.text and "/not-me/" not in letter.text
+
+
+def test_atk_141_whoever_declines_all_day_comes_to_an_end(branches, clock):
+    used_up(limits.rate_limits.DECLINE_AGENT, facts(YOUSSEF).id, clock())
+    _, number = shows_number(FATIMA.login)
+    at = agent(YOUSSEF, clock)
+    at.get("/desk/cases/").submit("/desk/cases/", number=number)
+    at.submit(actions(at, "/decline/")[0], reason="non")
+    assert shows(at, "flash.desk_declines", "fr") and state(number) == "open"
 
 
 def test_what_is_kept_of_a_case_is_told_to_its_person(branches, clock):

@@ -30,7 +30,7 @@ EVENTS = (
     "account_reopened", "factors_dropped", "child_recovered", "child_contact", "child_frozen", "account_activated",
     "slip_printed", "class_code_given",
     "desk_unmasked", "desk_recovery",
-    "desk_approved", "desk_colleague", "desk_factors_lost", "child_linked", "guardian_linked",
+    "desk_approved", "desk_colleague", "desk_factors_lost", "desk_declined", "child_linked", "guardian_linked",
 )  # fmt: skip
 LANGUAGES = ("ar", "fr", "en")
 CHANNELS = ("email", "sms")

@@ -71,6 +71,7 @@ REPLACE_AGENT = RateLimit("replace-agent", 20, DAY)
 REPLACE_BRANCH = RateLimit("replace-branch", 100, DAY)
 LOSS_AGENT = RateLimit("loss-agent", 20, DAY)
 APPROVE_AGENT = RateLimit("approve-agent", 60, DAY)  # new passwords; eight minutes of a working day for each
+DECLINE_AGENT = RateLimit("decline-agent", 60, DAY)  # each is a message to somebody
 CONFIRM_AGENT = RateLimit("confirm-agent", 120, DAY)  # of two colleagues who propose all that they may
 
 EXPORT_DAY = RateLimit("export-day", 5, DAY / 5)  # copies of “my data”, per account

@@ -130,6 +130,10 @@ def decline(request: Request, agent: Agent, number: str) -> HttpResponse:
     if not form.is_valid():
         return _page(request, agent, number, form=form, status=422)
     outcome = journey.decline(agent=agent, number=number, reason=form.cleaned_data["reason"], now=request.now)
+    if isinstance(outcome, TooManyAttempts):  # the page has another form than this one to say it
+        response = page.redirect_to("desk_case", number=number)
+        cookies.write_flash(response, "warning", "flash.desk_declines")
+        return response
     return _answer(request, agent, number, form, outcome)
 
 

@@ -192,17 +192,23 @@ def _carry_out(
 
 
 @transaction.atomic
-def decline(*, agent: Agent, number: str, reason: str, now: datetime) -> Done | Gone:
-    """Refuse: the identity is in doubt, or the request is none of this desk's."""
+def decline(*, agent: Agent, number: str, reason: str, now: datetime) -> Done | TooManyAttempts | Gone:
+    """Refuse: the identity is in doubt, or the request is none of this desk's. The owner hears that somebody was
+    there, who may not have been the owner."""
     seen = look(agent=agent, number=number, now=now)
     if seen is None or seen.case.state not in (State.OPEN, State.PROPOSED):
         return Gone()
+    spent = _charge(agent, seen, [_of_day(limits.rate_limits.DECLINE_AGENT, agent.person.id, now)], now)
+    if spent:
+        return spent
     if not desk.cases.refuse(seen.case, now=now):
+        transaction.set_rollback(True)
         return Gone()
     agents.record(
         "desk_declined", agent, seen.person, seen.permission, now=now, outcome=seen.case.kind, reason=reason,
         case=seen.case.shown,
     )  # fmt: skip
+    notices.tell(seen.person, "desk_declined", now=now, browser=Browser(label=seen.case.browser))
     return Done()
 
 
