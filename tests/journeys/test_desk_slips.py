@@ -19,6 +19,7 @@ from massar.journeys.people import import_people
 from massar.journeys.people.import_people import NewPerson
 from tests.cast import FATIMA, JAMAL, KHADIJA, NEW, SALMA, YOUSSEF, facts
 from tests.support.canary import everything_stored, readable_forms
+from tests.support.captured import captured
 from tests.support.desk import As, Role, appoint, at_desk, move, plant, unit
 from tests.support.faults import empty
 from tests.support.paper import text_by_pypdf, text_of
@@ -88,6 +89,27 @@ def test_a_teacher_prints_the_slips_of_the_class_and_a_pupil_opens_the_account(t
     teacher.get(pages_of(CLASS)[1])
     assert shows(teacher, "class.active") and shows(teacher, "class.inactive")
     assert not any(code in teacher.html for code in codes)
+
+
+def test_a_page_of_slips_costs_as_many_statements_for_a_class_as_for_a_school(teacher, clock):
+    """Once for each kind of people, and not for each of them."""
+
+    def cost(page: str) -> int:
+        with captured() as asked:
+            assert teacher.get(page).page.status_code == 200
+        return len(asked)
+
+    page, _ = pages_of(CLASS)
+    print_class(teacher)
+    batch = f"/desk/slips/batch/{credentials.handed.batches()[0].id}/"
+    before = cost(page), cost(batch)
+    more = [NewPerson(login=f"y1300000{n}@taalim.ma", last_ar="بناني", role="pupil") for n in range(10, 20)]
+    for pupil in more:
+        assert import_people.add(pupil, now=clock()) == Done()
+        move(pupil, CLASS, As.PUPIL, now=clock())
+    print_class(teacher)
+    batch = f"/desk/slips/batch/{credentials.handed.batches()[0].id}/"
+    assert (cost(page), cost(batch)) == before
 
 
 def test_a_batch_is_seen_and_withdrawn(teacher):

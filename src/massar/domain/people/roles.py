@@ -3,6 +3,7 @@
 Each has an end, so that every list of who may do what is looked at once a year. A grant holds for the unit and all that
 stands below it, on days on which they are open. What a role may do stands in `rights`."""
 
+from collections import defaultdict
 from collections.abc import Collection
 from datetime import date, datetime, timedelta
 from typing import NamedTuple
@@ -19,12 +20,12 @@ OPERATOR = "operator"  # the kind of person who watches over the installation
 _HOLDS = f"g.revoked_at IS NULL AND {units.HOLDS.format('g')}"
 _GRANTS = """SELECT g.id, g.role, u.code, g.kind, g.since, g.until, g.reason, g.revoked_at, u.id AS unit_id,
 u.name_ar, u.name_latin FROM people_rolegrant g JOIN people_unit u ON u.id = g.unit_id"""
-_STANDING = f"""{belonging.ABOVE}
-SELECT 'over', g.role, above.kind FROM above JOIN people_rolegrant g ON g.unit_id = above.id
+_STANDING = f"""{belonging.ABOVE_EACH}
+SELECT above.person_id, 'over', g.role, above.kind FROM above JOIN people_rolegrant g ON g.unit_id = above.id
 WHERE g.person_id = %s AND {_HOLDS}
-UNION ALL SELECT 'held', g.role, 0 FROM people_rolegrant g JOIN people_unit u ON u.id = g.unit_id
-WHERE g.person_id = %s AND {_HOLDS} AND {units.HOLDS.format("u")}
-UNION ALL SELECT 'is', p.role, 0 FROM people_person p WHERE p.id = %s"""
+UNION ALL SELECT g.person_id, 'held', g.role, 0 FROM people_rolegrant g JOIN people_unit u ON u.id = g.unit_id
+WHERE g.person_id IN ([people]) AND {_HOLDS} AND {units.HOLDS.format("u")}
+UNION ALL SELECT p.id, 'is', p.role, 0 FROM people_person p WHERE p.id IN ([people])"""
 
 
 # The grant by which a person helps others on a day, a teacher's last; in a statement where `p` is the person. Takes
@@ -112,15 +113,26 @@ def holding(person_id: int, *, on: date) -> list[HeldRole]:
 
 def standing(agent_id: int, person_id: int, *, on: date) -> Standing:
     """How they stand to each other on that day: what `rights.judge` decides by, read in one statement."""
-    days = units.params(on)
-    mine = (*belonging.above_params(person_id, on), agent_id, *days, person_id, *days * 2, person_id)
-    found = sql.rows(_STANDING, mine)
-    return Standing(
-        agent_id, person_id,
-        over=frozenset((Role(role), belonging.Kind(kind)) for what, role, kind in found if what == "over"),
-        held=frozenset(Role(role) for what, role, _ in found if what == "held"),
-        operates=any(what == "is" and role == OPERATOR for what, role, _ in found),
-    )  # fmt: skip
+    return standings(agent_id, [person_id], on=on)[person_id]
+
+
+def standings(agent_id: int, person_ids: Collection[int], *, on: date) -> dict[int, Standing]:
+    """The same to each of many people, a statement for each five hundred."""
+    over, held = defaultdict[int, set[tuple[Role, belonging.Kind]]](set), defaultdict[int, set[Role]](set)
+    operates, days = set[int](), units.params(on)
+    for some in sql.parts(sorted(person_ids)):
+        statement = _STANDING.replace("[people]", sql.placeholders(len(some)))
+        params = (*some, *days * 3, agent_id, *days, *some, *days * 2, *some)
+        for person_id, what, role, kind in sql.rows(statement, params):
+            if what == "over":
+                over[person_id].add((Role(role), belonging.Kind(kind)))
+            elif what == "held":
+                held[person_id].add(Role(role))
+            elif role == OPERATOR:
+                operates.add(person_id)
+    return {
+        id: Standing(agent_id, id, frozenset(over[id]), frozenset(held[id]), id in operates) for id in person_ids
+    }  # fmt: skip
 
 
 def heads_of(person_id: int, *, on: date) -> list[int]:

@@ -78,20 +78,26 @@ def choose(
     unit: people.units.UnitFacts, kinds: Collection[people.Kind], *, agent: Agent | None, now: datetime
 ) -> Chosen:
     """Who belongs to the unit or below it as one of these kinds, and has no password yet."""
-    below = {one.id: one for one in people.units.below(unit.id, on=local_time.local(now).date())}
+    today = local_time.local(now).date()
+    below = {one.id: one for one in people.units.below(unit.id, on=today)}
     belong = people.directory.members(list(below), kinds, now=now)
     active = credentials.passwords.activated([person.id for person, _ in belong])
+    left = [person.id for person, _ in belong if person.id not in active]
+    permissions = agents.weigh_all(agent, left, rights.Right.SLIP, now=now) if agent else {}
+    above = {one.id for one in people.units.above(unit.id, on=today)}
+    branches = {held.role: held.code for held in (agent.roles if agent else ()) if held.unit_id in above}
     chosen, shut, others = list[Holder](), 0, 0
     for person, unit_id in belong:
         if person.id in active:
             continue
-        permission = agents.weigh(agent, person.id, rights.Right.SLIP, now=now) if agent else None
+        permission = permissions.get(person.id)
         if permission and permission.by is None:
             others += 1
         elif not person.active:
             shut += 1
         else:
-            chosen.append(Holder(person, below[unit_id], permission=permission))
+            at = branches.get(permission.by or "", "") if permission else ""
+            chosen.append(Holder(person, below[unit_id], permission=permission and permission._replace(unit=at)))
     return Chosen(sorted(chosen, key=_by_class_and_name), len(active), shut, others)
 
 

@@ -102,11 +102,9 @@ def _named(agent: Agent, typed: str, now: datetime) -> list[people.PersonFacts]:
     plain = text.login(typed)
     if plain is None:
         return []
-    day, allowed = local_time.local(now).date(), list[int]()
-    for person_id in people.search.ids_named(plain):
-        standing = people.roles.standing(agent.person.id, person_id, on=day)
-        if rights.judge(rights.Right.SEARCH, standing).by:
-            allowed.append(person_id)
+    named = people.search.ids_named(plain)
+    permissions = agents.weigh_all(agent, named, rights.Right.SEARCH, now=now)
+    allowed = [person_id for person_id in dict.fromkeys(named) if permissions[person_id].by]
     found = (people.directory.by_id(person_id, now=now) for person_id in allowed)
     return [person for person in found if person]
 

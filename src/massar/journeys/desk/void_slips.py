@@ -28,7 +28,8 @@ def slips_of(batch_id: int, place: int | None = None, *, agent: Agent | None, no
     """The slips of a batch, or one of them; of an agent, those of people whom the agent may help."""
     found = handed.slips(batch_id, place)
     facts = people.directory.by_ids({one.person_id for one in found}, now=now)
-    mine = {id for id in facts if agent is None or agents.weigh(agent, id, rights.Right.SLIP, now=now).by}
+    permissions = agents.weigh_all(agent, facts, rights.Right.SLIP, now=now) if agent else {}
+    mine = {id for id in facts if agent is None or permissions[id].by}
     return [ListedSlip(one, facts[one.person_id], one.stands(now)) for one in found if one.person_id in mine]
 
 
