@@ -117,9 +117,14 @@ def test_a_teacher_finds_pupils_of_the_class_alone(youssef, clock):
 
 
 def test_searches_of_a_day_have_an_end_and_a_reason(youssef, clock, monkeypatch):
+    """And so have looks at what one has found (ATK-135): the way back from a person searches anew."""
     monkeypatch.setattr(rate_limits, "DESK_SEARCH", rate_limits.DESK_SEARCH._replace(burst=3))
+    monkeypatch.setattr(rate_limits, "DESK_FOUND", rate_limits.DESK_FOUND._replace(burst=4))
     for _ in range(3):
         assert search(youssef, "alaoui").page.status_code == 200
+    found = youssef.path
+    assert found.startswith("/desk/people/found/")
+    assert [youssef.get(found).page.status_code for _ in range(2)] == [200, 429]
     assert search(youssef, "alaoui").page.status_code == 429 and shows(youssef, "error.desk_searches", "fr")
     clock.set(clock().replace(hour=23, minute=59) + timedelta(minutes=2))
     assert search(at_desk(YOUSSEF, now=clock()), "alaoui").page.status_code == 200, "another day"

@@ -78,6 +78,7 @@ EXPORT_DAY = RateLimit("export-day", 5, DAY / 5)  # copies of “my data”, per
 
 # The help desk, for each agent: the bucket is of one day of the calendar, in which next to nothing comes back.
 DESK_SEARCH = RateLimit("desk-search", 300, DAY / 3)
+DESK_FOUND = RateLimit("desk-found", 1500, DAY / 3)  # pages of what was found: each search five times
 DESK_UNMASK = RateLimit("desk-unmask", 20, DAY)
 DESK_RECOVERY = RateLimit("desk-recovery", 60, DAY)
 DESK_LOOK = RateLimit("desk-look", 1, DAY)  # of one agent at one person: how often it is told

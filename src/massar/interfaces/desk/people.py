@@ -9,7 +9,7 @@ from django.views.decorators.http import require_http_methods, require_safe
 
 from massar.core import local_time
 from massar.domain.people.api import PersonFacts, rights
-from massar.interfaces.base import cookies, form_fields, page
+from massar.interfaces.base import cookies, errors, form_fields, page
 from massar.interfaces.base.request import Request
 from massar.interfaces.desk.actions import ACTIONS
 from massar.interfaces.desk.guard import agents_only, for_person
@@ -58,6 +58,8 @@ def found(request: Request, agent: Agent, token: str) -> HttpResponse:
     results = search.results(agent, token, now=request.now)
     if results is None:
         return page.redirect_to("desk_people")
+    if isinstance(results, TooManyAttempts):
+        return errors.render_error(request, 429, wait_until=results.until)
     form = SearchForm(initial={"who": results.typed, "place": results.place.code if results.place else ""})
     rows = [(person, reverse("desk_person", args=[agents.reference(agent, person.id)])) for person in results.found]
     return _search_page(request, agent, form, results=results, rows=rows)

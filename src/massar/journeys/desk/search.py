@@ -64,11 +64,16 @@ def ask(agent: Agent, *, typed: str, place: str, now: datetime) -> str | Problem
     return agents.seal(agent, "search", json.dumps([typed, place], ensure_ascii=False))
 
 
-def results(agent: Agent, token: str, *, now: datetime) -> Results | None:
-    """Run the search behind such an address; None where it is none of this session's."""
+@transaction.atomic
+def results(agent: Agent, token: str, *, now: datetime) -> Results | TooManyAttempts | None:
+    """Run the search behind such an address; None where it is none of this session's. Going back to it has a limit of
+    its own, far above what a day needs: an address that is asked for all night searches as well (ATK-135)."""
     asked = agents.unseal(agent, "search", token)
     if asked is None:
         return None
+    spent = agents.charge(agent, limits.rate_limits.DESK_FOUND, now=now)
+    if spent:
+        return spent
     typed, code = json.loads(asked)
     place = next((unit for unit in places(agent, now=now) if unit.code == code), None)
     if code and place is None:  # it was a part of the branch when it was chosen
