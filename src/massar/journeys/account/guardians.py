@@ -87,8 +87,8 @@ def tell_linked(
     alone (campaigns, which are counted before, have SMS for whole years). No letter has the link that freezes the
     account: a guardian of before could use it against the new one, and the other way round."""
     others = dict[int, list[int]]()
-    for link in before:
-        others.setdefault(link.pupil_id, []).append(link.guardian_id)
+    for stood in before:
+        others.setdefault(stood.pupil_id, []).append(stood.guardian_id)
     pairs = [(link, [link.guardian_id, *others.get(link.pupil_id, ())]) for link in links]
     concerned = {id for link, guardian_ids in pairs for id in (link.pupil_id, *guardian_ids)}
     facts, held = people.directory.by_ids(concerned, now=now), people.contacts.receiving(concerned, now)
