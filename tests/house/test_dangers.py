@@ -28,6 +28,7 @@ FROM_ELSEWHERE = {
          "_any(sealed)", "_columns(sealed)", "', '.join(ends)"},
         "constants of journeys/keys/change_data_keys.py, and what is made of them",
     ),
+    "core/online_indexes.py": ({"schema_editor.quote_name(name)"}, "the name of an index, in a migration"),
     "core/sql.py": (
         {"sequence", "table", "columns", "column", "each", "values(len(some), len(some[0]))"},
         "the names of tables in journeys' own lists, when a backup is restored; of the rooms' own below",

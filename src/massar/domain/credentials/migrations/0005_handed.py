@@ -1,11 +1,8 @@
 from django.db import migrations, models
-from django.db.models.functions import Coalesce
-
-OPEN = models.Q(state__in=["issued", "claimed"])
 
 
 class Migration(migrations.Migration):
-    """Slips, which live for months: what is still open is found by its end."""
+    """Slips, which live for months."""
 
     dependencies = [("credentials", "0004_recovered_at")]
 
@@ -29,15 +26,4 @@ class Migration(migrations.Migration):
             ),
         ),
         migrations.AddField("temporarypassword", "place", models.PositiveIntegerField(null=True)),
-        migrations.RemoveIndex("temporarypassword", "credentials_open"),
-        migrations.AddIndex(
-            "temporarypassword",
-            models.Index(Coalesce("expires_at", "issued_at"), name="credentials_running", condition=OPEN),
-        ),
-        migrations.AddIndex(
-            "temporarypassword",
-            models.Index(
-                fields=["batch", "place"], name="credentials_slips_in", condition=models.Q(batch__isnull=False)
-            ),
-        ),
     ]

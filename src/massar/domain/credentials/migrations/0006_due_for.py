@@ -6,10 +6,4 @@ class Migration(migrations.Migration):
 
     operations = [
         migrations.AddField(model_name="password", name="due_for", field=models.BigIntegerField(null=True)),
-        migrations.AddIndex(
-            model_name="password",
-            index=models.Index(
-                condition=models.Q(("due_for__isnull", False)), fields=["due_for"], name="credentials_due"
-            ),
-        ),
     ]

@@ -2,12 +2,15 @@
 
 from django.db import migrations, models
 
+from massar.core.online_indexes import AddIndexOnline
+
 
 class Migration(migrations.Migration):
+    atomic = False
     dependencies = [("credentials", "0006_due_for")]
 
     operations = [
-        migrations.AddIndex(
+        AddIndexOnline(
             "slipbatch",
             models.Index(
                 fields=["printed_by"], name="credentials_slips_by", condition=models.Q(printed_by__isnull=False)
