@@ -5,10 +5,11 @@ import pytest
 from massar.domain.credentials import api as credentials
 from massar.domain.desk import api as desk
 from massar.domain.sites import api as sites
-from massar.interfaces.demo.cast import FATIMA, YOUSSEF
+from massar.interfaces.demo.cast import FATIMA, JAMAL, YOUSSEF
 from massar.journeys.account import my_data
 from tests.cast import FATIMA_PHONE, facts
 from tests.sso.relying_party import MACHINE, STRICT, Surfer, party, register
+from tests.support.desk import Role, appoint, at_desk, plant
 from tests.support.plans import reads
 from tests.support.steps import recover
 from tests.support.visitor import Visitor
@@ -63,3 +64,11 @@ def test_what_is_ended_every_minute(by_index, clock):
     for _ in range(4):
         credentials.temporary.sweep(now=clock())
         desk.cases.expire(now=clock())
+
+
+def test_the_pages_of_the_ministrys_desk(by_index, clock):
+    plant()
+    appoint(JAMAL, Role.MINISTRY_DESK, "M", now=clock())
+    jamal = at_desk(JAMAL, now=clock())
+    for page in ("sites", "campaigns", "figures", "season", "import", "cases"):
+        assert jamal.get(f"/desk/{page}/").page.status_code == 200, page

@@ -6,7 +6,7 @@ exception is encrypted and short: the successor of a refresh token, for who did 
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from django.db import transaction
@@ -178,10 +178,11 @@ def _select(where: str, *params: object) -> list[GrantFacts]:
     return sql.select(GrantFacts, f"SELECT {COLUMNS} FROM sites_grant g WHERE {where}", params)
 
 
-def newest() -> dict[str, int]:
-    """By site, when it last got a grant (seconds since 1970), as far as grants are kept. It reads the whole table: for
-    operators."""
-    return dict(sql.rows("SELECT site, MAX(created_at) FROM sites_grant WHERE person_id <> 0 GROUP BY site"))
+def newest(slugs: Iterable[str]) -> dict[str, int]:
+    """By site, when a person last got a grant for it (seconds since 1970), as far as grants are kept."""
+    statement = "SELECT created_at FROM sites_grant WHERE site = %s AND person_id > 0 ORDER BY created_at DESC LIMIT 1"
+    found = {slug: sql.row(statement, (slug,)) for slug in slugs}  # each reads one entry of its index
+    return {slug: one[0] for slug, one in found.items() if one}
 
 
 def sweep(*, now: int) -> int:

@@ -51,7 +51,10 @@ class Grant(models.Model):
     offline = models.BooleanField(db_default=False)
 
     class Meta:
-        indexes = [models.Index(fields=["person_id", "site"], name="sites_grants_of")]
+        indexes = [
+            models.Index(fields=["person_id", "site"], name="sites_grants_of"),
+            models.Index(fields=["site", "created_at"], name="sites_newest", condition=models.Q(person_id__gt=0)),
+        ]
 
 
 class Token(models.Model):

@@ -49,7 +49,7 @@ def look(*, now: datetime) -> SitesSeen:
         else:
             entered[outcome] += number
             last[outcome] = max(at, last.get(outcome, at))
-    for slug, created_at in sites.grants.newest().items():
+    for slug, created_at in sites.grants.newest(settings.MASSAR.sites.by_slug).items():
         at = clock.from_micros(created_at * 1_000_000)
         last[slug] = max(at, last.get(slug, at))
     found = [
