@@ -3,7 +3,7 @@
 import re
 from collections import defaultdict
 from datetime import timedelta
-from itertools import product
+from itertools import chain, product, repeat
 
 import pytest
 
@@ -69,11 +69,21 @@ def test_it_is_counted_when_due_and_by_one(branches, clock):
     assert count.turn(tick=clock)
     clock.advance(minutes=15)
     figures.store.schedule(seconds=0, due_at=clock())
-    begin = clock()
-    moments = iter([begin, begin + timedelta(minutes=1), begin + timedelta(minutes=1)])
+    begin, moments = clock(), chain([clock()], repeat(clock() + timedelta(minutes=1)))
     assert count.turn(tick=lambda: next(moments))
     assert not figures.store.claim(now=begin + timedelta(minutes=50)), "fifty times as long as it took"
     assert figures.store.claim(now=begin + timedelta(minutes=51))
+
+
+def test_one_that_is_late_changes_nothing(branches, clock):
+    """Its lease ended in a step that took too long, and another worker has counted since."""
+    assert count.turn(tick=clock)
+    before, until = figures.store.run(), figures.store.LEASE
+    late = clock() - timedelta(seconds=1)
+    figures.store.replace([], [], day=clock().date(), now=late)
+    assert counted("M") and figures.store.run() == before
+    figures.store.go_on(now=clock())
+    assert not figures.store.claim(now=clock() + until), "no turn is made shorter"
 
 
 PLACE = people.units.UnitFacts(1, "1", 4, None, "", "", None, None)

@@ -1,7 +1,8 @@
 """Counting the figures of every branch: by a worker now and then, so that no page counts anybody.
 
 A count reads whole tables once. It comes again after a quarter of an hour, or fifty times as long as it took: a
-fiftieth of one core at most, whatever the size of the country. In a season it rests."""
+fiftieth of one core at most, whatever the size of the country. In a season it rests. A worker that counts holds a lease
+of some minutes, and keeps it from step to step: where it dies, another one counts soon."""
 
 from collections import defaultdict
 from collections.abc import Callable, Iterator
@@ -45,7 +46,7 @@ def turn(*, tick: Callable[[], datetime]) -> bool:
     now = tick()
     if season.current(now).until or not figures.store.claim(now=now):
         return False
-    count(now=now)
+    count(now=now, beat=lambda: figures.store.go_on(now=tick()))
     took = tick() - now
     figures.store.schedule(seconds=took.total_seconds(), due_at=tick() + max(EVERY, SHARE * took))
     return True
@@ -57,8 +58,8 @@ def window() -> timedelta:
     return min(WINDOW, *(timedelta(days=kept[name]) for name in ("messages", "temporary_passwords")))
 
 
-def count(*, now: datetime) -> None:
-    """Count everybody, and put it in the place of the last count."""
+def count(*, now: datetime, beat: Callable[[], None] = lambda: None) -> None:
+    """Count everybody, and put it in the place of the last count. beat: called before each step."""
     today, since = local_time.local(now).date(), now - window()
     above = _Above(people.counting.places(on=today))
     main, params = people.counting.MAIN, people.counting.main_params(today)
@@ -67,6 +68,7 @@ def count(*, now: datetime) -> None:
     for unit, kind, *counted in people.counting.by_unit(passwords=credentials.passwords.TABLE, on=today, now=now):
         for key in above.keys(unit, kind):
             sums[key] = sums[key].plus(_Sum(*counted))
+    beat()
     for unit, kind, channel, number, segments, cost in delivery.metrics.tally_by_unit(
         belonging=main, params=params, since=since
     ):
@@ -75,9 +77,11 @@ def count(*, now: datetime) -> None:
         )
         for key in above.keys(unit, kind):
             sums[key] = sums[key].plus(sent)
+    beat()
     for unit, kind, seconds in credentials.temporary.recoveries(belonging=main, params=params, since=since):
         for key in above.keys(unit, kind):
             taken[key].append(seconds)
+    beat()
     found = [_figure(key, one, taken.get(key, [])) for key, one in sums.items() if one.people]
     whole = (one for one in found if one.belongs_as == figures.EVERYBODY)
     days = [one for one in whole if above.kinds[one.unit_id] <= Kinds.DIRECTORATE]
