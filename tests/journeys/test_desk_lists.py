@@ -300,6 +300,25 @@ def test_the_list_is_encrypted_and_goes_after_two_days(ministry, worker, clock):
     assert not ListJob.objects.exists() and not ListPart.objects.exists()
 
 
+def test_of_a_written_list_its_refused_rows_stay_for_a_day(ministry, worker, clock):
+    """Law 09-08: nothing is kept that nobody needs; the page says until when."""
+    rows = f"{FATIMA.login};Fatiha;Alaoui;24187K;;x\nnobody;;;;;\n"
+    youssef = approved(send(at_desk(YOUSSEF, now=clock()), HEADER + rows), worker)
+    assert shows(youssef, "lists.state.approved", "fr") and "Fatiha" in youssef.html
+    worker()
+    parts = set(ListPart.objects.values_list("part", flat=True))
+    assert parts == {people.list_jobs.Piece.TOLD, people.list_jobs.Piece.REPORT}, "the file is gone"
+    assert "Fatiha" not in youssef.get(youssef.path).html
+    assert shows(youssef, "lists.kept_refused", "fr") and f"{youssef.path}report/" in youssef.html
+    clock.advance(hours=24)
+    youssef = at_desk(YOUSSEF, now=clock()).get(youssef.path)
+    assert shows(youssef, "lists.kept_nothing", "fr") and f"{youssef.path}report/" not in youssef.html
+    assert youssef.client.get(f"{youssef.path}report/").status_code == 404
+    clock.advance(seconds=1)
+    people.list_jobs.sweep(now=clock())
+    assert ListJob.objects.exists() and not ListPart.objects.exists()
+
+
 def test_a_row_that_is_told_in_place_of_titles_is_encrypted(ministry, worker, clock):
     youssef = send(at_desk(YOUSSEF, now=clock()), "new.1@taalim.ma;Amina;0661000901\n")
     worker()

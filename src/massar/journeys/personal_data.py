@@ -139,7 +139,7 @@ NOT_PERSONAL: Mapping[str, tuple[str, ...]] = {
         "id", "digest", "position", "added", "changed", "unchanged", "refused", "started_at", "finished_at",
     ),
     "desk_office": ("unit_id", "phone", "address_ar", "address_latin", "hours_ar", "hours_latin"),
-    # Of many people at once, for two days, and never found by one of them: the parts are encrypted.
+    # Of many people at once, until they are written, and never found by one of them: the parts are encrypted.
     "people_listjob": (
         "id", "uid", "holds", "name", "size", "said", "state", "why", "sent_by", "said_by", "approved_by", "language",
         "turn", "total", "done", "added", "changed", "unchanged", "refused", "sent_at", "began_at", "moved_at",

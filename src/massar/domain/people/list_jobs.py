@@ -15,6 +15,7 @@ from massar.domain.people.import_runs import ImportTally
 PART = 512 * 1024  # bytes of one row
 LEASE = timedelta(seconds=60)
 KEPT = timedelta(hours=48)  # after the last move; then the list and all about it go
+REFUSED_KEPT = timedelta(hours=24)  # of a list that was written: what is to be corrected; nothing else of it is left
 _COLUMNS = (
     "id, uid, holds, name, size, said, state, why, sent_by, said_by, approved_by, language, turn, total, done, added, "
     "changed, unchanged, refused, sent_at, began_at, moved_at"
@@ -200,10 +201,16 @@ def get(job_id: int, part: Piece) -> bytes:
     )
 
 
+def kept_until(job: ListFacts) -> datetime:
+    """When what is kept of the list goes by itself, if nobody moves it before."""
+    return job.moved_at + (REFUSED_KEPT if job.state is State.WRITTEN else KEPT)
+
+
 def sweep(*, now: datetime) -> None:
     """Remove what is over; the audit log keeps that it was."""
-    old = "SELECT id FROM people_listjob WHERE moved_at < %s"
-    sql.execute(f"DELETE FROM people_listpart WHERE job_id IN ({old})", (sql.at(now - KEPT),))
+    old = "SELECT id FROM people_listjob WHERE moved_at < %s OR (state = %s AND moved_at < %s)"
+    over = (sql.at(now - KEPT), State.WRITTEN.value, sql.at(now - REFUSED_KEPT))
+    sql.execute(f"DELETE FROM people_listpart WHERE job_id IN ({old})", over)
     sql.execute("DELETE FROM people_listjob WHERE moved_at < %s", (sql.at(now - KEPT),))
 
 

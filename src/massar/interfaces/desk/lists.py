@@ -112,7 +112,7 @@ def stop(request: Request, agent: Agent, job: Job) -> HttpResponse:
 def report(request: Request, agent: Agent, job: Job) -> HttpResponse:
     """The refused rows, to send back."""
     found = desk_lists.report(job)
-    if not found:
+    if not found or request.now >= list_jobs.kept_until(job):
         raise Http404
     response = HttpResponse(found, content_type=_XLSX)
     response["Content-Disposition"] = f'attachment; filename="massar-{job.uid[:6]}.xlsx"'
@@ -134,6 +134,7 @@ def _page(request: Request, agent: Agent, job: Job, problem: Problem | None = No
         second=desk_lists.needs_second(agent, job, now=request.now), fields=list(FIELDS[job.holds]),
         kinds=KINDS, encodings=sheets.ENCODINGS, delimiters=sheets.DELIMITERS, at_work=job.state in list_jobs.GOES_ON,
         may=list_jobs.MOVES[job.state], States=State, rate=_rate(job, request.now), most=desk_lists.ALONE,
+        kept_until=list_jobs.kept_until(job), is_kept=request.now < list_jobs.kept_until(job),
     )  # fmt: skip
 
 

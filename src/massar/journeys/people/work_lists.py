@@ -112,7 +112,8 @@ def _give_up(
 
 @transaction.atomic
 def _keep(job: Job, listed: PeopleList | UnitList, report: ImportReport, file: bytes, now: datetime) -> None:
-    """What came of it. A list of units that does not fit the tree any more was not written."""
+    """What came of it. A list of units that does not fit the tree any more was not written. Of one that was written
+    nothing stays that nobody needs any more (law 09-08, article 3): the refused rows, to be corrected, and counts."""
     to, why = (State.WRITTEN if job.state is State.WRITING else State.COMPARED), ""
     if to is State.WRITTEN and job.holds == "units" and report.tally.refused:
         to, why = State.UNUSABLE, "import.refused.tree"
@@ -120,11 +121,13 @@ def _keep(job: Job, listed: PeopleList | UnitList, report: ImportReport, file: b
         told = {
             **_header(listed.header.cells, listed.mapped),
             "notes": listed.notes,
-            "changes": report.changes,
+            "changes": [] if to is State.WRITTEN else report.changes,
             "reasons": [[_label(job, field), why, many] for (field, why), many in sorted(report.reasons.items())],
         }
         list_jobs.put(job.id, Piece.TOLD, json.dumps(told).encode())
         list_jobs.put(job.id, Piece.REPORT, file)
+        if to is State.WRITTEN:
+            list_jobs.put(job.id, Piece.LIST, b"")
 
 
 def _header(titles: Sequence[str], mapped: Mapped) -> dict[str, Any]:
