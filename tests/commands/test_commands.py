@@ -222,7 +222,7 @@ WITH_TABLES = {
     "siege": ("show",), "units": ("show",), "demo-country": ("--people", "1"),
     "revoke": ("head", "a.b@taalim.ma", "--at", "24187K", "--reason", ""),
     "grant": ("head", "a.b@taalim.ma", "--at", "24187K", "--reason", "", "--until", "2027-08-31"),
-    "messages": (), "keys": ("list",), "send-test": ("sms", "0661123456"),
+    "messages": (), "export": ("M", "x.csv"), "keys": ("list",), "send-test": ("sms", "0661123456"),
     "restored": (), "import": ("staff.csv",), "slips": ("list",), "season": ("show",), "campaign": ("list",),
 }  # fmt: skip
 

@@ -165,7 +165,7 @@ def test_the_table_of_rights():
     may = {(role, kind, right) for role in Role for kind in As for right in Right
            if judge(right, stands((role, kind))).by is role}  # fmt: skip
     look = {Right.SEARCH, Right.STATE}
-    help_ = look | {Right.RECOVER, Right.SLIP, Right.APPROVE, Right.PROPOSE}
+    help_ = look | {Right.RECOVER, Right.SLIP, Right.APPROVE, Right.PROPOSE, Right.EXPORT}
     desk = help_ | {Right.UNMASK, Right.CONFIRM, Right.FACTOR}
     expected = {(role, kind, right) for role in DESKS for kind in As for right in desk}
     expected |= {(Role.HEAD, kind, right) for kind in As for right in help_}

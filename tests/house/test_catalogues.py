@@ -19,6 +19,7 @@ from massar.domain.people import api as people
 from massar.domain.people.models import Guardianship
 from massar.interfaces.commands import campaign
 from massar.interfaces.demo import views as demo
+from massar.interfaces.desk import exports as desk_exports
 from massar.interfaces.desk import figures, slips
 from massar.interfaces.desk import lists as desk_lists
 from massar.interfaces.web import password
@@ -26,7 +27,7 @@ from massar.journeys import personal_data
 from massar.journeys.account import recover_password, see_history
 from massar.journeys.desk import see_account, unmask
 from massar.journeys.messages import deliver_messages, leased_delivery
-from massar.journeys.people import sheet_rows
+from massar.journeys.people import branch_list, sheet_rows
 from massar.journeys.people.link_rows import LinkField
 from massar.journeys.people.unit_rows import UnitField
 from massar.journeys.sso import deliver_logouts
@@ -266,6 +267,16 @@ ENDS: dict[str, Iterable[str]] = {
     "sheet.": sheet_refusals(),
     "sheet.note.": literals(r'Note\("(\w+)"', "core/sheets"),
     "import.refused.": literals(r'UnusableList\("(\w+)"', "journeys"),
+    "export.who_": desk_exports.WHO,
+    "export.format_": branch_list.ENDINGS,
+    "export.state.": (
+        *set(people.exports.ExportState) - {people.exports.ExportState.FAILED},
+        "failed_role",
+        "failed_fault",
+    ),
+    "export.column.": (*branch_list.READ_ALONE, *branch_list.ALSO),
+    "export.kind.": [kind.name.lower() for kind in people.Kind],
+    "export.unit_kind.": [kind.name.lower() for kind in people.units.Kind],
     "lists.state.": people.list_jobs.State,
     "lists.tally.": people.import_runs.ImportTally._fields,
     "lists.holds.": desk_lists.HOLDS,

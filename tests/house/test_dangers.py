@@ -42,6 +42,7 @@ FROM_ELSEWHERE = {
     "domain/people/selection.py": ({"which", "clause"}, "made of texts of that function"),
     "domain/credentials/passwords.py": ({"since"}, "a constant of factors, by journeys/account/sign_in.py"),
     "domain/factors/passkeys.py": ({"condition"}, "made by encryption's list of keys: names of columns and marks"),
+    "domain/people/members.py": ({"roles.holds_one_of(len(held))"}, "a constant, as often as there are roles"),
     "domain/people/search.py": (
         {"fits", "roles.holds_one_of(len(as_high))"}, "constants, as often as there are words or roles"
     ),

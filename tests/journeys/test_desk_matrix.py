@@ -22,7 +22,7 @@ from massar.journeys.desk import agents, open_case
 from massar.journeys.people.import_people import NewPerson, add
 from tests.cast import FATIMA, JAMAL, KHADIJA, SALMA, facts
 from tests.support.desk import As, Role, appoint, at_desk, move, plant, prove_factor, unit
-from tests.support.desk_routes import ANY, FIGURES, MINISTRY, NOBODY, ROUTES
+from tests.support.desk_routes import ANY, EXPORTS, FIGURES, MINISTRY, NOBODY, ROUTES
 from tests.support.steps import home
 from tests.support.visitor import Visitor
 
@@ -31,7 +31,7 @@ R = rights.Right
 # -- who may do what, by hand
 
 LOOK = {R.SEARCH, R.STATE}
-HELP = LOOK | {R.RECOVER, R.SLIP, R.APPROVE, R.PROPOSE}
+HELP = LOOK | {R.RECOVER, R.SLIP, R.APPROVE, R.PROPOSE, R.EXPORT}
 DESK = HELP | {R.UNMASK, R.CONFIRM, R.FACTOR}
 MAY = {
     Role.MINISTRY_DESK: {"staff": DESK, "pupil": DESK, "guardian": DESK},
@@ -169,7 +169,8 @@ def test_pages_about_nobody_open_to_every_role(country, clock, role):
     for name, row in ROUTES.items():
         if not row.about:
             path = address(name, {**makers(visitor, clock, None), "token": lambda: token})
-            lead = {ANY: True, MINISTRY: role == Role.MINISTRY_DESK, FIGURES: role != Role.TEACHER}
+            above = role != Role.TEACHER
+            lead = {ANY: True, MINISTRY: role == Role.MINISTRY_DESK, FIGURES: above, EXPORTS: above}
             expected = lead.get(row.needs, False)
             assert ask(visitor, name, path) == (200 if expected else 404), name
 

@@ -10,6 +10,7 @@ from massar.domain.people.api import rights
 R = rights.Right
 ANY, MINISTRY, NOBODY = "whoever has a role", "the ministry's desk, and operators", "nobody, as things are here"
 FIGURES = "whoever has a role above a class, and operators"
+EXPORTS = "whoever has a role above a class"
 
 
 @dataclass(frozen=True)
@@ -55,6 +56,8 @@ ROUTES = {
     "desk_site_trial": Row("POST", NOBODY),  # of a site that there is not
     "desk_figures": Row("GET", FIGURES),
     "desk_figures_export": Row("GET", FIGURES),
+    "desk_exports": Row("GET", EXPORTS),
+    "desk_export_file": Row("GET", NOBODY),  # of a list that nobody asked for
     "desk_lists": Row("GET", MINISTRY),
     "desk_list": Row("GET", NOBODY),  # of a list that was never sent
     "desk_list_say": Row("POST", NOBODY),
@@ -63,4 +66,4 @@ ROUTES = {
     "desk_list_report": Row("GET", NOBODY),
 }
 
-__all__ = ["ANY", "FIGURES", "MINISTRY", "NOBODY", "ROUTES", "Row"]
+__all__ = ["ANY", "EXPORTS", "FIGURES", "MINISTRY", "NOBODY", "ROUTES", "Row"]

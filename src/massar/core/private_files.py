@@ -2,8 +2,10 @@
 
 import os
 import stat
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import BinaryIO
 
 OTHERS = stat.S_IRWXG | stat.S_IRWXO
 _BESIDE_A_DATABASE = ("", "-wal", "-shm", "-journal")  # SQLite gives these the mode of the file
@@ -30,8 +32,15 @@ def write(path: Path, text: str) -> None:
 
 def write_new(path: Path, content: bytes) -> None:
     """Write a file that is not there yet, 0600, down to the disk. Raises FileExistsError."""
-    with os.fdopen(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "wb") as file:
+    with new(path) as file:
         file.write(content)
+
+
+@contextmanager
+def new(path: Path) -> Iterator[BinaryIO]:
+    """A file that is not there yet, 0600, to be written, and on the disk at the end. Raises FileExistsError."""
+    with os.fdopen(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "wb") as file:
+        yield file
         file.flush()
         os.fsync(file.fileno())
 

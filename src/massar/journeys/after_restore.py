@@ -67,6 +67,7 @@ def end_everything(*, now: datetime) -> dict[str, int]:
         "cases of the help desk": desk.cases.end_everybodys(now=now),
         "messages": delivery.outbox.cancel_all(now=now, reason=WHY),
         "lists": people.list_jobs.stop_all(now=now),  # one may have been stopped, or corrected, since
+        "exported lists": people.exports.end_all(now=now),
         "campaigns": campaigns.store.stop_all(now=now),  # what has left since the copy was made would leave again
     }
     told = {what.replace(" ", "_").replace("-", "_"): number for what, number in ended.items() if number}

@@ -146,6 +146,11 @@ NOT_PERSONAL: Mapping[str, tuple[str, ...]] = {
         "lease_until",
     ),
     "people_listpart": ("id", "job_id", "part", "number", "ciphertext"),
+    "people_listexport": (
+        "id", "uid", "asked_by", "desk_id", "unit_id", "who", "ending", "language", "reason", "state", "why", "turn",
+        "total", "done", "asked_at", "moved_at", "lease_until",
+    ),
+    "people_exportpart": ("id", "export_id", "number", "ciphertext"),
     "people_unit": ("id", "code", "kind", "parent_id", "name_ar", "name_latin", "since", "until"),
     "campaigns_campaign": (
         "id", "kind", "state", "name", "why", "unit_id", "belongs_as", "role", "listed", "changed_before", "due_day",

@@ -32,6 +32,7 @@ BY_THE_MINUTE: dict[str, Job] = {
     "breakers": delivery.breaker.sweep,
     "keys": keyring.state.sweep,
     "lists": people.list_jobs.sweep,
+    "exports": people.exports.sweep,
 }
 
 

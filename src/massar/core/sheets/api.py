@@ -3,13 +3,13 @@
 from pathlib import Path
 
 from massar.core.sheets.delimited import DELIMITERS, ENCODINGS, DelimitedFile
-from massar.core.sheets.export import write_csv, write_xlsx
+from massar.core.sheets.export import MOST_ROWS, write_csv, write_xlsx
 from massar.core.sheets.sheet import BY_COMMAND, BY_PAGE, MIB, Bounds, Choices, Note, Sheet, SheetRefused, SheetRow
 from massar.core.sheets.worksheet import Worksheet, letters
 
 __all__ = [
-    "BY_COMMAND", "BY_PAGE", "DELIMITERS", "ENCODINGS", "MIB", "Bounds", "Choices", "Note", "Sheet", "SheetRefused",
-    "SheetRow", "letters", "open_sheet", "write_csv", "write_xlsx",
+    "BY_COMMAND", "BY_PAGE", "DELIMITERS", "ENCODINGS", "MIB", "MOST_ROWS", "Bounds", "Choices", "Note", "Sheet",
+    "SheetRefused", "SheetRow", "letters", "open_sheet", "write_csv", "write_xlsx",
 ]  # fmt: skip
 _ZIP = b"PK\x03\x04"
 _COMPOUND = bytes.fromhex("d0cf11e0a1b11ae1")  # files of old Excel, and XLSX behind a password

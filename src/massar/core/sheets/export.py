@@ -16,6 +16,8 @@ _BEGINS_FORMULA = re.compile(
     "[\u200e\u200f\u061c\u202a-\u202e\u2066-\u2069\ufeff\\s]*[=+@\uff0b\uff0d\uff1d\uff20\t\r\0-]"
 )
 _WIDEST = 48  # characters
+_LONGEST_FOOT = 200
+MOST_ROWS = 1_048_576  # of a sheet, all that stands above the rows included
 _OPTIONS = {
     "constant_memory": True, "strings_to_formulas": False, "strings_to_urls": False, "strings_to_numbers": False,
     "in_memory": False,
@@ -23,31 +25,42 @@ _OPTIONS = {
 
 
 def write_xlsx(
-    file: BinaryIO, header: Sequence[str], rows: Iterable[Sequence[str]], *, name: str, right_to_left: bool = False
-) -> int:
+    file: BinaryIO, header: Sequence[str], rows: Iterable[Sequence[str]], *, name: str, right_to_left: bool = False,
+    above: str = "",
+) -> int:  # fmt: skip
     """Write a workbook with one sheet of texts, the header frozen; return how many rows there were. Memory stays the
-    same however many there are."""
+    same however many there are. above: stands over the header, and below each page that is printed. Raises ValueError
+    for more rows than a sheet has."""
+    first = 1 if above else 0
     with Workbook(file, _OPTIONS) as book:
         sheet = book.add_worksheet(name)
         text, head = book.add_format({"num_format": "@"}), book.add_format({"num_format": "@", "bold": True})
         if right_to_left:
             sheet.right_to_left()
-        sheet.freeze_panes(1, 0)
+        if above:
+            sheet.write_string(0, 0, above, text)
+            sheet.set_footer("&C" + above[:_LONGEST_FOOT].replace("&", "&&"))
+        sheet.freeze_panes(first + 1, 0)
         for place, title in enumerate(header):
             sheet.set_column(place, place, min(_WIDEST, max(14, len(title) + 2)), text)
-            sheet.write_string(0, place, title, head)
+            sheet.write_string(first, place, title, head)
         written = 0
         for written, row in enumerate(rows, start=1):
+            if first + written >= MOST_ROWS:
+                raise ValueError(f"a sheet has {MOST_ROWS} rows")
             for place, cell in enumerate(row):
                 if cell:
-                    sheet.write_string(written, place, cell, text)
+                    sheet.write_string(first + written, place, cell, text)
     return written
 
 
-def write_csv(file: TextIO, header: Sequence[str], rows: Iterable[Sequence[str]]) -> int:
+def write_csv(file: TextIO, header: Sequence[str], rows: Iterable[Sequence[str]], *, above: str = "") -> int:
     """Write semicolons and CR LF, as spreadsheets in Morocco expect, and return how many rows there were. Open the file
-    as `utf-8-sig` with newline=''."""
+    as `utf-8-sig` with newline=''. above: stands over the header, in a row with as many cells: whoever reads the first
+    line to tell the delimiter finds it."""
     writer, written = csv.writer(file, delimiter=";", lineterminator="\r\n"), 0
+    if above:
+        writer.writerow([guarded(above), *[""] * (len(header) - 1)])
     writer.writerow([guarded(title) for title in header])
     for row in rows:
         writer.writerow([guarded(cell) for cell in row])

@@ -82,6 +82,7 @@ DESK_FOUND = RateLimit("desk-found", 1500, DAY / 3)  # pages of what was found: 
 DESK_UNMASK = RateLimit("desk-unmask", 20, DAY)
 DESK_RECOVERY = RateLimit("desk-recovery", 60, DAY)
 DESK_LOOK = RateLimit("desk-look", 1, DAY)  # of one agent at one person: how often it is told
+EXPORT_ROWS = RateLimit("export-rows", 200_000, DAY / 200_000)  # people in the lists that one agent takes away
 # Codes that are handed over, per agent: slips of a large school in a day, and class codes as a teacher needs them.
 SLIPS_DAY = RateLimit("slips-day", 2000, DAY / 2000)
 CLASS_CODES_DAY = RateLimit("class-codes-day", 60, DAY / 60)

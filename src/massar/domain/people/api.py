@@ -8,9 +8,11 @@ from massar.domain.people import (
     counting,
     directory,
     existing,
+    exports,
     guardians,
     import_runs,
     list_jobs,
+    members,
     rights,
     roles,
     search,
@@ -24,7 +26,8 @@ from massar.domain.people.models import Contact
 
 __all__ = [
     "CODE_TRIES", "ENDING", "SEALED", "Contact", "Kind", "PersonFacts", "belonging", "bulk", "contacts", "counting",
-    "directory", "existing", "guardians", "import_runs", "list_jobs", "rights", "roles", "search", "selection", "units",
+    "directory", "existing", "exports", "guardians", "import_runs", "list_jobs", "members", "rights", "roles", "search",
+    "selection", "units",
 ]  # fmt: skip
 SEALED = (
     Sealed(
@@ -32,6 +35,7 @@ SEALED = (
         index=Index("value_hmac", "contact-value", ("kind",)),
     ),
     Sealed("people_listpart", "ciphertext", "list|{job_id}|{part}|{number}"),
+    Sealed("people_exportpart", "ciphertext", "export|{export_id}|{number}"),
 )  # fmt: skip
 ENDING = (
     Ending("codes of contacts", "people_contact", "code_sent_at", "state = 'proposed' AND code_hmac <> ''",

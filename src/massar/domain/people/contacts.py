@@ -86,6 +86,17 @@ def proved_kinds(person_ids: Sequence[int], *, now: datetime) -> dict[int, set[s
     return found
 
 
+def reached_by(person_ids: Collection[int], *, now: datetime) -> dict[int, dict[str, Contact]]:
+    """Of each of these people, by kind, the contact that messages go to: one that counts before one that waits, then
+    the oldest."""
+    rows = sql.find(", ".join(_COLUMNS), "people_contact", "person_id", person_ids) if person_ids else ()
+    held = [contact for contact in map(_of_row, rows) if contact.receives(now)]
+    found: dict[int, dict[str, Contact]] = {}
+    for contact in _decrypted(sorted(held, key=lambda one: (one.waits(now), one.pk))):
+        found.setdefault(contact.person_id, {}).setdefault(contact.kind, contact)
+    return found
+
+
 def with_old_phone(person_ids: Sequence[int], *, now: datetime) -> set[int]:
     """Those of these people whose phone was not proved for so long that they are asked to prove it again."""
     statement = (

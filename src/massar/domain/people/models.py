@@ -256,6 +256,38 @@ class ListJob(models.Model):
         constraints = [models.UniqueConstraint(fields=["uid"], name="people_listjob_uid")]
 
 
+class ListExport(models.Model):
+    """A list of a branch that was made to leave; see `exports`. Its id is the number that stands in it."""
+
+    uid = models.CharField(max_length=22)
+    asked_by = models.BigIntegerField(null=True)
+    desk_id = models.IntegerField(null=True)
+    unit_id = models.IntegerField()
+    who = models.CharField(max_length=8)
+    ending = models.CharField(max_length=4)
+    language = models.CharField(max_length=2)
+    reason = models.CharField(max_length=200)
+    state = models.CharField(max_length=8)
+    why = models.CharField(max_length=10)
+    turn = models.PositiveIntegerField()
+    total = models.PositiveIntegerField()
+    done = models.PositiveIntegerField()
+    asked_at = models.DateTimeField()
+    moved_at = models.DateTimeField()
+    lease_until = models.DateTimeField(null=True)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["uid"], name="people_listexport_uid")]
+
+
+class ExportPart(models.Model):
+    """A piece of such a list, encrypted."""
+
+    export = models.ForeignKey(ListExport, on_delete=models.CASCADE, related_name="+")
+    number = models.PositiveSmallIntegerField()
+    ciphertext = models.BinaryField()
+
+
 class ListPart(models.Model):
     """A piece of the list, or of what came of it, encrypted."""
 

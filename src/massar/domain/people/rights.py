@@ -3,7 +3,7 @@
 Never for oneself, for an operator, or for anybody who holds a role as high as one's own: those are helped from above
 (security design §4, ATK-135 to 140). No right lets anybody see or choose a secret: there is no such right."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from enum import StrEnum
 from typing import NamedTuple
 
@@ -25,6 +25,7 @@ class Right(StrEnum):
     CONFIRM = "confirm"  # what somebody else has proposed or approved
     FACTOR = "factor"  # begin the wait after which second factors go
     CODE = "code"  # give a pupil a code for one use
+    EXPORT = "export"  # put the person into a list that leaves, contacts masked
 
 
 class Role(StrEnum):
@@ -45,7 +46,7 @@ AT: Mapping[Role, Unit.Kind] = {
     Role.TEACHER: Unit.Kind.CLASS,
 }
 LOOK = frozenset({Right.SEARCH, Right.STATE})  # what changes nothing; open for a disabled account too
-_HELP = LOOK | {Right.RECOVER, Right.SLIP, Right.APPROVE, Right.PROPOSE}
+_HELP = LOOK | {Right.RECOVER, Right.SLIP, Right.APPROVE, Right.PROPOSE, Right.EXPORT}
 _DESK = _HELP | {Right.UNMASK, Right.CONFIRM, Right.FACTOR}
 _STAFF, _FAMILIES = (Kind.STAFF, Kind.COMPLEMENT), (Kind.PUPIL, Kind.GUARDIAN)
 _OF_DESK = dict.fromkeys((*_STAFF, *_FAMILIES), _DESK)
@@ -58,6 +59,11 @@ RIGHTS: Mapping[Role, Mapping[Kind, frozenset[Right]]] = {
     Role.TEACHER: {Kind.PUPIL: LOOK | {Right.SLIP, Right.CODE}},
 }
 _RANK = {role: rank for rank, role in enumerate(reversed(Role), 1)}
+
+
+def highest(roles: Iterable[Role]) -> Role:
+    """The one whose holder may do most, for the most people. Raises ValueError where there is none."""
+    return max(roles, key=_RANK.__getitem__)
 
 
 def as_high_as(role: Role) -> list[Role]:

@@ -101,7 +101,7 @@ def holds_one_of(number: int) -> str:
     )
 
 
-def holds_params(held: Collection[Role], on: date) -> tuple[object, ...]:
+def holds_params(held: Collection[str], on: date) -> tuple[object, ...]:
     return (*held, *units.params(on) * 2)
 
 

@@ -1,4 +1,4 @@
-"""What a worker does with lists that agents sent, in a thread of its own: messages do not wait for them."""
+"""What a worker does with lists that agents sent or asked for, in a thread of its own: no message waits for them."""
 
 import logging
 import threading
@@ -7,7 +7,8 @@ import time
 from django.db import close_old_connections
 
 from massar.core import clock, encryption, sql
-from massar.interfaces.commands import refused_rows
+from massar.interfaces.commands import exported_words, refused_rows
+from massar.journeys.desk import make_exports
 from massar.journeys.people import work_lists
 
 EVERY = 2.0  # seconds between two looks
@@ -35,7 +36,9 @@ class ListKeeper:
 
     def turn(self) -> bool:
         self._since = time.monotonic()
-        return work_lists.turn(tick=clock.now, write_report=refused_rows.workbook, pause=self._pause)
+        if work_lists.turn(tick=clock.now, write_report=refused_rows.workbook, pause=self._pause):
+            return True
+        return make_exports.turn(tick=clock.now, speak=exported_words.speak, pause=self._pause)
 
     def _pause(self) -> None:
         if self._stop.wait((time.monotonic() - self._since) * (1 / SHARE - 1)):

@@ -217,6 +217,7 @@ def _people(command: Command) -> None:
     one.add_argument("--delimiter", choices=(";", ",", "\t"), help="of a CSV file")
     one.add_argument("--report", type=Path, metavar="FILE.xlsx", help="where refused rows go, with what to correct")
     one.add_argument("--language", choices=LANGUAGES, default="ar", help="language of the report (default ar)")
+    _export(command)
     siege = command("siege", "show the siege, or order it on or off, everywhere or at one account", more="""
         In a siege every try of an unknown browser meets a short challenge; known devices notice nothing. By itself
         it begins and ends everywhere with the failures of unknown browsers, and at one account with twenty in a
@@ -230,6 +231,20 @@ def _people(command: Command) -> None:
         action.add_argument("--hours", type=_hours, default=24, help="until when (1 to 720, default 24)")
     auto = _action(actions, "auto", "take back what was ordered")
     auto.add_argument("login", nargs="?", metavar="LOGIN", help=f"one account alone: {LOGIN}")
+
+
+def _export(command: Command) -> None:
+    one = command("export", "write the people of a branch, or its units, into a list that an import reads", more="""
+        Each person once, with the first of their units. Contacts are masked; with --contacts they are whole, and
+        whoever has the file has them all. The list has a number, which stands in it and in the audit log.
+        """, module="export_list")  # fmt: skip
+    one.add_argument("unit", metavar="UNIT", help="code of the branch")
+    one.add_argument("file", type=Path, metavar="FILE", help="FILE.xlsx or FILE.csv; nothing is overwritten")
+    one.add_argument("--units", action="store_true", help="its units, not its people")
+    one.add_argument("--as", dest="who", choices=("staff", "pupil", "guardian"), default="", help="these alone")
+    one.add_argument("--contacts", action="store_true", help="with whole contacts, to be imported elsewhere")
+    one.add_argument("--language", choices=LANGUAGES, default="ar", help="of titles and words (default ar)")
+    one.add_argument("--reason", default="", help="needed for people; kept in the audit log, at most 200 characters")
 
 
 def _season(command: Command) -> None:

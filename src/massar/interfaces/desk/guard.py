@@ -37,6 +37,11 @@ def ministry_only(view: View[P]) -> Callable[..., HttpResponse]:
     return _proved(view, of_ministry)
 
 
+def exporters_only(view: View[P]) -> Callable[..., HttpResponse]:
+    """The same for whoever may take a list of a branch away."""
+    return _proved(view, _of_exports)
+
+
 def figures_only(view: View[P]) -> Callable[..., HttpResponse]:
     """The same for whoever has figures of a branch: agents of a school and above, and operators."""
     return _proved(view, _of_figures)
@@ -45,6 +50,13 @@ def figures_only(view: View[P]) -> Callable[..., HttpResponse]:
 def _of_figures(request: Request, signed_in: SignedIn) -> Agent:
     agent = Agent(signed_in, ()) if signed_in.person.operates else of(request, signed_in)
     if not see_figures.sees_any(agent):
+        raise Http404
+    return agent
+
+
+def _of_exports(request: Request, signed_in: SignedIn) -> Agent:
+    agent = of(request, signed_in)
+    if rights.Right.EXPORT not in agents.rights_of(agent):
         raise Http404
     return agent
 

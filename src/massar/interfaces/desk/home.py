@@ -21,6 +21,7 @@ PAGES = (
     (rights.Right.APPROVE, "desk_cases", "agent.cases"),
     (rights.Right.CODE, "desk_classes", "class.title"),
     (rights.Right.SLIP, "desk_slips", "slips.title"),
+    (rights.Right.EXPORT, "desk_exports", "export.title"),
 )
 
 # What concerns the whole country: (name of the address, words).

@@ -2,7 +2,19 @@
 
 from django.urls import path
 
-from massar.interfaces.desk import campaigns, cases, classes, figures, home, lists, people, season, sites, slips
+from massar.interfaces.desk import (
+    campaigns,
+    cases,
+    classes,
+    exports,
+    figures,
+    home,
+    lists,
+    people,
+    season,
+    sites,
+    slips,
+)
 
 urlpatterns = [
     path("desk/", home.home, name="desk"),
@@ -23,6 +35,8 @@ urlpatterns = [
     path("desk/import/<str:uid>/approve/", lists.approve, name="desk_list_approve"),
     path("desk/import/<str:uid>/stop/", lists.stop, name="desk_list_stop"),
     path("desk/import/<str:uid>/report/", lists.report, name="desk_list_report"),
+    path("desk/export/", exports.exports, name="desk_exports"),
+    path("desk/export/<str:uid>/", exports.file, name="desk_export_file"),
     path("desk/people/", people.people, name="desk_people"),
     path("desk/people/found/<str:token>/", people.found, name="desk_found"),
     path("desk/people/<str:token>/", people.person, name="desk_person"),

@@ -27,6 +27,7 @@ SHOWN = (
     *REFUSED, *DENIABLE, "sign_out", "recovery_asked", "temporary_accepted", "contact_proposed", "session_ended",
     "sessions_ended_all", "program_ended", "account_disabled", "account_enabled", "account_frozen", "account_reopened",
     "factors_dropped", "vouching_asked", "passkey_copied", "data_exported",
+    "people_exported", "people_export_fetched",
     "role_granted", "role_revoked", "recovery_stopped", "guardian_linked", "child_linked", "guardian_unlinked",
     "slip_voided",
     "change_asked", "password_due", "desk_looked", "desk_unmasked", "desk_recovery",

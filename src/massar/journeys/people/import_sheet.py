@@ -31,7 +31,7 @@ Name = tuple[str, str]  # before the @ and domain, or a payroll number and ''
 Accounts = Mapping[str, people.existing.Existing]
 _Read = tuple[sheets.SheetRow, PersonRow | Faults]
 _NO_NAMES: Mapping[Field, Name] = {}
-_ROLES = {kind: kind.name.lower() for kind in Kind}
+_ROLES = {**{kind: kind.name.lower() for kind in Kind}, Kind.COMPLEMENT: "staff"}
 
 
 @dataclass

@@ -38,7 +38,7 @@ class Field(ListField):
     PHONE = "phone"
 
 
-_CODE = re.compile("[a-z][0-9]{9}")
+PUPIL_CODE = re.compile("[a-z][0-9]{9}")
 _NATIONAL = re.compile(r"(?:\+?212|00212|0)?([67][0-9]{8})")
 _RANGE = 5  # digits after which libphonenumber's table tells no more between the mobile numbers of Morocco
 _KINDS = {plain(word): Kind.__members__[name.upper()] for name, words in WORDS["kinds"].items() for word in words}
@@ -102,7 +102,7 @@ class Reader:
     def _take_code(self, typed: str, values: list[Any], faults: Faults) -> None:
         """A pupil's address is the code at the first domain, where none is given."""
         code = text.login(typed) or ""
-        if not _CODE.fullmatch(code):
+        if not PUPIL_CODE.fullmatch(code):
             faults[Field.CODE] = Problem("pupil_code_shape")
         values[_LOGIN] = values[_LOGIN] or f"{code}@{settings.MASSAR.institution_domains[0]}"
 
