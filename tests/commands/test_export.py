@@ -21,7 +21,7 @@ def school(installed):
 def test_what_was_written_comes_back_by_import(school, tmp_path):
     masked, whole, units = (tmp_path / name for name in ("masked.xlsx", "whole.csv", "units.xlsx"))
     done = school.each(
-        ("export", "90002Y", str(masked), *REASON), ("export", "90002y", str(whole), "--contacts", *REASON),
+        ("export", "90002Y", str(masked), *REASON), ("export", "90002Y", str(whole), "--contacts", *REASON),
         ("export", "90002Y", str(units), "--units"),
     )  # fmt: skip
     assert [one.returncode for one in done] == [0] * 3, done

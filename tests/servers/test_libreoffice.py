@@ -5,7 +5,16 @@ import subprocess
 import pytest
 
 from massar.core.sheets import api as sheets
+from massar.domain.people import api as people
+from massar.interfaces.commands import exported_words
+from massar.journeys.desk import exports
+from massar.journeys.people import branch_list
+from massar.journeys.people.import_sheet import PeopleList
+from massar.journeys.people.import_units import UnitList
+from massar.journeys.people.sheet_list import ImportReport, Said
+from tests.cast import FATIMA, facts
 from tests.servers.machine import program
+from tests.support.desk import plant, unit
 from tests.support.programs import LIBREOFFICE
 
 HEADER = ("الاسم", "PPR", "phone", "code", "day")
@@ -74,3 +83,30 @@ def test_hidden_and_merged_cells_of_libreoffice_are_told(converted, tmp_path):
     assert told == {"hidden_rows": 1, "hidden_columns": 1, "merged": 1}
     assert [row.hidden for row in read_rows] == [False, True, False, False]
     assert read_rows[3].cells[1] == "w" and read_rows[3].faults == {0: "merged"}
+
+
+@pytest.mark.parametrize("language", ["ar", "fr"])
+@pytest.mark.parametrize("whole", [False, True])
+def test_a_list_of_a_branch_comes_back_through_import(cast, clock, converted, tmp_path, language, whole):
+    """Issue 13: after LibreOffice saved it again, nothing would change: phones keep their +, codes stay texts."""
+    plant()
+    people.directory.add_names(facts(FATIMA).id, [("0012345", "")])
+    scope = branch_list.ListScope(unit("M"), tuple(people.Kind), whole=whole)
+    one = exports.begin(scope.unit, who="", ending="xlsx", reason="x", language=language, whole=whole, now=clock())
+    words, path = exported_words.speak(one, scope.unit, now=clock(), whole=whole), tmp_path / "people.xlsx"
+    with path.open("wb") as file:
+        written = branch_list.write(file, "xlsx", branch_list.rows(scope, words, now=clock()), words)
+    listed = PeopleList(converted(path, "xlsx"), Said())
+    assert tuple(listed.compare(ImportReport(), now=clock()).tally) == (0, 0, written, 0) and listed.notes == ()
+    assert len(listed.mapped.columns) == len(branch_list.titles(whole=whole).fields)
+    cells = {cell for row in listed.rows() for cell in row.cells}
+    assert "0012345" in cells and ("+212661000222" in cells) is whole
+
+
+def test_a_tree_of_units_comes_back_through_import(cast, clock, converted, tmp_path):
+    plant()
+    words, path = exported_words.speak_of_units("ar"), tmp_path / "units.xlsx"
+    with path.open("wb") as file:
+        written = branch_list.write(file, "xlsx", branch_list.unit_rows(unit("M"), words, now=clock()), words)
+    tally = UnitList(converted(path, "xlsx"), Said()).compare(ImportReport(), now=clock()).tally
+    assert tuple(tally) == (0, 0, written, 0) and written == 8

@@ -33,7 +33,7 @@ def count(unit_id: int, kinds: Sequence[int], *, most: int, on: date) -> int:
     """How many belong to the unit and below it as one of these kinds; one more than `most`: there are more."""
     statement = f"""{units.BELOW} SELECT COUNT(*) FROM (SELECT DISTINCT b.person_id FROM below
     JOIN people_belonging b ON b.unit_id = below.id AND b.kind IN ({sql.placeholders(len(kinds))}) AND {TODAY}
-    LIMIT %s) AS some"""
+    LIMIT %s) AS counted"""
     days = units.params(on)
     [(many,)] = sql.rows(statement, (unit_id, *days * 2, *kinds, *days, most + 1))
     return int(many)

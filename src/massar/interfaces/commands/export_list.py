@@ -28,7 +28,7 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _export(options: argparse.Namespace) -> int:
-    unit, ending = people.units.by_code(options.unit.upper()), options.file.suffix.lower().removeprefix(".")
+    unit, ending = people.units.by_code(options.unit), options.file.suffix.lower().removeprefix(".")
     part = options.file.with_name(f"{options.file.name}.part")
     if unit is None:
         raise NotWritten(f"{options.unit}: there is no such unit; `massar units show` lists them.")
