@@ -3,7 +3,7 @@ from django.db.models.deletion import CASCADE
 
 
 class Migration(migrations.Migration):
-    dependencies = [("people", "0006_list_jobs")]
+    dependencies = [("people", "0007_said_by")]
 
     operations = [
         migrations.CreateModel(
