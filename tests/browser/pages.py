@@ -31,6 +31,8 @@ COLOURS = {"type": "rule", "values": ["color-contrast"]}
 VIOLATIONS = """async (options) => (await axe.run(document, options)).violations.flatMap(({id, help, nodes}) =>
   nodes.map((node) => `${id}: ${help} — ${node.html.slice(0, 160)}`))"""
 
+_first_language: dict[str, str] = {}  # by name of page
+
 # A form that answers 4xx (wrong password, too many tries) makes Chromium write this line for the page itself.
 PAGE_STATUS = re.compile(r"Failed to load resource: the server responded with a status of 4\d\d")
 
@@ -150,19 +152,26 @@ def inspect(page: Page, name: str, language: str) -> None:
     """Look at the page as it stands, on a phone and a desk, by day and by night: check it, picture it. No word touches
     its frame, and nothing is wider than the screen, on phones of every width.
 
+    Colours are the same in each language: by night, and by all rules at both sizes, the first one is looked at in which
+    a page is met; then French at a desk, English on a phone.
+
     The pictures go to build/screenshots/ as name-language-width-theme.jpeg.
     """
-    before = page.viewport_size
+    before, is_first = page.viewport_size, _first_language.setdefault(name, language) == language
     problems = outline_problems(page, language)
     bring_axe(page)
     for size in (PHONE, DESKTOP):
         page.set_viewport_size(size)
-        by_day = look(page, size, language)
+        whole = is_first or size is (DESKTOP if language == "fr" else PHONE)
+        by_day = axe_violations(page, EVERYTHING) if whole else []
+        if size is PHONE:
+            by_day += [f"small target: {line}" for line in page.evaluate(SMALL_TARGETS)]
         if page.evaluate(WIDER_THAN_SCREEN) > 0:
             by_day.append("the page is wider than the screen")
-        shot(page, name, language)
+        if whole or size is PHONE:
+            shot(page, name, language)
         by_night = []
-        if language == "ar":
+        if is_first:
             page.emulate_media(color_scheme="dark", reduced_motion="reduce")
             by_night = axe_violations(page, COLOURS)
             shot(page, name, language, "dark")
@@ -174,15 +183,6 @@ def inspect(page: Page, name: str, language: str) -> None:
         problems += page.evaluate(SQUEEZED, list(widths))
     page.set_viewport_size(before)
     assert not problems, f"{name} in {language}:\n" + "\n".join(dict.fromkeys(problems))
-
-
-def look(page: Page, size: dict, language: str) -> list[str]:
-    """All rules of axe, in Arabic at both sizes, in French at a desk, in English on a phone; colours everywhere."""
-    whole = language == "ar" or size is (DESKTOP if language == "fr" else PHONE)
-    found = axe_violations(page, EVERYTHING if whole else COLOURS)
-    if size is PHONE:
-        found += [f"small target: {line}" for line in page.evaluate(SMALL_TARGETS)]
-    return found
 
 
 def shot(page: Page, name: str, language: str, theme: str = "light") -> None:
