@@ -170,6 +170,7 @@ def test_the_table_of_rights():
     expected = {(role, kind, right) for role in DESKS for kind in As for right in desk}
     expected |= {(Role.HEAD, kind, right) for kind in As for right in help_}
     expected |= {(Role.HEAD, As.PUPIL, Right.CODE)}
+    expected |= {(role, As.PUPIL, Right.LINK) for role in (*DESKS, Role.HEAD)}
     expected |= {(Role.TEACHER, As.PUPIL, right) for right in look | {Right.SLIP, Right.CODE}}
     assert may == expected
     assert set(AT) == set(RIGHTS) == set(Role)

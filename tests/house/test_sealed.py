@@ -16,8 +16,8 @@ HASHES = {("audit_seal", "ids"), ("audit_seal", "hashes")}  # public, under no k
 LIVES_FOR_SECONDS = {("sites_token", "repeat"): "a minute after a change it is over (docs/adr/0040)"}
 # Purposes of HMACs under the key that writes. They are looked for under every key, and end with what is told of here.
 ENDS = {
-    "change-session", "contact-code", "loss-code", "pending-sign-in", "receipt", "return-path", "return-path-address",
-    "session", "tally", "temporary",
+    "change-session", "contact-code", "guardian-code", "loss-code", "pending-sign-in", "receipt", "return-path",
+    "return-path-address", "session", "tally", "temporary",
 }  # fmt: skip
 WRITTEN_ANEW = {"contact-value"}
 UNDER_THE_KEY = re.compile(r"\b(blind_index(?:es)?|sign|verify|_hmac)$")

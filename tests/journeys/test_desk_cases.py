@@ -41,13 +41,12 @@ from tests.support.alike import Seen, assert_alike
 from tests.support.authenticator import App, add_app, second_step
 from tests.support.canary import everything_stored, readable_forms
 from tests.support.desk import NAMES, As, Role, appoint, move, plant, prove_factor
+from tests.support.desk_cases import ASK, CASE, NUMBER, agent, confirm, propose, shows_number, state
 from tests.support.paper import text_of
 from tests.support.steps import actions, home, recover, shown, shows
 from tests.support.visitor import Visitor, solve
 
 pytestmark = [pytest.mark.django_db, pytest.mark.both_databases]
-ASK, CASE = "/recovery/desk/", "/recovery/desk/number/"
-NUMBER = re.compile(r"\d\d-\d{4}-\d{4}")
 PUPIL = NewPerson("r130012345@taalim.ma", "هبة", "جلال", "Hiba", "Jalal", role="pupil")
 
 
@@ -58,38 +57,6 @@ def branches(cast, clock) -> None:
     appoint(YOUSSEF, Role.DIRECTORATE_DESK, "D07", now=clock())
     appoint(KHADIJA, Role.ACADEMY_DESK, "A07", now=clock())
     appoint(JAMAL, Role.HEAD, "24187K", now=clock())
-
-
-def agent(person, clock, *, address: str = "198.51.100.7") -> Visitor:
-    """Somebody at a desk: another machine and another network than the person's phone."""
-    visitor = Visitor(**{"user-agent": "Mozilla/5.0 (Windows NT 10.0) Firefox/130.0"})
-    visitor.client.defaults["REMOTE_ADDR"] = address
-    return prove_factor(visitor.sign_in(person.login, person.password), person, now=clock()).get("/desk/")
-
-
-def shows_number(login: str, visitor: Visitor | None = None) -> tuple[Visitor, str]:
-    """A browser that asks; the number on its screen."""
-    visitor = (visitor or Visitor()).get(ASK).submit(ASK, user=login)
-    assert visitor.path == CASE, shown(visitor)
-    return visitor, NUMBER.search(shown(visitor))[0]
-
-
-def propose(at: Visitor, number: str, **typed: str) -> Visitor:
-    at.get("/desk/cases/").submit("/desk/cases/", number=number)
-    assert "/propose/" in at.html, shown(at)
-    [action] = actions(at, "/propose/")
-    said = {"kind": "password", "identity": "on", "present": "on", "reason": "carte vue", **typed}
-    return at.submit(action, **said)
-
-
-def confirm(at: Visitor, number: str) -> Visitor:
-    at.get(f"/desk/cases/{number.replace('-', '')}/")
-    [action] = actions(at, "/confirm/")
-    return at.submit(action, aware="on")
-
-
-def state(number: str) -> str:
-    return Case.objects.get(number=number.replace("-", "")).state
 
 
 def test_a_person_without_a_contact_gets_in_by_two_agents(branches, clock, post):

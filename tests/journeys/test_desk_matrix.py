@@ -34,10 +34,10 @@ LOOK = {R.SEARCH, R.STATE}
 HELP = LOOK | {R.RECOVER, R.SLIP, R.APPROVE, R.PROPOSE, R.EXPORT}
 DESK = HELP | {R.UNMASK, R.CONFIRM, R.FACTOR}
 MAY = {
-    Role.MINISTRY_DESK: {"staff": DESK, "pupil": DESK, "guardian": DESK},
-    Role.ACADEMY_DESK: {"staff": DESK, "pupil": DESK, "guardian": DESK},
-    Role.DIRECTORATE_DESK: {"staff": DESK, "pupil": DESK, "guardian": DESK},
-    Role.HEAD: {"staff": HELP, "pupil": HELP | {R.CODE}, "guardian": HELP},
+    Role.MINISTRY_DESK: {"staff": DESK, "pupil": DESK | {R.LINK}, "guardian": DESK},
+    Role.ACADEMY_DESK: {"staff": DESK, "pupil": DESK | {R.LINK}, "guardian": DESK},
+    Role.DIRECTORATE_DESK: {"staff": DESK, "pupil": DESK | {R.LINK}, "guardian": DESK},
+    Role.HEAD: {"staff": HELP, "pupil": HELP | {R.CODE, R.LINK}, "guardian": HELP},
     Role.TEACHER: {"staff": set(), "pupil": LOOK | {R.SLIP, R.CODE}, "guardian": set()},
 }
 AT = {

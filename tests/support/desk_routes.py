@@ -32,6 +32,7 @@ ROUTES = {
     "desk_contact": Row("GET", R.UNMASK, "person"),
     "desk_recover": Row("GET", R.RECOVER, "person"),
     "desk_loss": Row("GET", R.FACTOR, "person"),
+    "desk_guardians": Row("GET", R.LINK, "person"),
     "desk_cases": Row("GET", ANY),
     "desk_case": Row("GET", R.APPROVE, "case"),
     "desk_case_propose": Row("POST", R.APPROVE, "case"),

@@ -31,6 +31,7 @@ EVENTS = (
     "slip_printed", "class_code_given",
     "desk_unmasked", "desk_recovery",
     "desk_approved", "desk_colleague", "desk_factors_lost", "desk_declined", "child_linked", "guardian_linked",
+    "child_unlinked", "guardian_unlinked",
 )  # fmt: skip
 LANGUAGES = ("ar", "fr", "en")
 CHANNELS = ("email", "sms")

@@ -118,8 +118,8 @@ class CaseFacts(NamedTuple):
 
     @property
     def typed(self) -> dict[str, str]:
-        """What was typed: `login`, and of a proposed contact `kind` and `value`. {} once it has ended, and for a row
-        that was changed. Raises KeyMissing."""
+        """What was typed: `login`; of a proposed contact `kind` and `value`; of a guardian what `link_guardian` keeps.
+        {} once it has ended, and for a row that was changed. Raises KeyMissing."""
         if self.ciphertext is None:
             return {}
         plain = encryption.open_row(
@@ -250,6 +250,12 @@ def is_approved(case: CaseFacts, *, now: datetime) -> bool:
 
 def add_contact(case_id: int, contact_id: int) -> None:
     sql.execute("UPDATE desk_case SET contact_id = %s WHERE id = %s", (contact_id, case_id))
+
+
+def keep(case: CaseFacts, typed: Mapping[str, str]) -> bool:
+    """Keep what was typed beyond the approval, for who has yet to prove something there. Whether it goes on."""
+    statement = "UPDATE desk_case SET ciphertext = %s WHERE id = %s AND state = 'approved'"
+    return bool(sql.execute(statement, (_sealed(case.number, typed), case.id)))
 
 
 def finish(case_id: int, *, now: datetime) -> bool:

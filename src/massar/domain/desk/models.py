@@ -6,17 +6,20 @@ from django.db import models
 class Case(models.Model):
     """One case. State moves: `cases.MOVES`. `number`: ten digits, the last one a check digit (`numbers`).
 
-    What was typed stands in `ciphertext` (JSON), bound to the number, until it is approved: the login, and a contact
-    that an agent proposes. `browser_hmac`, `network_hmac`, `devices`: keyed HMACs of the browser's cookie, its network,
-    and each account that it knows as a trusted device (`cases.Machine`); `browser`: its name in short. The same of the
-    browser in which an agent proposed, as `agent_…`. person_id: from when an agent has proposed. unit: code of the
-    unit for which the agent acted; branch_id: the directorate of the person, or what stands in its place. contact_id:
-    the contact that was added. second_id: the agent who confirmed; None where one was enough."""
+    What was typed stands in `ciphertext` (JSON), bound to the number, until it is approved: the login, and a
+    contact or a guardian that an agent proposes; of a new guardian until the code was typed. `browser_hmac`,
+    `network_hmac`, `devices`: keyed HMACs of the browser's cookie, its network, and each account that it knows as a
+    trusted device (`cases.Machine`); `browser`: its name in short. The same of the browser in which an agent
+    proposed, as `agent_…`. person_id: from when an agent has proposed. unit: code of the unit for which the agent
+    acted; branch_id: the directorate of the person, or what stands in its place. contact_id: the contact that was
+    added. second_id: the agent who confirmed; None where one was enough."""
 
     class Kind(models.TextChoices):
         PASSWORD = "password"
         CONTACT = "contact"
         FACTOR = "factor"
+        GUARDIAN = "guardian"
+        UNLINKED = "unlinked"
 
     class State(models.TextChoices):
         OPEN = "open"

@@ -55,12 +55,12 @@ def is_below(person_id: int, unit_id: int, *, on: date) -> bool:
     return bool(sql.rows(statement, (*above_params(person_id, on), unit_id)))
 
 
-def branch_of(person_id: int, *, on: date) -> int | None:
-    """The id of the provincial directorate to which the person belongs that day, else of the lowest unit above one;
-    None where there is none."""
+def branch_of(person_id: int, *, on: date, lowest: int = units.Kind.DIRECTORATE) -> int | None:
+    """The id of the provincial directorate (or of the unit of kind `lowest`) to which the person belongs that day, else
+    of the lowest unit above one; None where there is none."""
     statement = f"""{ABOVE} SELECT u.id FROM above JOIN people_unit u ON u.id = above.id
-    WHERE u.kind <= {units.Kind.DIRECTORATE} ORDER BY u.kind DESC, u.id LIMIT 1"""
-    found = sql.row(statement, above_params(person_id, on))
+    WHERE u.kind <= %s ORDER BY u.kind DESC, u.id LIMIT 1"""
+    found = sql.row(statement, (*above_params(person_id, on), int(lowest)))
     return int(found[0]) if found else None
 
 

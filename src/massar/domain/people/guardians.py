@@ -14,6 +14,7 @@ from massar.domain.people.models import Guardianship
 
 Relation = Guardianship.Relation
 LONGEST = timedelta(days=400)  # a school year, and its summer; as for roles
+SCHOOL_YEAR_ENDS = (9, 30)  # month and day: the lists of the new year are in by then
 _HOLDS = f"{units.HOLDS.format('g')} AND p.role = '{PUPIL}'"
 _LINKS = f"""SELECT g.pupil_id, g.guardian_id, g.relation, g.since, g.until FROM people_guardianship g
 JOIN people_person p ON p.id = g.pupil_id JOIN people_person w ON w.id = g.guardian_id WHERE {_HOLDS}"""
@@ -79,6 +80,18 @@ def of_guardian(guardian_id: int, *, now: datetime) -> list[Link]:
     """The links of today to the guardian's pupils, however the guardian's own account stands."""
     wanted = f"{_LINKS} AND g.guardian_id = %s ORDER BY p.first_name_ar, p.first_name_latin, g.pupil_id"
     return _once(sql.select(Link, wanted, (*units.params(_day(now)), guardian_id)))
+
+
+def all_of_pupil(pupil_id: int, *, on: date) -> list[Link]:
+    """The links of that day of a pupil, however the guardians' accounts stand, oldest first."""
+    wanted = f"{_LINKS} AND g.pupil_id = %s ORDER BY g.since, g.guardian_id"
+    return _once(sql.select(Link, wanted, (*units.params(on), pupil_id)))
+
+
+def school_year_ends(day: date) -> date:
+    """The last day of the school year of that day, with its summer: a link's end where none is said."""
+    this_year = date(day.year, *SCHOOL_YEAR_ENDS)
+    return this_year if day < date(day.year, 9, 1) else date(day.year + 1, *SCHOOL_YEAR_ENDS)
 
 
 def between(guardian_id: int, pupil_id: int, *, now: datetime) -> Link | None:

@@ -26,6 +26,7 @@ class Right(StrEnum):
     FACTOR = "factor"  # begin the wait after which second factors go
     CODE = "code"  # give a pupil a code for one use
     EXPORT = "export"  # put the person into a list that leaves, contacts masked
+    LINK = "link"  # let a guardian answer for a pupil, with a second agent; end that
 
 
 class Role(StrEnum):
@@ -49,13 +50,13 @@ LOOK = frozenset({Right.SEARCH, Right.STATE})  # what changes nothing; open for 
 _HELP = LOOK | {Right.RECOVER, Right.SLIP, Right.APPROVE, Right.PROPOSE, Right.EXPORT}
 _DESK = _HELP | {Right.UNMASK, Right.CONFIRM, Right.FACTOR}
 _STAFF, _FAMILIES = (Kind.STAFF, Kind.COMPLEMENT), (Kind.PUPIL, Kind.GUARDIAN)
-_OF_DESK = dict.fromkeys((*_STAFF, *_FAMILIES), _DESK)
+_OF_DESK = {**dict.fromkeys((*_STAFF, *_FAMILIES), _DESK), Kind.PUPIL: _DESK | {Right.LINK}}
 # What each role may do for people who belong as this kind; what does not stand here, nobody may.
 RIGHTS: Mapping[Role, Mapping[Kind, frozenset[Right]]] = {
     Role.MINISTRY_DESK: _OF_DESK,
     Role.ACADEMY_DESK: _OF_DESK,
     Role.DIRECTORATE_DESK: _OF_DESK,
-    Role.HEAD: {**dict.fromkeys(_STAFF, _HELP), Kind.PUPIL: _HELP | {Right.CODE}, Kind.GUARDIAN: _HELP},
+    Role.HEAD: {**dict.fromkeys(_STAFF, _HELP), Kind.PUPIL: _HELP | {Right.CODE, Right.LINK}, Kind.GUARDIAN: _HELP},
     Role.TEACHER: {Kind.PUPIL: LOOK | {Right.SLIP, Right.CODE}},
 }
 _RANK = {role: rank for rank, role in enumerate(reversed(Role), 1)}

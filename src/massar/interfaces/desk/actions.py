@@ -20,4 +20,5 @@ ACTIONS = (
     Action(Right.FACTOR, "desk_loss", "agent.lost"),
     Action(Right.SLIP, "desk_slip", "desk_slip.title"),
     Action(Right.CODE, "desk_code", "code.title"),
+    Action(Right.LINK, "desk_guardians", "guardians.title"),
 )  # fmt: skip

@@ -16,7 +16,7 @@ from massar.interfaces.base.jinja import n, t
 from massar.interfaces.base.request import Request
 from massar.interfaces.desk import guard
 from massar.journeys.desk import approve as journey
-from massar.journeys.desk import begin_loss, watch_cases
+from massar.journeys.desk import begin_loss, link_guardian, watch_cases
 from massar.journeys.desk.agents import LONGEST_REASON, Agent, Found
 from massar.journeys.outcomes import Done, Gone, Problems, TooManyAttempts
 
@@ -32,9 +32,13 @@ class NumberForm(forms.Form):
 
 
 class ProposeForm(forms.Form):
-    kind = form_fields.choice(("password", "contact", "factor"))
+    kind = form_fields.choice(("password", "contact", "factor", "guardian"))
     contact_kind = form_fields.choice(("phone", "email"), required=False)
     contact = form_fields.line(required=False)
+    relation = form_fields.choice([str(one.value) for one in link_guardian.Relation], required=False)
+    guardian = form_fields.line(required=False)
+    guardian_phone = form_fields.line(40, required=False)
+    first_ar, last_ar, first_latin, last_latin = (form_fields.line(100, required=False) for _ in range(4))
     identity = _tick()
     present = _tick()
     reason = form_fields.line(LONGEST_REASON)
@@ -42,6 +46,19 @@ class ProposeForm(forms.Form):
     def clean(self) -> None:
         if self.cleaned_data.get("kind") == "contact" and not self.cleaned_data.get("contact"):
             self.add_error("contact", "error.required")
+        if self.cleaned_data.get("kind") == "guardian":
+            if not self.cleaned_data.get("relation"):
+                self.add_error("relation", "error.desk_choice")
+            if not self.cleaned_data.get("guardian") and not self.cleaned_data.get("guardian_phone"):
+                self.add_error("guardian", "error.guardian_empty_desk")
+
+    @property
+    def named(self) -> link_guardian.NamedGuardian:
+        """Who is to answer for a pupil."""
+        typed = self.cleaned_data
+        relation = int(typed["relation"] or link_guardian.Relation.TUTOR)
+        names = [typed[name] for name in ("first_ar", "last_ar", "first_latin", "last_latin")]
+        return link_guardian.NamedGuardian(relation, typed["guardian"], typed["guardian_phone"], *names)
 
 
 class ConfirmForm(forms.Form):
@@ -96,7 +113,11 @@ def _page(
     )
     # What another form brought than the page's own says nothing to it: a declining one, one that came too early.
     wrong = form if type(form) is type(fresh) else None
-    return page.render(request, "desk/case.html", status=status, seen=seen, case=seen.case, form=wrong or fresh)
+    return page.render(
+        request, "desk/case.html", status=status, seen=seen, case=seen.case, form=wrong or fresh,
+        relations=list(link_guardian.Relation),
+        guardian=link_guardian.proposed(seen.case, request.language, now=request.now),
+    )  # fmt: skip
 
 
 @require_POST
@@ -109,6 +130,7 @@ def propose(request: Request, agent: Agent, number: str) -> HttpResponse:
     outcome = journey.propose(
         agent=agent, number=number, kind=typed["kind"], reason=typed["reason"], browser=request.browser,
         contact=(typed["contact_kind"] or "phone", typed["contact"]), now=request.now, stop_url=_stop_url,
+        guardian=form.named,
     )  # fmt: skip
     return _answer(request, agent, number, form, outcome)
 
@@ -178,6 +200,41 @@ def lost(request: Request, agent: Agent, found: Found) -> HttpResponse:
             form.add_error(None, "error.no_factor")
             return page.render(request, "desk/lost.html", status=422, form=form, helped=found.person)
     return page.redirect_to("desk_case", number=outcome)
+
+
+class EndForm(ReasonForm):
+    who = form_fields.line(1000)
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@guard.for_person(rights.Right.LINK)
+def guardians(request: Request, agent: Agent, found: Found) -> HttpResponse:
+    """Who answers for a pupil, and the end of that."""
+    form = EndForm(request.POST if request.method == "POST" else None)
+    if not form.is_valid():
+        return _guardians_page(request, agent, found, form, status=422 if request.method == "POST" else 200)
+    outcome = link_guardian.end(
+        agent, found, form.cleaned_data["who"], reason=form.cleaned_data["reason"], browser=request.browser,
+        now=request.now,
+    )  # fmt: skip
+    match outcome:
+        case TooManyAttempts(until=until):
+            form_fields.show_wait(form, until, request)
+            return page.add_retry_after(_guardians_page(request, agent, found, form, status=429), until, request.now)
+        case Gone():
+            form.add_error("who", "error.guardian_gone")
+            return _guardians_page(request, agent, found, form, status=422)
+    response = page.redirect_to("desk_case", number=outcome)
+    cookies.write_flash(response, "success", "flash.guardian_ended")
+    return response
+
+
+def _guardians_page(request: Request, agent: Agent, found: Found, form: EndForm, *, status: int) -> HttpResponse:
+    return page.render(
+        request, "desk/guardians.html", status=status, form=form, found=found,
+        standing=link_guardian.of(agent, found, now=request.now),
+        day_of=lambda day: local_time.in_words(day, request.language),
+    )  # fmt: skip
 
 
 def _stop_url(token: str) -> str:

@@ -49,6 +49,7 @@ urlpatterns = [
     path("desk/cases/<str:number>/decline/", cases.decline, name="desk_case_decline"),
     path("desk/cases/<str:number>/receipt/", cases.receipt, name="desk_case_receipt"),
     path("desk/people/<str:token>/factors-lost/", cases.lost, name="desk_loss"),
+    path("desk/people/<str:token>/guardians/", cases.guardians, name="desk_guardians"),
     path("desk/people/<str:token>/slip/", slips.one, name="desk_slip"),
     path("desk/people/<str:token>/class-code/", classes.code, name="desk_code"),
     path("desk/slips/", slips.choose, name="desk_slips"),

@@ -13,6 +13,7 @@ from massar.core import ids, local_time, text
 from massar.interfaces.base import cookies, errors, form_fields, page
 from massar.interfaces.base.request import Request
 from massar.interfaces.web import challenge, recovery, second_step
+from massar.journeys.desk import link_guardian
 from massar.journeys.desk import open_case as journey
 from massar.journeys.outcomes import ChallengeRequired, Done, Gone, Problems, SecondStepRequired, TooManyAttempts
 
@@ -87,10 +88,16 @@ def contact(request: Request) -> HttpResponse:
     form = CaseCodeForm(request.POST)
     if not form.is_valid():
         return _page(request, form, status=422)
-    outcome = journey.prove_contact(
-        code=form.cleaned_data["code"], browser=request.browser, now=request.now, cancel_url=_cancel_url
-    )
+    code, browser, now = form.cleaned_data["code"], request.browser, request.now
+    if _is_of_guardian(request):
+        outcome = link_guardian.prove(code=code, browser=browser, now=now)
+    else:
+        outcome = journey.prove_contact(code=code, browser=browser, now=now, cancel_url=_cancel_url)
     match outcome:
+        case Done(masked=login) if _is_of_guardian(request):
+            response = page.redirect_to("case")
+            cookies.write_flash(response, "success", "flash.case_guardian", to=login)
+            return response
         case Done(from_when=datetime() as start):
             response = page.redirect_to("case")
             cookies.write_flash(
@@ -105,7 +112,8 @@ def contact(request: Request) -> HttpResponse:
 
 @require_POST
 def resend(request: Request) -> HttpResponse:
-    outcome = journey.send_again(browser=request.browser, now=request.now)
+    again = link_guardian.send_again if _is_of_guardian(request) else journey.send_again
+    outcome = again(browser=request.browser, now=request.now)
     match outcome:
         case TooManyAttempts(until=until):
             return errors.render_error(request, 429, wait_until=until)
@@ -114,6 +122,11 @@ def resend(request: Request) -> HttpResponse:
     response = page.redirect_to("case")
     cookies.write_flash(response, "info", "flash.code_sent", to=outcome.masked)
     return response
+
+
+def _is_of_guardian(request: Request) -> bool:
+    shown = journey.look(browser=request.browser, now=request.now)
+    return shown is not None and shown.case.kind == "guardian"
 
 
 @require_POST

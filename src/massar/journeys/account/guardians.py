@@ -125,6 +125,20 @@ def _tell_one(
     )  # fmt: skip
 
 
+def tell_unlinked(pupil: people.PersonFacts, ended: people.PersonFacts, *, now: datetime) -> None:
+    """Tell that somebody answers for the pupil no more: that one, those who still do, and a pupil who has contacts."""
+    links = people.guardians.of_pupils(_pupils([pupil]), now=now)
+    facts = people.directory.by_ids([ended.id, *(link.guardian_id for link in links)], now=now)
+    held, told = people.contacts.receiving([*facts, pupil.id], now), set[tuple[str, str]]()
+    for guardian in facts.values():
+        for contact in held.get(guardian.id, ()):
+            if (contact.kind, contact.value) not in told:
+                told.add((contact.kind, contact.value))
+                _tell_one(pupil, guardian, contact, "child_unlinked", browser=Browser(), now=now, whom=ended)
+    if pupil.id in held:
+        notices.tell(pupil, "guardian_unlinked", now=now, browser=Browser(), whom=ended.name(pupil.language))
+
+
 def end_what_was_told(guardian: people.PersonFacts, *, now: datetime, why: str) -> int:
     """End the secrets of children that went to a contact of this guardian; how many."""
     children = [one.pupil_id for one in people.guardians.of_guardian(guardian.id, now=now)]
@@ -143,10 +157,15 @@ def unlink(pupil_id: int, guardian_id: int, *, now: datetime) -> bool:
 
 
 def say_unlinked(pupil_id: int, guardian_id: int, *, now: datetime) -> None:
-    """A link has ended before its time: what the guardian was told serves no more. Inside the caller's transaction."""
+    """A link has ended before its time. Inside the caller's transaction."""
+    stop_told(pupil_id, guardian_id, now=now)
+    audit_log.record_event("guardian_unlinked", now=now, person_id=pupil_id, guardian=guardian_id)
+
+
+def stop_told(pupil_id: int, guardian_id: int, *, now: datetime) -> None:
+    """What that guardian was told for the pupil serves no more."""
     held = [one.id for one in people.contacts.history(guardian_id)]
     credentials.temporary.end_told([pupil_id], held, now=now, why="unlinked")
-    audit_log.record_event("guardian_unlinked", now=now, person_id=pupil_id, guardian=guardian_id)
 
 
 def _pupils(found: Iterable[people.PersonFacts]) -> list[int]:

@@ -29,7 +29,7 @@ SHOWN = (
     "factors_dropped", "vouching_asked", "passkey_copied", "data_exported",
     "people_exported", "people_export_fetched",
     "role_granted", "role_revoked", "recovery_stopped", "guardian_linked", "child_linked", "guardian_unlinked",
-    "slip_voided",
+    "child_unlinked", "slip_voided",
     "change_asked", "password_due", "desk_looked", "desk_unmasked", "desk_recovery",
     "desk_proposed", "desk_declined",
 )  # fmt: skip

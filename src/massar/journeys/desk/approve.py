@@ -22,18 +22,20 @@ from massar.domain.limits import api as limits
 from massar.domain.people import api as people
 from massar.domain.people.api import rights
 from massar.journeys.account import edit_profile, notices
-from massar.journeys.desk import agents, begin_loss, open_case
+from massar.journeys.desk import agents, begin_loss, link_guardian, open_case
 from massar.journeys.desk.agents import Agent
 from massar.journeys.outcomes import Done, Gone, Problem, Problems, TooManyAttempts
 
 Kind = desk.cases.Kind
 State = desk.cases.State
+_NEEDS = {Kind.CONTACT: rights.Right.PROPOSE, Kind.GUARDIAN: rights.Right.LINK}
+NOBODY = link_guardian.NamedGuardian(link_guardian.Relation.TUTOR)
 
 
 class Seen(NamedTuple):
     """A case in front of an agent. may: 'propose', 'confirm' or ''. alone: this agent's word is enough. contact: what
-    is proposed, while it is. proposer: the agent who did, and the second one. has_factor: and from when on an approval
-    removes it, where its loss is told."""
+    is proposed, while it is. links: whether this agent may propose a guardian. proposer: the agent who did, and the
+    second one. has_factor: and from when on an approval removes it, where its loss is told."""
 
     case: desk.CaseFacts
     person: people.PersonFacts
@@ -41,6 +43,7 @@ class Seen(NamedTuple):
     may: str = ""
     alone: bool = False
     contact: str = ""
+    links: bool = False
     proposer: people.PersonFacts | None = None
     second: people.PersonFacts | None = None
     has_factor: bool = False
@@ -49,7 +52,7 @@ class Seen(NamedTuple):
     @property
     def needs(self) -> rights.Right:
         """The right of who proposes it."""
-        return rights.Right.PROPOSE if self.case.kind == Kind.CONTACT else rights.Right.APPROVE
+        return _NEEDS.get(Kind(self.case.kind or Kind.PASSWORD), rights.Right.APPROVE)
 
 
 def find(*, agent: Agent, typed: str, now: datetime) -> Seen | Problems | TooManyAttempts:
@@ -99,7 +102,9 @@ def _look_at_open(agent: Agent, case: desk.CaseFacts, now: datetime) -> Seen | N
     if len(allowed) != 1:
         return None
     [(person, permission)] = allowed
-    return Seen(case, person, permission, "propose", alone=_is_enough(person, permission), **_factors(person))
+    links = person.is_pupil and agents.weigh(agent, person.id, rights.Right.LINK, now=now).by is not None
+    alone = _is_enough(person, permission)
+    return Seen(case, person, permission, "propose", alone=alone, links=links, **_factors(person))
 
 
 def _factors(person: people.PersonFacts) -> dict[str, Any]:
@@ -113,20 +118,22 @@ def _is_enough(person: people.PersonFacts, permission: rights.Permission) -> boo
 
 
 def propose(
-    *, agent: Agent, number: str, kind: str, reason: str, contact: tuple[str, str] = ("", ""), browser: Browser,
-    now: datetime, stop_url: Callable[[str], str],
+    *, agent: Agent, number: str, kind: str, reason: str, contact: tuple[str, str] = ("", ""),
+    guardian: link_guardian.NamedGuardian = NOBODY, browser: Browser, now: datetime, stop_url: Callable[[str], str],
 ) -> Done | Problems | TooManyAttempts | Gone:  # fmt: skip
     """Say that the person was recognised, face to face, and propose; approved at once where one agent is enough.
-    contact: (kind, as it was typed), where one is to be added. stop_url: makes the address of the page that stops the
-    wait of a lost factor, from the token for it."""
+    contact: (kind, as it was typed), where one is to be added; guardian: who is to answer for a pupil. stop_url: makes
+    the address of the page that stops the wait of a lost factor, from the token for it."""
     seen = look(agent=agent, number=number, now=now)
     if seen is None or seen.may != "propose":
         return Gone()
     wish, machine = Kind(kind), open_case.machine(browser, now)
-    typed = _read(seen, wish, contact, now)
-    problem = typed if isinstance(typed, Problems) else _judge_first(agent, seen, wish, machine, now)
-    if isinstance(typed, Problems) or problem:
-        return problem or Gone()
+    problem = _judge_first(agent, seen, wish, machine, now)
+    if problem:
+        return problem
+    typed = _read_guardian(agent, seen, guardian, now) if wish == Kind.GUARDIAN else _read(seen, wish, contact, now)
+    if not isinstance(typed, dict):
+        return typed
     permission = _alone(agent, seen, wish, machine, now)
     seen = seen._replace(permission=permission or seen.permission)
     proposal = agents.proposal_of(agent, seen.person, seen.permission, wish, machine, reason, now)
@@ -183,10 +190,14 @@ def _carry_out(
             return Done()
         transaction.set_rollback(True)
         return Gone()
-    wait = _add_contact(seen, browser, now) if wish == Kind.CONTACT else None
-    if wait:
+    done: Done | TooManyAttempts | Gone = Done()
+    if wish == Kind.CONTACT:
+        done = _add_contact(seen, browser, now) or done
+    if wish == Kind.GUARDIAN:
+        done = link_guardian.carry_out(agent, case, person, seen.permission, browser=browser, now=now)
+    if not isinstance(done, Done):
         transaction.set_rollback(True)
-        return wait
+        return done
     _tell("desk_approved", agent, seen, wish, reason, now)
     return Done()
 
@@ -226,7 +237,7 @@ def _alone(agent: Agent, seen: Seen, wish: Kind, machine: desk.Machine, now: dat
 def _judge_first(agent: Agent, seen: Seen, wish: Kind, machine: desk.Machine, now: datetime) -> Problems | Gone | None:
     """ATK-138, 139: not in an agent's own browser; not what the role may not do; not for an account that somebody has
     frozen, which its own recovery opens, or an operator."""
-    if wish == Kind.CONTACT and agents.permit(agent, seen.person.id, rights.Right.PROPOSE, now=now).by is None:
+    if wish in _NEEDS and agents.permit(agent, seen.person.id, _NEEDS[wish], now=now).by is None:
         return Gone()
     if machine.is_same_browser(seen.case.opened_in) or seen.case.opened_in.knows(agent.person.id):
         return _refuse(agent, seen, "case_own_browser", now)
@@ -250,6 +261,10 @@ def _judge_second(agent: Agent, seen: Seen, machine: desk.Machine, now: datetime
     standing, shut = people.roles.standing(proposer, seen.person.id, on=today), not open_case.agents_stand(case, now)
     if shut or rights.judge(seen.needs, standing).by is None:  # account or role was taken back meanwhile
         return _refuse(agent, seen, "case_proposer_gone", now)
+    if case.kind == Kind.GUARDIAN:
+        wrong = link_guardian.judge(case.typed, seen.person, (proposer, agent.person.id), now=now)
+        if wrong:
+            return _refuse(agent, seen, wrong[1], now)
     return _refuse(agent, seen, "case_frozen", now) if seen.person.frozen_at else None
 
 
@@ -271,6 +286,14 @@ def _read(seen: Seen, wish: Kind, contact: tuple[str, str], now: datetime) -> di
     return Problems({"contact": [read]}) if isinstance(read, Problem) else {"kind": kind, "value": read}
 
 
+def _read_guardian(
+    agent: Agent, seen: Seen, named: link_guardian.NamedGuardian, now: datetime
+) -> dict[str, str] | Problems | TooManyAttempts:
+    """Charged before anybody is looked up: an agent who asks whose numbers these are is stopped."""
+    spent = _charge(agent, seen, [_of_day(limits.rate_limits.GUARDIAN_NAMED, agent.person.id, now)], now)
+    return spent or link_guardian.read(agent, seen.person, named, now=now)
+
+
 def _charge(agent: Agent, seen: Seen, buckets: Sequence[limits.Bucket], now: datetime) -> TooManyAttempts | None:
     """ATK-141: what an agent may do of a kind in a day, all or none of the buckets. A colleague may go on, unless the
     whole directorate may not."""
@@ -278,7 +301,8 @@ def _charge(agent: Agent, seen: Seen, buckets: Sequence[limits.Bucket], now: dat
     if spent is None:
         return None
     agents.refuse(agent, seen.person.id, seen.needs, "cap", now)
-    colleague = limits.rate_limits.REPLACE_BRANCH.name not in spent.spent
+    shared = {limits.rate_limits.REPLACE_BRANCH.name, limits.rate_limits.LINK_BRANCH.name}
+    colleague = shared.isdisjoint(spent.spent)
     return TooManyAttempts(local_time.next_day(now), "colleague" if colleague else "")
 
 
@@ -288,9 +312,10 @@ def _of_proposing(agent: Agent, proposal: desk.Proposal, now: datetime) -> list[
         return [_of_day(rates.APPROVE_AGENT, agent.person.id, now)]
     if proposal.kind == Kind.FACTOR:
         return [_of_day(rates.LOSS_AGENT, agent.person.id, now)]
-    return [
-        _of_day(rates.REPLACE_AGENT, agent.person.id, now), _of_day(rates.REPLACE_BRANCH, proposal.branch_id, now)
-    ]  # fmt: skip
+    each, all_of_branch = rates.REPLACE_AGENT, rates.REPLACE_BRANCH
+    if proposal.kind == Kind.GUARDIAN:
+        each, all_of_branch = rates.LINK_AGENT, rates.LINK_BRANCH
+    return [_of_day(each, agent.person.id, now), _of_day(all_of_branch, proposal.branch_id, now)]
 
 
 def _of_day(limit: limits.RateLimit, owner: int | None, now: datetime) -> limits.Bucket:

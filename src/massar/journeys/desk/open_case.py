@@ -90,6 +90,8 @@ def look(*, browser: Browser, now: datetime) -> Shown | None:
     contact = loss = None
     if case.kind == desk.cases.Kind.CONTACT and case.contact_id and case.person_id:
         contact = people.contacts.by_id(case.contact_id, case.person_id)
+    if case.kind == desk.cases.Kind.GUARDIAN and "code" in case.typed:
+        return Shown(case, text.masked_phone(case.typed["phone"]))
     if case.kind in (desk.cases.Kind.FACTOR, desk.cases.Kind.PASSWORD) and case.person_id:
         loss = factors.losses.waiting(case.person_id)
     return Shown(case, contact.masked if contact else "", loss.ends_at if loss else None)

@@ -5,7 +5,7 @@ what it does not name ends by itself. Nobody becomes a guardian who is a pupil, 
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from datetime import date, datetime
+from datetime import datetime
 from pathlib import Path
 
 from django.db import transaction
@@ -22,7 +22,6 @@ from massar.journeys.people.seen import SeenNames
 from massar.journeys.people.sheet_list import Faults, ImportReport, OpenList, Said
 
 BATCH = 2000  # rows of one transaction
-SCHOOL_YEAR_ENDS = (9, 30)  # month and day: the lists of the new year are in by then
 _Read = tuple[sheets.SheetRow, LinkRow | Faults]
 Tell = Callable[[int], None]
 
@@ -146,7 +145,7 @@ class _Judge:
     def _link(self, entry: LinkRow, pair: tuple[int, int], held: people.guardians.Link | None, batch: _Batch) -> Faults:
         """Put the row into the batch, or say why not."""
         since = held.since if held else entry.since or self.today
-        until = entry.until or _school_year_ends(max(since, self.today))
+        until = entry.until or people.guardians.school_year_ends(max(since, self.today))
         until = min(until, entry.last) if entry.last else until
         if entry.last and entry.last < self.today and held is None:
             return {LinkField.BORN: Problem("pupil_of_age")}
@@ -178,9 +177,3 @@ def _told_of(link: people.guardians.NewLink, now: datetime) -> list[audit_log.Au
         ),
         audit_log.AuditEvent("child_linked", now, person_id=link.guardian_id, detail={"pupil": link.pupil_id}),
     ]  # fmt: skip
-
-
-def _school_year_ends(day: date) -> date:
-    """The last day of the school year of that day, with its summer."""
-    this_year = date(day.year, *SCHOOL_YEAR_ENDS)
-    return this_year if day < date(day.year, 9, 1) else date(day.year + 1, *SCHOOL_YEAR_ENDS)
