@@ -190,9 +190,9 @@ def test_atk_138_a_case_of_another_branch_is_none(branches, clock):
     assert state(number) == "open"
 
 
-def test_atk_138_a_case_shown_in_an_agents_own_browser_is_refused(branches, clock):
+def test_atk_138_a_case_shown_in_an_agents_own_browser_is_refused(branches, clock, settings):
     """By the cookie of known devices, of whichever agent; and without it, by network and kind of browser: then another
-    network is needed."""
+    network is needed. In the demo, where all sit at one machine, the page says what to do."""
     at = agent(YOUSSEF, clock)
     at.get("/profile/").submit("/sign-out/")
     _, number = shows_number(FATIMA.login, at)
@@ -205,6 +205,10 @@ def test_atk_138_a_case_shown_in_an_agents_own_browser_is_refused(branches, cloc
     assert state(number) == "proposed"
     near = confirm(agent(KHADIJA, clock, address="198.51.100.8"), number)
     assert near.page.status_code == 422 and shows(near, "error.case_near") and state(number) == "proposed"
+    assert not shows(near, "demo.case")
+    settings.MASSAR = replace(settings.MASSAR, mode="demo")
+    near = confirm(agent(KHADIJA, clock, address="198.51.100.8"), number)
+    assert near.page.status_code == 422 and shows(near, "demo.case")
     confirm(agent(KHADIJA, clock, address="203.0.113.9"), number)
     assert state(number) == "approved"
 
