@@ -111,8 +111,9 @@ def open_postgres(*options: str) -> Iterator[tuple[str | None, str]]:
         yield address, f"PostgreSQL {version[2]}"
 
 
-def furnish(name: str, folder: Path, database: str, sink: Sink, sites: Path) -> Place:
-    """The tables made, the static files collected when the server starts; `sites` is the registry's file."""
+def furnish(name: str, folder: Path, database: str, sink: Sink, sites: Path, tree: Path = ROOT) -> Place:
+    """The tables made, the static files collected when the server starts; `sites` is the registry's file. tree: the
+    checkout whose product it is; this one measures."""
     home = folder / name.lower()
     home.mkdir()
     settings = {
@@ -129,7 +130,8 @@ def furnish(name: str, folder: Path, database: str, sink: Sink, sites: Path) -> 
         "HELP_CONTACT": "0800 00 11 22",
         "CONFIG": str(sites),
     }
-    place = Place(name, home, {**OURS, **{f"MASSAR_{key}": value for key, value in settings.items()}})
+    ours = {"PYTHONPATH": f"{tree / 'src'}{os.pathsep}{ROOT}"}
+    place = Place(name, home, {**ours, **{f"MASSAR_{key}": value for key, value in settings.items()}})
     place.run("-m", "massar", "migrate")
     place.run("-m", "massar", "siege", "off")  # a thousand wrong passwords in ten minutes are an attack elsewhere
     return place

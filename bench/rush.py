@@ -10,14 +10,12 @@ It starts itself anew as the crowd: `python -m bench.rush crowd PORT CLIENTS SEC
 
 import argparse
 import json
-import os
 import sys
 import tempfile
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import replace
 from pathlib import Path
 from statistics import median
 from typing import TypedDict
@@ -114,12 +112,10 @@ def _builds(before: Path | None) -> Iterator[tuple[list[str], dict[str, tuple[Pl
             if tree is None:
                 continue
             address, version = stack.enter_context(place.open_postgres())
-            one = place.furnish(name, folder, address or "", sink, tokens.sites_file(folder))
+            one = place.furnish(name, folder, address or "", sink, tokens.sites_file(folder), tree)
             one.run("-m", "bench.seeding", str(PEOPLE), "0")
-            ours = {**one.environment, "PYTHONPATH": f"{tree / 'src'}{os.pathsep}{place.ROOT}"}
-            served = replace(one, environment=ours)
             words = ["-m", "massar", "serve", "--host", "127.0.0.1", "--processes", "1"]
-            serving[name] = (one, stack.enter_context(served.serving(words)))
+            serving[name] = (one, stack.enter_context(one.serving(words)))
         yield machine.described(version), serving
 
 

@@ -52,11 +52,11 @@ def test_atk_067_a_ticket_goes_first_then_a_known_device_then_who_came_first(lin
     for place in (
         PlaceInLine("stranger", "a"), PlaceInLine("known", "b", person=7), PlaceInLine("late ticket", "c", since=20.0),
         PlaceInLine("second stranger", "d"), PlaceInLine("early ticket", "e", since=10.0),
-        PlaceInLine("known with a ticket", "f", person=8, since=30.0),
+        PlaceInLine("known with a ticket", "f", person=8, since=30.0), PlaceInLine("inside", "g", inside=True),
     ):  # fmt: skip
         assert line.join(place) is None
     strangers = ["stranger", "second stranger"]
-    assert names(line) == ["known with a ticket", "early ticket", "late ticket", "known", *strangers]
+    assert names(line) == ["known with a ticket", "early ticket", "late ticket", "known", "inside", *strangers]
 
 
 def test_atk_067_the_line_is_as_long_as_what_is_served_in_time(line, ticks):
@@ -122,7 +122,7 @@ def test_the_line_keeps_its_bounds_and_its_count(came):
     """Whoever comes, leaves or has a turn: the line is bounded, and holds nothing of who has left it."""
     line, waiting = Turns(Ticks()), set()
     for network, person, ticket, then in came:
-        place = PlaceInLine(object(), f"n{network}", person, 1.0 if ticket else None)
+        place = PlaceInLine(object(), f"n{network}", person, since=1.0 if ticket else None)
         waiting.add(place)
         waiting.discard(line.join(place))
         if then > 7 and waiting:
@@ -268,7 +268,7 @@ def test_atk_017_known_and_unknown_are_sent_away_alike(clock):
 def test_elsewhere_the_page_itself_says_so_and_a_ticket_goes_with_it(clock):
     rush = Admission()
     place = rush.place(call(path="/profile/"))
-    assert rush.send_away(place) is None
+    assert rush.send_away(place) is None and place.inside and not rush.place(call()).inside
     assert rush.place(call(place=ticket_of(place.call.cookies))).since == clock().timestamp()
 
 

@@ -45,12 +45,14 @@ JOINED_BY = {"cookie": "; "}  # a name that came twice: RFC 9110 §5.3, and for 
 
 @dataclass(eq=False)
 class Call:
-    """A request on its way. cookies: lines for the head of its answer, beside the answer's own."""
+    """A request on its way. cookies: lines for the head of its answer, beside the answer's own. request: the same for
+    `rush.py`, once that has looked at it."""
 
     told: Environ
     protocol: Any
     answered: asyncio.Future[None]
     cookies: list[tuple[str, str]] = field(default_factory=list)
+    request: Any = None
 
 
 class AdmissionControl(Protocol):

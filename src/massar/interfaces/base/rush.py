@@ -29,7 +29,7 @@ from markupsafe import escape
 
 from massar.core import clock, ids
 from massar.domain.sessions import api as sessions
-from massar.interfaces.base import addresses, cookies, middleware, page, rsgi
+from massar.interfaces.base import addresses, cookies, jinja, middleware, page, rsgi
 from massar.interfaces.base.request import Request
 from massar.interfaces.base.turns import PlaceInLine, Turns
 
@@ -75,22 +75,24 @@ class Admission:
 
     def place(self, call: rsgi.Call) -> PlaceInLine:
         """Make the place of a request. A ticket that it brings is spent by that: its answer takes the cookie away."""
-        request = Request(call.told)
+        request = call.request = Request(call.told)
         known = sessions.devices.read(request.browser.trusted_devices, now=request.now)
         since = self._spend(request)
         if since is not None:
             spent = HttpResponse()
             cookies.PLACE.drop(spent)
             call.cookies = cookies.headers(spent)
-        person = known[0].person_id if known else 0
-        return PlaceInLine(call, network=request.browser.network, person=person, since=since)
+        return PlaceInLine(
+            call, network=request.browser.network, person=known[0].person_id if known else 0,
+            inside=not _signs_in(request), since=since,
+        )  # fmt: skip
 
     def send_away(self, place: PlaceInLine) -> Away | None:
         """Return the answer; None: the address makes its own one, and a ticket goes with it."""
         call: rsgi.Call = place.call
-        request = Request(call.told)
+        request: Request = call.request or Request(call.told)
         self._tell(request.now)
-        if request.path == reverse("sign_in"):
+        if _signs_in(request):
             response = self.come_back(request, since=place.since)
             for name, value in middleware.headers(request.language, settings.MASSAR.https).items():
                 response.headers.setdefault(name, value)
@@ -140,6 +142,10 @@ class Admission:
             about = (self._sent_away, len(self.turns), round(self.turns.pace * 1000))
             note.warning("a rush: %d were told to come back since the last such line; %d wait, %d ms each", *about)
             self._sent_away, self._told_at = 0, now
+
+
+def _signs_in(request: Request) -> bool:
+    return request.path == jinja.url("sign_in")
 
 
 def _page(request: Request, wait: int) -> bytes:

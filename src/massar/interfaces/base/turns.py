@@ -8,7 +8,7 @@ Who goes first (docs/adr/0086-a-rush-is-bounded.md):
 
     one network holds no more than its share of the line   → what it sends beyond that stands behind everybody else
     who was sent away before and comes back with a ticket  → in the order in which they first came
-    a known device                                         → a few places of one person at a time
+    a known device, or a page behind the sign-in           → a few places of one person's devices at a time
     everybody else                                         → as they come"""
 
 import itertools
@@ -31,11 +31,13 @@ OF_ONE_PERSON = 3  # places that one person's known devices hold at a time: a si
 @dataclass(eq=False)
 class PlaceInLine:
     """One request in the line. network: it counts against that one's share. person: whose known device sent it; 0: none
-    that is known. since: when it was first sent away, if it was (seconds of any clock that all nodes share)."""
+    that is known. inside: it was posted behind the sign-in, where whoever is not in costs no hash. since: when it was
+    first sent away, if it was (seconds of any clock that all nodes share)."""
 
     call: Any
     network: str = ""
     person: int = 0
+    inside: bool = False
     since: float | None = None
     came: float = 0
     order: tuple[bool, int, float, int] = (False, 0, 0, 0)
@@ -70,7 +72,7 @@ class Turns:
         """Stand in the line. Returns who has to leave it for that, who came perhaps."""
         with self._changed:
             crowds = self._held[place.network] >= self.longest // SHARE
-            known = place.person and self._held[place.person] < OF_ONE_PERSON
+            known = place.inside or (place.person and self._held[place.person] < OF_ONE_PERSON)
             rank = (0 if known else 1) if place.since is not None else 2 if known else 3
             place.order = (crowds, rank, place.since or 0, next(self._numbers))
             place.came = self._clock()
