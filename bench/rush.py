@@ -6,9 +6,10 @@ TREE is another checkout, served by the same Python with the same packages. Each
 the form open: signs in, and then another one comes. Who is told to come back does so when told (Retry-After), with the
 same cookies. Meanwhile one reader asks for a sign of life, a file and the home page in turns.
 
-It starts itself anew as the crowd: `python -m bench.rush crowd PORT CLIENTS SECONDS`, which prints one JSON object."""
+It starts itself anew as the crowd: `python -m bench.rush crowd PORT PID CLIENTS SECONDS`, which prints one JSON object."""
 
 import argparse
+import itertools
 import json
 import sys
 import tempfile
@@ -33,9 +34,11 @@ MARKS = ("<!-- rush: begin (python -m bench.rush --write) -->", "<!-- rush: end 
 
 
 class Found(TypedDict):
-    """Seconds of each answer to a sign-in; of each person from the first post to being in; of each look beside."""
+    """Seconds of each answer to a sign-in; of each person from the first post to being in; of each look beside. cpu: of
+    the server meanwhile."""
 
     seconds: float
+    cpu: float
     answers: list[float]
     entered: list[float]
     away: int
@@ -44,16 +47,19 @@ class Found(TypedDict):
 
 
 class Crowd:
-    def __init__(self, port: int, clients: int, seconds: float):
-        self.port, self.clients, self.seconds = port, clients, seconds
-        self.found: Found = {"seconds": seconds, "answers": [], "entered": [], "away": 0, "bad": 0, "beside": {}}
+    def __init__(self, server: Program, clients: int, seconds: float):
+        self.server, self.clients, self.seconds = server, clients, seconds
+        self.found: Found = {
+            "seconds": seconds, "cpu": 0.0, "answers": [], "entered": [], "away": 0, "bad": 0, "beside": {},
+        }  # fmt: skip
         self._numbers, self._lock = iter(range(10**9)), threading.Lock()
 
     def run(self) -> Found:
-        browsers = [Browser(self.port, f"10.{number // 250}.{number % 250}.7") for number in range(self.clients)]
+        port = self.server.port
+        browsers = [Browser(port, f"10.{number // 250}.{number % 250}.7") for number in range(self.clients)]
         for number, browser in enumerate(browsers):
             load.fetch_form(browser, number)
-        reader = Browser(self.port, "192.0.2.9")
+        reader = Browser(port, "192.0.2.9")
         load.enter_first(reader, PEOPLE - 1)
         self.begin = time.perf_counter() + SETTLES
         self.end = self.begin + self.seconds
@@ -61,6 +67,10 @@ class Crowd:
         threads = [threading.Thread(target=act, args=(browser,), daemon=True) for act, browser in work]
         for thread in threads:
             thread.start()
+        time.sleep(SETTLES)
+        before = machine.cpu_seconds(self.server.pid)
+        time.sleep(max(0.0, self.end - time.perf_counter()))
+        self.found["cpu"] = machine.cpu_seconds(self.server.pid) - before
         for thread in threads:
             thread.join(self.seconds + SETTLES + 120)
         return self.found
@@ -120,7 +130,7 @@ def _builds(before: Path | None) -> Iterator[tuple[list[str], dict[str, tuple[Pl
 
 
 def _measure(one: Place, server: Program, clients: int, seconds: float) -> Found:
-    out = one.run("-m", "bench.rush", "crowd", str(server.port), str(clients), str(seconds))
+    out = one.run("-m", "bench.rush", "crowd", str(server.port), str(server.pid), str(clients), str(seconds))
     found: Found = json.loads(out)
     if found["bad"]:
         raise SystemExit(f"{clients} clients on {one.name}: {found['bad']} answers were not as they should be")
@@ -136,14 +146,15 @@ def _row(title: str, runs: list[Found], alone: float) -> list[str]:
     away = sum(run["away"] for run in runs) / len(answers)
     beside = (report.quantiles(s for run in runs for s in run["beside"].get(name, [9.999]))[1] for name in BESIDE)
     entered = report.quantiles(seconds for run in runs for seconds in run["entered"])
-    share = report.percent(_rate(runs) / alone)
-    return [title, report.per_second(_rate(runs)), share, *report.quantiles(answers), report.ms(max(answers)),
+    each = median(len(run["entered"]) / run["cpu"] for run in runs)
+    return [title, report.per_second(_rate(runs)), report.percent(_rate(runs) / alone), report.per_second(each), *report.quantiles(answers), report.ms(max(answers)),
             report.percent(away), *entered, *beside]  # fmt: skip
 
 
 def main() -> int:
     if sys.argv[1:2] == ["crowd"]:
-        print(json.dumps(Crowd(int(sys.argv[2]), int(sys.argv[3]), float(sys.argv[4])).run()))
+        port, pid, clients, seconds = sys.argv[2:]
+        print(json.dumps(Crowd(Program(int(pid), int(port)), int(clients), float(seconds)).run()))
         return 0
     parser = argparse.ArgumentParser(prog="bench.rush", description=__doc__.partition("\n")[0])
     parser.add_argument("--before", type=Path, metavar="TREE", help="another checkout to measure beside this one")
@@ -158,13 +169,11 @@ def main() -> int:
     place.forget_settings()
     runs: dict[tuple[int, str], list[Found]] = {}
     with _builds(asked.before and asked.before.resolve()) as (facts, serving):
-        for number in range(asked.rounds):
-            for clients in CLIENTS:
-                for name, (one, server) in serving.items():
-                    print(f"round {number + 1}: {clients} clients, {name}", file=sys.stderr, flush=True)
-                    runs.setdefault((clients, name), []).append(_measure(one, server, clients, asked.seconds))
-    rows = [_row(f"{clients}, {name}", those, _rate(runs[CLIENTS[0], name])) for (clients, name), those in runs.items()]
-    heads = ["clients", "signed in per second", "of 16 clients", "answer p50 ms", "p99 ms", "longest", "503",
+        for number, many, name in itertools.product(range(asked.rounds), CLIENTS, serving):
+            print(f"round {number + 1}: {many} clients, {name}", file=sys.stderr, flush=True)
+            runs.setdefault((many, name), []).append(_measure(*serving[name], many, asked.seconds))
+    rows = [_row(f"{number}, {name}", those, _rate(runs[CLIENTS[0], name])) for (number, name), those in runs.items()]
+    heads = ["clients", "signed in per second", "of 16 clients", "per CPU-second", "answer p50 ms", "p99 ms", "longest", "503",
              "until signed in p50 ms", "p99 ms", *(f"{name}, p99 ms" for name in BESIDE)]  # fmt: skip
     text = "\n".join([*(f"* {fact}" for fact in facts), "", report.table(
         "Sign-ins in a rush, one server process on one core, PostgreSQL", heads, rows,

@@ -14,7 +14,7 @@ from massar.domain.credentials import api as credentials
 from massar.domain.sessions import api as sessions
 from massar.interfaces.base import addresses, cookies, rsgi
 from massar.interfaces.base.rush import LATEST, MOST_SPENT, Admission
-from massar.interfaces.base.turns import FEWEST, MOST_WAIT, SHARE, USUAL_PACE, PlaceInLine, Turns
+from massar.interfaces.base.turns import FEWEST, SHARE, SHORTEST_WAIT, THREADS, USUAL_PACE, PlaceInLine, Turns
 from tests.cast import JAMAL, STRANGER
 from tests.support.steps import shows
 from tests.support.visitor import Visitor, forms
@@ -60,18 +60,18 @@ def test_atk_067_a_ticket_goes_first_then_a_known_device_then_who_came_first(lin
 
 
 def test_atk_067_the_line_is_as_long_as_what_is_served_in_time(line, ticks):
-    assert line.longest == int(MOST_WAIT / USUAL_PACE)
+    assert line.longest == int(line.longest_wait / USUAL_PACE)
     for number in range(line.longest):
         assert line.join(PlaceInLine(number, f"n{number}")) is None
     assert line.join(PlaceInLine("one more", "x")).call == "one more", "at once, and not when its time is over"
     for _ in range(400):  # turns take twice as long as they did
         line.end()
         ticks.at += 2 * USUAL_PACE
-    assert line.pace == pytest.approx(2 * USUAL_PACE) and line.longest == int(MOST_WAIT / line.pace)
+    assert line.pace == pytest.approx(2 * USUAL_PACE) and line.longest == int(line.longest_wait / line.pace)
     for _ in range(400):
         line.end()
         ticks.at += 10.0
-    assert line.longest == FEWEST, "whatever the database does, a few may wait"
+    assert line.longest_wait == SHORTEST_WAIT and line.longest == FEWEST, "whatever the database does, a few may wait"
 
 
 def test_the_pace_is_not_measured_while_nobody_waits(line, ticks):
@@ -110,9 +110,9 @@ def test_atk_067_a_copied_device_cookie_is_worth_three_places(line):
 def test_atk_067_nobody_waits_longer_than_told(line, ticks):
     early, late = PlaceInLine("early"), PlaceInLine("late")
     line.join(early)
-    ticks.at += MOST_WAIT / 2
+    ticks.at += line.longest_wait / 2
     line.join(late)
-    ticks.at += MOST_WAIT / 2
+    ticks.at += line.longest_wait / 2
     assert line.late() == [early] and line.late() == []
     assert line.leave(late) and not line.leave(late) and len(line) == 0
 
@@ -359,8 +359,8 @@ async def begin(rush: Admission, gate: AtTheGate):
     def send(path: str, line: Line, method: str = "POST", client: str = "127.0.0.1:2") -> asyncio.Future:
         return asyncio.ensure_future(way_in.__rsgi__(Scope(path, method, client), line))
 
-    taken = [send("/sign-in/", Line()) for _ in range(rsgi.TURN_THREADS)]
-    while gate.inside < rsgi.TURN_THREADS:
+    taken = [send("/sign-in/", Line()) for _ in range(THREADS)]
+    while gate.inside < THREADS:
         await asyncio.sleep(0)
     return send, taken
 
@@ -390,7 +390,7 @@ def test_atk_067_who_is_one_too_many_is_told_at_once_and_who_waits_too_long_in_t
         waiting = [send("/sign-in/", one, client=f"10.0.{n}.1:2") for n, one in enumerate(lines)]
         await asyncio.wait_for(waiting[-1], 20)
         assert [one.sent for one in lines] == [[]] * rush.turns.longest + [[503]]
-        ticks.at += MOST_WAIT
+        ticks.at += rush.turns.longest_wait
         await asyncio.wait_for(asyncio.gather(*waiting), 20)
         assert all(one.sent == [503] for one in lines) and len(rush.turns) == 0 and gate.served == []
         gate.opened.set()

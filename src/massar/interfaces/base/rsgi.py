@@ -21,6 +21,7 @@ from functools import partial
 from queue import SimpleQueue
 from typing import Any, Protocol
 
+from massar.interfaces.base import turns
 from massar.interfaces.base.turns import PlaceInLine, Turns
 
 log = logging.getLogger("massar.web")
@@ -29,7 +30,6 @@ Wsgi = Callable[[Environ, Callable[..., Any]], Iterable[bytes]]
 Answer = tuple[list[tuple[str, str]], bytes]  # headers and body
 RETRY_AFTER = ("Retry-After", "5")
 THREADS = 24  # they wait for the database; so many keep one core busy
-TURN_THREADS = 5  # of them: one hashes, the others read before it and write after it
 HAS_TURN = "massar.has_turn"  # in the environ: whether the request may hash
 SETTLED_WITHIN = 0.1  # seconds
 LARGEST_BODY = (
@@ -88,7 +88,7 @@ class RsgiApplication:
         self.beside()
         serving: list[Callable[[], None]] = [self._serve] * THREADS
         if self.rush:
-            serving[:TURN_THREADS] = [partial(self._serve_turns, self.rush.turns)] * TURN_THREADS
+            serving[: turns.THREADS] = [partial(self._serve_turns, self.rush.turns)] * turns.THREADS
         for number, serve in enumerate(serving):
             threading.Thread(target=serve, name=f"web-{number}", daemon=True).start()
 
