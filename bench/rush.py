@@ -6,7 +6,7 @@ TREE is another checkout, served by the same Python with the same packages. Each
 the form open: signs in, and then another one comes. Who is told to come back does so when told (Retry-After), with the
 same cookies. Meanwhile one reader asks for a sign of life, a file and the home page in turns.
 
-It starts itself anew as the crowd: `python -m bench.rush crowd PORT PID CLIENTS SECONDS`, which prints one JSON object."""
+It starts itself anew as the crowd: `python -m bench.rush crowd PORT PID CLIENTS SECONDS` prints one JSON object."""
 
 import argparse
 import itertools
@@ -144,11 +144,13 @@ def _rate(runs: list[Found]) -> float:
 def _row(title: str, runs: list[Found], alone: float) -> list[str]:
     answers = [seconds for run in runs for seconds in run["answers"]]
     away = sum(run["away"] for run in runs) / len(answers)
-    beside = (report.quantiles(s for run in runs for s in run["beside"].get(name, [9.999]))[1] for name in BESIDE)
+    looks = ([seconds for run in runs for seconds in run["beside"].get(name, [])] for name in BESIDE)
+    beside = (report.quantiles(those)[1] if those else "none came" for those in looks)
     entered = report.quantiles(seconds for run in runs for seconds in run["entered"])
     each = median(len(run["entered"]) / run["cpu"] for run in runs)
-    return [title, report.per_second(_rate(runs)), report.percent(_rate(runs) / alone), report.per_second(each), *report.quantiles(answers), report.ms(max(answers)),
-            report.percent(away), *entered, *beside]  # fmt: skip
+    rates = [report.per_second(_rate(runs)), report.percent(_rate(runs) / alone), report.per_second(each)]
+    waits = [*report.quantiles(answers), report.ms(max(answers)), report.percent(away)]
+    return [title, *rates, *waits, *entered, *beside]
 
 
 def main() -> int:
@@ -173,8 +175,8 @@ def main() -> int:
             print(f"round {number + 1}: {many} clients, {name}", file=sys.stderr, flush=True)
             runs.setdefault((many, name), []).append(_measure(*serving[name], many, asked.seconds))
     rows = [_row(f"{number}, {name}", those, _rate(runs[CLIENTS[0], name])) for (number, name), those in runs.items()]
-    heads = ["clients", "signed in per second", "of 16 clients", "per CPU-second", "answer p50 ms", "p99 ms", "longest", "503",
-             "until signed in p50 ms", "p99 ms", *(f"{name}, p99 ms" for name in BESIDE)]  # fmt: skip
+    heads = ["clients", "signed in per second", "of 16 clients", "per CPU-second", "answer p50 ms", "p99 ms", "longest",
+             "503", "until signed in p50 ms", "p99 ms", *(f"{name}, p99 ms" for name in BESIDE)]  # fmt: skip
     text = "\n".join([*(f"* {fact}" for fact in facts), "", report.table(
         "Sign-ins in a rush, one server process on one core, PostgreSQL", heads, rows,
         f"Medians and quantiles of {asked.rounds} rounds of {asked.seconds:g} s, builds in turns; {machine.begun()}.",
