@@ -16,7 +16,7 @@ from massar.core.audit.api import sealing
 from massar.core.browser import Browser
 from massar.domain.delivery import api as delivery
 from massar.interfaces.commands.audit_keeper import AuditKeeper
-from tests.support.faults import Death, at_once, empty
+from tests.support.faults import Death, at_once
 from tests.support.trail import Trail, all_events
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -29,7 +29,6 @@ def trail(transactional_db, settings, tmp_path) -> Iterator[Trail]:
     made = Trail(settings, tmp_path / "checkpoints")
     yield made
     drop_partitions()
-    empty()
 
 
 def drop_partitions() -> None:

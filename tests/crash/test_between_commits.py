@@ -6,7 +6,7 @@ is lost. What it took from a budget and what it stored stand or fall together (A
 
 import itertools
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
 from types import SimpleNamespace
@@ -45,7 +45,7 @@ from massar.journeys.outcomes import (
 from massar.journeys.sso import save_request
 from tests import cast
 from tests.cast import FATIMA, FATIMA_PHONE, JAMAL
-from tests.support.faults import PostOffice, empty, every_death
+from tests.support.faults import PostOffice, every_death
 from tests.support.steps import in_session
 from tests.support.visitor import CODE, TEMPORARY, solve
 
@@ -58,10 +58,8 @@ OWN = {"password": JAMAL.password, "browser": HERE}
 
 
 @pytest.fixture(autouse=True)
-def people(transactional_db, clock) -> Iterator[None]:
+def people(transactional_db, clock) -> None:
     cast.enter(JAMAL, FATIMA, now=clock())
-    yield
-    empty()
 
 
 def letters(post: PostOffice, pattern) -> list[str]:

@@ -13,7 +13,7 @@ from massar.domain.delivery.models import Message
 from massar.journeys.campaigns import carry_out, manage
 from massar.journeys.outcomes import Done
 from tests import cast
-from tests.support.faults import at_once, empty, every_death
+from tests.support.faults import at_once, every_death
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -21,8 +21,6 @@ pytestmark = pytest.mark.django_db(transaction=True)
 @pytest.fixture
 def everybody(transactional_db, clock):
     cast.enter(now=clock())
-    yield
-    empty()
 
 
 def carry_on(campaign: int, clock) -> None:

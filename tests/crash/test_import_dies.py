@@ -1,7 +1,5 @@
 """An import that dies at any step, or meets itself: what a batch wrote and how far it came are one truth (ATK-134)."""
 
-from collections.abc import Iterator
-
 import pytest
 from django.db import transaction
 
@@ -12,7 +10,7 @@ from massar.journeys.people.import_guardians import GuardianList
 from massar.journeys.people.import_sheet import PeopleList
 from massar.journeys.people.sheet_list import ImportReport, Said, UnusableList
 from tests.cast import HALIMA, ILYAS, RIM, YASSINE, family
-from tests.support.faults import empty, every_death
+from tests.support.faults import every_death
 
 pytestmark = pytest.mark.django_db(transaction=True)
 HEADER = "login;prenom;PPR;GRESA;email"
@@ -20,13 +18,12 @@ ROWS = [f"p{n}.q@taalim.ma;A;{1000 + n};01234A;p{n}@example.org" for n in range(
 
 
 @pytest.fixture
-def listed(transactional_db, tmp_path, monkeypatch) -> Iterator[PeopleList]:
+def listed(transactional_db, tmp_path, monkeypatch) -> PeopleList:
     monkeypatch.setattr(import_sheet, "BATCH", 3)
     people.units.named("01234A", "مدرسة", "École")
     path = tmp_path / "list.csv"
     path.write_text("\n".join((HEADER, *ROWS)), encoding="utf-8")
-    yield PeopleList(path, Said())
-    empty()
+    return PeopleList(path, Said())
 
 
 def test_atk_134_it_goes_on_where_it_stopped_and_doubles_nothing(listed, clock):
@@ -78,4 +75,3 @@ def test_atk_134_a_list_of_guardians_is_begun_again_and_doubles_nothing(clock, t
         assert tuple(tally) == (3 - before, 0, before, 0) and before in (0, 2, 3)
         assert Guardianship.objects.count() == 3
     assert deaths >= 5
-    empty()

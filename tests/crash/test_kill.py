@@ -25,7 +25,6 @@ from tests import cast
 from tests.cast import YOUSSEF, YOUSSEF_EMAIL
 from tests.contracts.http_rig import Gateway
 from tests.contracts.smtp_rig import MailServer
-from tests.support.faults import empty
 from tests.support.product import ROOT
 from tests.support.trail import all_events
 from tests.support.visitor import TEMPORARY, Visitor
@@ -139,14 +138,13 @@ def far_and_nursery(django_db_setup, django_db_blocker) -> Iterator[tuple[FarEnd
 
 
 @pytest.fixture
-def nursery(far_and_nursery, transactional_db) -> Iterator[Nursery]:
+def nursery(far_and_nursery, transactional_db) -> Nursery:
     far, one = far_and_nursery
     far.mail.letters.clear()
     far.sms.requests.clear()
     far.on_arrival = lambda: None
     cast.enter(YOUSSEF, now=clock.now())
-    yield one
-    empty()
+    return one
 
 
 def catches(pid: int, sent: signal.Signals) -> bool:

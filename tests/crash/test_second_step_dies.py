@@ -1,6 +1,5 @@
 """A process that dies at any step of what second factors do: all of it stands, or nothing, and the person goes on."""
 
-from collections.abc import Iterator
 from datetime import timedelta
 
 import pyotp
@@ -16,7 +15,7 @@ from massar.journeys.account.edit_factors import Added
 from massar.journeys.outcomes import Done, Gone, SecondStepRequired, SessionOpened, TooManyAttempts
 from tests import cast
 from tests.cast import YOUSSEF
-from tests.support.faults import PostOffice, empty, every_death
+from tests.support.faults import PostOffice, every_death
 from tests.support.passkey_device import Authenticator
 from tests.support.visitor import CODE
 
@@ -26,10 +25,8 @@ HERE = Browser(network="192.0.2.0/24", label="Firefox · Linux")
 
 
 @pytest.fixture(autouse=True)
-def people(transactional_db, clock) -> Iterator[None]:
+def people(transactional_db, clock) -> None:
     cast.enter(YOUSSEF, now=clock())
-    yield
-    empty()
 
 
 def enters(clock) -> SessionOpened | SecondStepRequired:

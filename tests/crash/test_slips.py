@@ -9,15 +9,14 @@ from massar.domain.credentials import api as credentials
 from massar.domain.people import api as people
 from massar.journeys.desk import print_slips
 from massar.journeys.desk.print_slips import Holder
-from tests.support.faults import empty, every_death
+from tests.support.faults import every_death
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
 @pytest.fixture
 def pupils(transactional_db, clock):
-    yield [people.directory.create(login=f"x{n}@taalim.ma", role="pupil", now=clock()) for n in range(3)]
-    empty()
+    return [people.directory.create(login=f"x{n}@taalim.ma", role="pupil", now=clock()) for n in range(3)]
 
 
 def serves(person_id: int, code: str, now) -> bool:

@@ -21,7 +21,6 @@ from tests.cast import FATIMA, JAMAL, KHADIJA, NEW, SALMA, YOUSSEF, facts
 from tests.support.canary import everything_stored, readable_forms
 from tests.support.captured import captured
 from tests.support.desk import As, Role, appoint, at_desk, move, plant, unit
-from tests.support.faults import empty
 from tests.support.paper import text_by_pypdf, text_of
 from tests.support.steps import home, shown, shows
 from tests.support.visitor import TEMPORARY, Visitor
@@ -241,14 +240,8 @@ def test_too_many_for_one_answer_are_printed_by_class(teacher, monkeypatch):
     assert shows(print_class(teacher), "error.slip_nobody")
 
 
-@pytest.fixture
-def committed(transactional_db):
-    yield
-    empty()
-
-
 @pytest.mark.django_db(transaction=True)
-def test_atk_144_no_code_stands_anywhere_but_on_its_page(committed, cast, clock, post, caplog):
+def test_atk_144_no_code_stands_anywhere_but_on_its_page(transactional_db, cast, clock, post, caplog):
     """Neither in the database, be it a message that waits, nor in a log."""
     with transaction.atomic():
         fill(clock)

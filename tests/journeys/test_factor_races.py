@@ -31,21 +31,15 @@ from massar.journeys.outcomes import (
 from tests import cast
 from tests.cast import YOUSSEF
 from tests.support.canary import everything_stored, readable_forms
-from tests.support.faults import at_once, empty
+from tests.support.faults import at_once
 from tests.support.passkey_device import Authenticator
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.both_databases]
 HERE = Browser(network="192.0.2.0/24", label="Firefox · Linux")
 
 
-@pytest.fixture(autouse=True)
-def open_database(transactional_db):
-    yield
-    empty()
-
-
 @pytest.fixture
-def owner(clock, open_database):
+def owner(clock, transactional_db):
     cast.enter(YOUSSEF, now=clock())
     return cast.facts(YOUSSEF)
 

@@ -27,7 +27,6 @@ from tests.contracts.smpp_rig import PASSWORD, SYSTEM_ID, Smsc, receipt_text
 from tests.contracts.smtp_rig import MailServer
 from tests.support.bounces import REPORTS
 from tests.support.canary import everything_stored, readable_forms
-from tests.support.faults import empty
 from tests.support.post_office import AtOnce
 from tests.support.visitor import CODE, TEMPORARY, Visitor
 from tests.support.waits import until
@@ -97,7 +96,6 @@ def office(transactional_db, clock) -> Iterator[Office]:
     one = Office(clock)
     yield one
     one.close()
-    empty()
 
 
 def test_nothing_can_be_read_after_the_end(office, cast, clock, caplog, capsys, monkeypatch):

@@ -55,7 +55,7 @@ from tests.support.alike import Seen, assert_alike, cookie, filled, shape
 from tests.support.canary import everything_stored, readable_forms
 from tests.support.captured import captured
 from tests.support.doors import OPEN, addresses, leads_to_sign_in
-from tests.support.faults import Commits, PostOffice, empty
+from tests.support.faults import Commits, PostOffice
 from tests.support.post_office import turning
 from tests.support.steps import holding, home, save_contact
 from tests.support.visitor import CODE, TEMPORARY, Visitor
@@ -67,13 +67,6 @@ ASKED = "/recovery/asked/"
 
 
 # --- (i) nothing readable stays
-
-
-@pytest.fixture
-def committed(transactional_db):
-    """What the test writes reaches the disk."""
-    yield
-    empty()
 
 
 @pytest.fixture
@@ -90,7 +83,7 @@ def far_ends():
 
 
 @pytest.mark.django_db(transaction=True)
-def test_nothing_that_was_sent_can_be_read_from_the_database(committed, clock, cast, far_ends):
+def test_nothing_that_was_sent_can_be_read_from_the_database(transactional_db, clock, cast, far_ends):
     """Secrets, codes and contacts of handed, refused and expired messages, looked for in every byte that was stored."""
     server, gateway, providers = far_ends
     work, canaries = turning(providers, clock), {YOUSSEF_EMAIL, PHONE, KHADIJA_EMAIL, "new.one@example.org"}
@@ -394,7 +387,7 @@ def _costs(path: str, typed: dict[str, str]) -> tuple[list[str], int]:
 
 
 @pytest.mark.django_db(transaction=True)
-def test_what_is_waited_for_on_the_disk_tells_nobody_who_has_an_account(committed, many, clock, monkeypatch):
+def test_what_is_waited_for_on_the_disk_tells_nobody_who_has_an_account(transactional_db, many, clock, monkeypatch):
     """A commit is a thousand times slower than a statement: who has a code outstanding shows in neither."""
     post = PostOffice(clock)
     Visitor().ask(KHADIJA.login, email=KHADIJA_EMAIL)

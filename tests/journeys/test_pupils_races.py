@@ -18,7 +18,7 @@ from massar.journeys.people.import_guardians import GuardianList
 from massar.journeys.people.import_people import NewPerson
 from massar.journeys.people.sheet_list import ImportReport, Said
 from tests.cast import HALIMA, HALIMA_PHONE, ILYAS, RIM, facts, family, link
-from tests.support.faults import at_once, empty
+from tests.support.faults import at_once
 from tests.support.steps import in_session
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.both_databases]
@@ -33,8 +33,6 @@ def at_home(transactional_db, clock):
     import_people.add(FATHER, now=clock())
     for child in (ILYAS, RIM):
         link(FATHER, child, now=clock(), relation=people.guardians.Relation.FATHER)
-    yield
-    empty()
 
 
 def put_in(child: NewPerson, phone: str, browser: str, clock) -> None:

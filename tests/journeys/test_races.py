@@ -40,7 +40,7 @@ from massar.journeys.messages import sms_budget
 from massar.journeys.people.import_people import NewPerson
 from tests import cast
 from tests.cast import FATIMA, FATIMA_PHONE, KHADIJA, KHADIJA_EMAIL, NEW, YOUSSEF, YOUSSEF_EMAIL
-from tests.support.faults import RememberingProvider, at_once, empty
+from tests.support.faults import RememberingProvider, at_once
 from tests.support.nodes import look, node
 from tests.support.post_office import worker_with
 from tests.support.steps import in_session
@@ -51,16 +51,8 @@ pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.both_database
 HERE = Browser(network="192.0.2.0/24", label="Firefox · Linux", recovery_browser="the-asking-browser")
 
 
-@pytest.fixture(autouse=True)
-def open_database(transactional_db):
-    """No transaction around the test. Its rows go first: the audit log refuses the usual flush, but not an empty
-    one."""
-    yield
-    empty()
-
-
 @pytest.fixture
-def people(clock, open_database):
+def people(clock, transactional_db):
     cast.enter(YOUSSEF, FATIMA, KHADIJA, now=clock())
     clock.advance(minutes=5)
     return cast

@@ -8,7 +8,6 @@ from massar.domain.sites import keys
 from tests.cast import JAMAL, YOUSSEF
 from tests.sso import saml_site
 from tests.sso.relying_party import MACHINE, STRICT, RelyingParty, Surfer, party, register
-from tests.support.faults import empty
 from tests.support.visitor import Visitor
 
 
@@ -53,13 +52,6 @@ def youssef(cast) -> Visitor:
 @pytest.fixture
 def jamal(cast) -> Visitor:
     return Visitor().sign_in(JAMAL.login, JAMAL.password)
-
-
-@pytest.fixture
-def many_at_once(transactional_db):
-    """No transaction around the test. Its rows go first: the audit log refuses the usual flush, not an empty one."""
-    yield
-    empty()
 
 
 @pytest.fixture

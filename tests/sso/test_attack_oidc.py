@@ -154,7 +154,7 @@ def test_atk_104_codes_that_are_guessed_late_or_used(rp, browser, clock):
 
 
 @pytest.mark.django_db(transaction=True)
-def test_atk_104_fifty_at_once_one_at_most_gets_tokens(many_at_once, rp, browser):
+def test_atk_104_fifty_at_once_one_at_most_gets_tokens(transactional_db, rp, browser):
     asked, code = rp.send(browser)
     rp.keys()
 

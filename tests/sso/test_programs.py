@@ -22,8 +22,6 @@ from tests.support.post_office import turning
 from tests.support.steps import recover, shows
 from tests.support.visitor import Visitor
 
-pytestmark = pytest.mark.both_databases
-
 MAIL = replace(STRICT, offline_days=30, name={"fr": "Courrier", "ar": "البريد"})
 OTHERS = [site for site in SITES if site.slug != MAIL.slug]
 SCOPE = "openid email offline_access"
@@ -121,6 +119,7 @@ TAKEN_AWAY = {
 }
 
 
+@pytest.mark.both_databases
 @pytest.mark.parametrize("how", TAKEN_AWAY.values(), ids=TAKEN_AWAY)
 def test_what_a_person_may_no_longer_have_is_gone_at_the_next_renewal(mail, browser, clock, settings, post, how):
     """Fewer days in the registry hold for programs that are inside."""
@@ -197,7 +196,7 @@ def apart(work, together: threading.Barrier | None = None):
 
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.parametrize("freezes", ["before", "between", "beside"])
-def test_atk_057_no_token_of_a_program_outlives_a_freeze(many_at_once, mail, browser, clock, monkeypatch, freezes):
+def test_atk_057_no_token_of_a_program_outlives_a_freeze(transactional_db, mail, browser, clock, monkeypatch, freezes):
     """ATK-057: the account is frozen before the program asks, between our reading of its token and our using it up,
     and beside eight of its threads. Frozen, nothing opens; and when the owner is back, still nothing does."""
     tokens, owner, redeem = mail.enter(browser), facts(YOUSSEF), sites.grants.redeem

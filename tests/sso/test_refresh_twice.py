@@ -113,7 +113,7 @@ def test_what_was_moved_from_another_row_does_not_open(rp, kept, browser):
 
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.parametrize("times", [2, 24])
-def test_all_who_ask_at_once_get_one_successor(many_at_once, rp, kept, times):
+def test_all_who_ask_at_once_get_one_successor(transactional_db, rp, kept, times):
     rp.metadata, rp.keys()
     together = threading.Barrier(times)
 
