@@ -12,7 +12,7 @@ from tests.support.waits import until
 
 from .conftest import TEN_MINUTES, to_gateway
 
-pytestmark = [pytest.mark.django_db, pytest.mark.both_databases]
+pytestmark = pytest.mark.django_db
 LISTED = "listed@example.org"
 
 
@@ -75,6 +75,7 @@ def test_atk_164_what_a_server_says_of_one_recipient_holds_up_no_other(mail, clo
     assert "provider-configuration-error" not in dict(alarms(clock)) and states()[1] == ends
 
 
+@pytest.mark.both_databases
 def test_a_domain_that_wants_none_now_holds_up_no_other(mail, clock):
     _, provider = mail(recipients={f"person{n}@grey.example": "450 4.7.1 Greylisted" for n in range(8)})
     for person in range(8):

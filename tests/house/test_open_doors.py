@@ -7,8 +7,6 @@ from massar.interfaces.desk import urls as desk
 from tests.support.desk_routes import ROUTES
 from tests.support.doors import OPEN, addresses, leads_to_sign_in
 
-pytestmark = pytest.mark.both_databases
-
 # Posted by sites and providers, without a form of ours: each with the answer to one that proves nothing.
 POSTED_BY_SITES = {
     **dict.fromkeys(("oidc_authorize", "oidc_logout"), 303),  # the first to itself, asked with GET
@@ -19,6 +17,7 @@ PUBLIC = {"oidc_discovery", "oidc_jwks"}  # may be kept, by whoever
 TRIED = ("get", "post")
 
 
+@pytest.mark.both_databases
 @pytest.mark.django_db
 def test_a_stranger_finds_every_other_door_closed(client: Client):
     """And the list of open ones is exact: a name that is gone, or whose page needs a session, must leave it."""

@@ -23,8 +23,6 @@ from tests.support.steps import actions, home, prove_contact, recover, save_cont
 from tests.support.trail import all_events
 from tests.support.visitor import Visitor
 
-pytestmark = pytest.mark.both_databases
-
 OTHER_KEYS = (("k1", b"0123456789abcdef0123456789ABCDEF"),)
 
 
@@ -247,6 +245,7 @@ def test_atk_149_long_and_twisted_input_costs_nothing(db, path, fields):
     assert time.perf_counter() - started < 2, "no regular expression that explodes"
 
 
+@pytest.mark.both_databases
 def test_what_secrets_leave_in_their_rows(cast, post):
     Visitor().ask(FATIMA.login, phone=FATIMA.phone)
     secret = post.secret(FATIMA_PHONE)

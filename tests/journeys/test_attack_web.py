@@ -19,8 +19,6 @@ from tests.support.doors import addresses
 from tests.support.steps import PRODUCTION, holding, home, recover, shows
 from tests.support.visitor import Visitor
 
-pytestmark = pytest.mark.both_databases
-
 
 @pytest.fixture
 def https(settings, monkeypatch, tmp_path):
@@ -235,6 +233,7 @@ def test_atk_096_names_with_marks_nobody_sees_are_not_taken_in(clock, db):
     assert not Person.objects.exists()
 
 
+@pytest.mark.both_databases
 def test_atk_098_names_never_go_into_an_sms(clock, db, post):
     person = import_people.NewPerson("line.break@taalim.ma", first_latin="Ali", last_latin="Rami",
                                      first_ar="علي", phone="0661123456", password="Girafe&7194-sable")  # fmt: skip

@@ -18,8 +18,6 @@ from tests.support.bounces import REPORTS, report
 from tests.support.steps import actions, prove_contact, save_contact, secrets, shown, shows
 from tests.support.visitor import Visitor
 
-pytestmark = pytest.mark.both_databases
-
 NO_MAILBOX = (REPORTS / "no_mailbox.eml").read_bytes()
 DELIVERED = (REPORTS / "delivered.eml").read_bytes()
 EDGE = "550 5.4.1 Recipient address rejected: Access denied. AS(201806281) [x.prod.protection.outlook.com]"
@@ -86,6 +84,7 @@ def test_the_same_address_is_proved_anew_without_a_wait(khadija, post, clock):
     assert proofs[0] == "again"
 
 
+@pytest.mark.both_databases
 def test_another_address_takes_its_place_as_ever(khadija, post, clock):
     take_bounce.take(asked(post), NO_MAILBOX, now=clock())
     visitor = Visitor().sign_in(KHADIJA.login, KHADIJA.password)

@@ -29,7 +29,7 @@ from tests.support.captured import captured
 from tests.support.steps import holding, home, shown, shows
 from tests.support.visitor import Visitor, solve
 
-pytestmark = [pytest.mark.django_db, pytest.mark.both_databases]
+pytestmark = pytest.mark.django_db
 WRONG, SPRAYED = "Wrong*5820-word", "Maroc@2026-ensemble"
 NETWORK = limits.rate_limits.SIGN_IN_NETWORK
 HOUR = timedelta(hours=1)
@@ -223,6 +223,7 @@ def test_twenty_failures_in_a_row_are_a_siege_of_that_account_days_later_too(cas
     assert not challenged(Visitor().sign_in(JAMAL.login, WRONG, solves=False)), "a success ends it"
 
 
+@pytest.mark.both_databases
 def test_atk_037_in_a_siege_asking_meets_a_challenge_and_looks_nothing_up(cast, clock, post):
     siege(clock)
     known = home(FATIMA).submit("/sign-out/")

@@ -12,8 +12,6 @@ from tests.support.steps import home, recover, shown, shows
 from tests.support.visitor import Visitor
 from tests.support.words import saying
 
-pytestmark = pytest.mark.both_databases
-
 
 @pytest.fixture
 def granted(cast, post):
@@ -204,6 +202,7 @@ def test_a_known_browser_stays_known_after_a_routine_change_but_not_after_a_reco
     assert shows(known.sign_in(FATIMA.login, "Girafe&7194-sable"), "problem.wait"), "a stranger like any other"
 
 
+@pytest.mark.both_databases
 def test_sites_that_wait_after_a_recovery_say_so_with_the_date(granted, clock):
     """Haraka and Retraite: in the dialog and on their cards, until they open."""
     visitor, secret = granted

@@ -46,7 +46,7 @@ from tests.support.paper import text_of
 from tests.support.steps import actions, home, recover, shown, shows
 from tests.support.visitor import Visitor, solve
 
-pytestmark = [pytest.mark.django_db, pytest.mark.both_databases]
+pytestmark = pytest.mark.django_db
 PUPIL = NewPerson("r130012345@taalim.ma", "هبة", "جلال", "Hiba", "Jalal", role="pupil")
 
 
@@ -367,6 +367,7 @@ def test_atk_057_a_contact_of_the_desks_goes_with_this_was_not_me_though_it_coun
     assert people.contacts.matching(facts(FATIMA).id, "phone", "+212661998877", clock()) is None
 
 
+@pytest.mark.both_databases
 def test_guardians_hear_of_a_contact_that_the_desk_adds(branches, clock, post):
     """As of one that the child adds: most pupils have no contact of their own that would tell it."""
     family(now=clock())
@@ -457,6 +458,7 @@ def test_atk_141_passwords_at_the_desk_have_an_end_each_day(branches, clock, ste
     assert [event.outcome for event in refused] == ["cap"]
 
 
+@pytest.mark.both_databases
 def test_atk_141_far_more_than_usual_is_told_to_operators_alone(branches, clock):
     """Twice a day is usual; the eleventh on one day stands out, and nothing that the branch does ends it."""
     branch, day = people.units.by_code("D07").id, 0
@@ -479,6 +481,7 @@ def _approved(branch: int, times: int, at) -> None:
         )
 
 
+@pytest.mark.both_databases
 def test_a_lost_factor_waits_as_by_the_persons_own_journey(branches, clock, post):
     """The agent begins the wait; a link stops it; nothing is removed before its end."""
     add_app(home(FATIMA), FATIMA.password, clock)
@@ -516,6 +519,7 @@ def test_the_list_of_directorates_is_the_same_for_everybody(branches, clock):
         assert "0536" not in shown(Visitor().get(f"{ASK}?at={at}"))
 
 
+@pytest.mark.both_databases
 def test_the_branch_sees_its_requests_without_names(branches, clock):
     _, number = shows_number(FATIMA.login)
     at = propose(agent(YOUSSEF, clock), number)
@@ -618,6 +622,7 @@ def _pages(number: str) -> list[str]:
     return ["/desk/cases/", path, f"{path}receipt/"]
 
 
+@pytest.mark.both_databases
 def test_a_hundred_contacts_a_day_for_each_directorate(branches, clock):
     """ATK-141: agents who take turns share it; another directorate has its own."""
     used_up(limits.rate_limits.REPLACE_BRANCH, people.units.by_code("D07").id, clock())
@@ -639,6 +644,7 @@ def test_a_restored_copy_opens_nothing_that_was_approved(branches, clock):
     assert state(number) == "closed" and "massar-change" not in phone.cookies
 
 
+@pytest.mark.both_databases
 def test_the_office_of_a_unit_is_recorded_by_command(branches, capsys):
     run = program.build_parser().parse_args(
         ["units", "office", "D07", "--phone", "0536 00 00 00", "--hours", "9 h – 16 h"]
@@ -658,6 +664,7 @@ def test_atk_138_the_second_agents_browser_shows_no_number_either(branches, cloc
     assert shows(refused, "error.case_own_browser") and state(number) == "proposed"
 
 
+@pytest.mark.both_databases
 def test_atk_138_a_head_confirms_nothing(branches, clock):
     _, number = shows_number(FATIMA.login)
     propose(agent(YOUSSEF, clock), number)

@@ -20,7 +20,6 @@ from tests.support.desk import As, Role, appoint, at_desk, move, plant
 from tests.support.steps import home, shown, shows
 from tests.support.visitor import TEMPORARY, Visitor
 
-pytestmark = pytest.mark.both_databases
 PEOPLE = "/desk/people/"
 LINK = re.compile(r'href="(/desk/people/[^"/]+/)"')
 
@@ -68,6 +67,7 @@ def audit_rows() -> list[tuple]:
     return [(e.event, e.outcome, dict(e.detail)) for e in audit_log.of_person(facts(YOUSSEF).id)]
 
 
+@pytest.mark.both_databases
 def test_whoever_is_outside_is_nobody(youssef, clock):
     """ATK-135: the same page, by name, by address, by number, for who is not there, and for who does not exist."""
     move(FATIMA, "30000S", now=clock())
@@ -184,6 +184,7 @@ def test_each_state_of_a_contact_has_its_words(youssef, clock):
         assert "06••••••22" in shown(page) and FATIMA_PHONE not in page.html
 
 
+@pytest.mark.both_databases
 def test_an_address_of_somebody_who_left_the_branch_is_none(youssef, clock):
     open_account(youssef, FATIMA.login)
     address = youssef.path

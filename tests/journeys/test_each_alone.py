@@ -16,8 +16,6 @@ from tests.support import outbox
 from tests.support.steps import secrets
 from tests.support.visitor import Visitor
 
-pytestmark = pytest.mark.both_databases
-
 OF_OURS = [DataError("a sign that no text may hold"), IntegrityError("twice"), KeyError("a value that is not there")]
 AWAY = [OperationalError("gone"), InterfaceError("gone")]
 named = pytest.mark.parametrize("trouble", OF_OURS, ids=lambda trouble: type(trouble).__name__)
@@ -104,6 +102,7 @@ def test_a_request_that_kills_its_workers_ends_too(cast, post, clock):
     assert RecoveryRequest.objects.get().state == "failed" and is_told_of_faults(clock, "recovery")
 
 
+@pytest.mark.both_databases
 @pytest.mark.parametrize("trouble", AWAY)
 def test_a_request_waits_while_the_database_is_away(both_ask, post, clock, trouble):
     """One that makes the database give up counts as a try; who was only claimed with it is free at once."""

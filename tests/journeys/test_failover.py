@@ -21,7 +21,7 @@ from tests.support import fakes, outbox
 from tests.support.fakes import BehavingProvider
 from tests.support.post_office import AtOnce, worker_with
 
-pytestmark = [pytest.mark.django_db, pytest.mark.both_databases]
+pytestmark = pytest.mark.django_db
 PROMPT = timedelta(seconds=4)
 MUTE = delivery.OutcomeUnknown("no answer in time")
 ANSWERS = {**fakes.ANSWERS, "mute": MUTE}
@@ -184,6 +184,7 @@ def test_what_other_workers_hold_is_left_to_them_and_then_leaves_by_the_next(tra
     assert traffic.shares(10) == (10, 0)
 
 
+@pytest.mark.both_databases
 def test_while_other_workers_hold_the_only_provider_messages_wait_and_end_at_their_time(traffic):
     traffic.a.mood = traffic.b.mood = "standby"
     traffic.flow(20)
@@ -264,6 +265,7 @@ def test_both_gone_for_a_while_loses_nothing(traffic):
     assert traffic.states() == {"delivered": 40} and traffic.twins() == 0
 
 
+@pytest.mark.both_databases
 def test_without_a_provider_messages_wait_for_one_until_their_end(traffic):
     traffic.only()
     traffic.flow(10)
@@ -356,6 +358,7 @@ def test_what_blames_us_leaves_by_the_next_and_is_told_from_the_first(traffic):
     assert len(traffic.b.arrived) == 60 and max(hand_over_seconds()) < 1.0
 
 
+@pytest.mark.both_databases
 def test_a_message_that_failed_there_is_not_the_one_that_tries(traffic):
     """Three people's messages failed until it was shut, and fail again; whoever comes next finds it well."""
     traffic.only(traffic.a)

@@ -20,7 +20,7 @@ from tests.support.alike import Seen, assert_alike
 from tests.support.steps import holding, shows
 from tests.support.visitor import Visitor
 
-pytestmark = [pytest.mark.django_db, pytest.mark.both_databases]
+pytestmark = pytest.mark.django_db
 
 KARIM = NewPerson("karim.tazi@taalim.ma", payroll="1234567", other_address="k.tazi@men.gov.ma",
                   email="karim@example.org", phone="0661000777", password="Girafe&7194-sable")  # fmt: skip
@@ -194,6 +194,7 @@ def test_atk_022_no_sequence_of_names_tells_which_are_one_account(cast, clock, m
     assert spent, "the budget is met in some of them"
 
 
+@pytest.mark.both_databases
 def test_atk_036_what_strangers_spend_under_other_names_leaves_recovery_open(named, clock, post, small):
     for name in ("k.tazi", "1234567", "karim.tazi"):
         for _ in range(3):

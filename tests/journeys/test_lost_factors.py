@@ -15,7 +15,7 @@ from tests.support.authenticator import add_app, second_step
 from tests.support.steps import home, shows
 from tests.support.visitor import CODE, Visitor
 
-pytestmark = [pytest.mark.django_db, pytest.mark.both_databases]
+pytestmark = pytest.mark.django_db
 STEP, LOST = "/sign-in/second/", "/sign-in/second/lost/"
 LINK = re.compile(r"/factors/keep/[\w-]+/")
 
@@ -137,6 +137,7 @@ def test_the_code_runs_out(app, post, clock):
     assert Loss.objects.get().state == "proving", "nor does it serve a page from before"
 
 
+@pytest.mark.both_databases
 def test_a_temporary_password_opens_no_such_way(app, post):
     visitor = Visitor().ask(YOUSSEF.login, email=YOUSSEF_EMAIL)
     visitor.sign_in(YOUSSEF.login, post.secret(YOUSSEF_EMAIL))

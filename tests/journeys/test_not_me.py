@@ -25,7 +25,6 @@ from tests.support.steps import home, plain, prove_contact, recover, save_contac
 from tests.support.visitor import Visitor
 from tests.support.words import said
 
-pytestmark = pytest.mark.both_databases
 LINK = re.compile(r"http://localhost:8000(/not-me/[^\s\"<]+)")
 THIEF = "thief@example.org"
 PHONE, E164 = "0661123456", "+212661123456"
@@ -334,6 +333,7 @@ def test_the_history_tells_sign_ins_and_changes_by_pages_of_twenty(cast, post, c
     assert here.get("/devices/history/?before=x").page.status_code == 200
 
 
+@pytest.mark.both_databases
 def test_a_line_of_the_history_leads_to_the_same_freeze(cast, post, clock):
     owner, thief = home(YOUSSEF), home(YOUSSEF)
     page = owner.get("/devices/history/")

@@ -18,7 +18,7 @@ from tests.support.steps import home, plain, shows
 from tests.support.trail import all_events
 from tests.support.visitor import Visitor
 
-pytestmark = [pytest.mark.django_db, pytest.mark.both_databases]
+pytestmark = pytest.mark.django_db
 STEP, SECURITY, ADD = "/sign-in/second/", "/profile/security/", "/profile/security/passkey/"
 
 
@@ -131,6 +131,7 @@ def test_the_second_step_without_the_first_or_in_another_browser(device):
     assert first.submit(STEP + "passkey/", answer=answer).signed_in
 
 
+@pytest.mark.both_databases
 def test_a_recovery_asks_for_the_passkey_before_the_change_form(device, post, clock):
     visitor = Visitor().ask(YOUSSEF.login, email=YOUSSEF_EMAIL)
     visitor.sign_in(YOUSSEF.login, secret := post.secret(YOUSSEF_EMAIL))

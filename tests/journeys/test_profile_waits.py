@@ -11,8 +11,6 @@ from tests.cast import FATIMA, FATIMA_PHONE, JAMAL, KHADIJA, KHADIJA_EMAIL, NEW,
 from tests.support.steps import actions, home, prove_contact, recover, save_contact, secrets, shown, shows
 from tests.support.visitor import Visitor
 
-pytestmark = pytest.mark.both_databases
-
 PHONE, E164 = "0661123456", "+212661123456"
 EMAIL = "jamal@example.org"
 OTHER, OTHER_E164 = "0661777888", "+212661777888"
@@ -100,6 +98,7 @@ def test_a_second_kind_waits_too_and_says_why_and_until_when(cast, post, clock):
     assert shows(home(JAMAL).get("/profile/"), "profile.both")
 
 
+@pytest.mark.both_databases
 def test_a_waiting_change_replaced_by_another_leaves_no_gap(cast, post, clock):
     """The first contact stays until the one that really takes its place counts."""
     add(FATIMA, post, E164, phone=PHONE)

@@ -19,7 +19,7 @@ from tests.support.passkey_device import Authenticator, add_passkey, confirms, s
 from tests.support.steps import home, shows
 from tests.support.visitor import Visitor
 
-pytestmark = [pytest.mark.django_db, pytest.mark.both_databases]
+pytestmark = pytest.mark.django_db
 STEP, LOST, PROFILE, COPY, SECURITY = (
     "/sign-in/second/", "/sign-in/second/lost/", "/profile/", "/profile/my-data/", "/profile/security/"
 )  # fmt: skip
@@ -149,6 +149,7 @@ def test_who_has_no_factor_pays_no_statement_for_it(cast, what):
     assert "FROM credentials_password" in about_factors
 
 
+@pytest.mark.both_databases
 def test_who_has_lost_the_factor_finds_the_way_from_the_step_on_a_device_that_is_not_asked(cast, clock, post):
     """A remembered device never shows the page of a sign-in's second step; the loss begins from the session, with the
     password, and goes on as at a sign-in."""

@@ -38,7 +38,7 @@ from tests.support.captured import captured
 from tests.support.steps import home, prove_contact, save_contact, secrets, shown, shows
 from tests.support.visitor import Visitor
 
-pytestmark = [pytest.mark.django_db, pytest.mark.both_databases]
+pytestmark = pytest.mark.django_db
 
 MOSTAFA = NewPerson(
     login="w130000009@taalim.ma", first_ar="مصطفى", last_ar="التازي", role="guardian", email="mostafa@example.org",
@@ -235,6 +235,7 @@ def test_a_guardian_sees_the_children_and_asks_for_one_of_them(at_home, post, cl
     assert shows(mother.get("/children/"), "children.has_password")
 
 
+@pytest.mark.both_databases
 def test_a_child_who_is_a_pupil_no_more_leaves_the_guardians_page(at_home):
     Person.objects.filter(pk=facts(RIM).id).update(role="staff")
     mother = home(HALIMA).get("/children/")
@@ -256,6 +257,7 @@ def test_a_guardian_stops_what_is_under_way(at_home, post):
     assert shows(mother.get("/children/"), "children.no_password")
 
 
+@pytest.mark.both_databases
 def test_a_guardian_stops_a_class_code_and_what_the_help_desk_has_approved(at_home, clock):
     """Else the browser at the desk would go on once more."""
     child, kind = facts(ILYAS).id, desk.cases.Kind.PASSWORD
@@ -318,6 +320,7 @@ def test_what_a_guardian_starts_is_typed_at_the_same_browser(at_home, post, cloc
     assert TemporaryPassword.objects.get().asker_tries == 1 and choose(mother).signed_in
 
 
+@pytest.mark.both_databases
 def test_of_two_with_one_name_the_guardian_tells_who_is_meant(at_home, post, clock):
     """A code may stand in two domains; the mother answers for one of them, and asks for no other's password."""
     namesake = NewPerson(login=ILYAS.login.replace("taalim.ma", "men.gov.ma"), first_ar="نبيل", role="pupil")

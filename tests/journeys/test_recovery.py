@@ -13,8 +13,6 @@ from tests.support.captured import captured
 from tests.support.steps import home, recover, secrets, shown, shows
 from tests.support.visitor import Visitor
 
-pytestmark = pytest.mark.both_databases
-
 
 def test_the_pages_say_what_happens_how_often_and_whom_to_call(cast):
     visitor = Visitor().get("/recovery/")
@@ -146,6 +144,7 @@ def test_the_time_runs_from_the_hand_over_and_who_waited_too_long_in_the_queue_g
     assert audit_log.of_person(facts(FATIMA).id)[0].outcome == "too_late"
 
 
+@pytest.mark.both_databases
 def test_closing_the_dialog_strands_nobody_and_a_clock_that_jumps_back_opens_nothing_twice(cast, post, clock):
     visitor = Visitor().ask(FATIMA.login, phone=FATIMA.phone)
     secret = post.secret(FATIMA_PHONE)

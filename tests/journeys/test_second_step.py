@@ -17,7 +17,7 @@ from tests.support.authenticator import App, add_app, backup_codes, second_step
 from tests.support.steps import holding, home, recover, shows
 from tests.support.visitor import Visitor
 
-pytestmark = [pytest.mark.django_db, pytest.mark.both_databases]
+pytestmark = pytest.mark.django_db
 STEP = "/sign-in/second/"
 
 
@@ -236,6 +236,7 @@ def test_a_wish_ends_with_a_change(owner, post, clock, what):
     assert visitor.sign_in(YOUSSEF.login, password).path == STEP
 
 
+@pytest.mark.both_databases
 def test_an_app_that_was_begun_twice_and_left_is_no_change(owner, clock):
     visitor, app, _ = owner
     visitor.get("/profile/").submit("/sign-out/")

@@ -24,7 +24,7 @@ from massar.journeys.outcomes import Done, MustChangePassword, SessionOpened, To
 from tests.cast import FATIMA, FATIMA_PHONE, YOUSSEF, YOUSSEF_EMAIL, facts
 from tests.support.steps import secrets
 
-pytestmark = [pytest.mark.django_db, pytest.mark.both_databases]
+pytestmark = pytest.mark.django_db
 HOME = "192.0.2.0/24"
 MINUTE = timedelta(minutes=1)
 MOST_A_DAY = 6 + 6 + 3 + 360  # new secrets, and the running one every four minutes
@@ -139,10 +139,8 @@ def besieged(clock, *, every: timedelta, lasting: timedelta, network: str = "", 
 @pytest.mark.parametrize(("purpose", "network", "rests", "hours"), [
     ("recovery", "", False, 24), ("recovery", HOME, False, 8), ("recovery", "", True, 24), ("vouching", "", False, 8),
 ], ids=["changing networks", "the owner's own network", "a worker that rests", "vouching"])  # fmt: skip
-def test_each_of_the_owners_asks_brings_a_message_at_once(cast, clock, post, purpose, network, rests, hours, vendor):
-    """A stranger every five minutes; the owner once an hour, on a new browser and on a known one. On PostgreSQL for a
-    few hours: a day does not end otherwise there."""
-    hours = hours if vendor == "sqlite" else 3
+def test_each_of_the_owners_asks_brings_a_message_at_once(cast, clock, post, purpose, network, rests, hours):
+    """A stranger every five minutes; the owner once an hour, on a new browser and on a known one."""
     new, known = new_browser(), known_browser(FATIMA, clock)
     waits, siege = [], {"every": 5 * MINUTE, "lasting": timedelta(hours=hours), "network": network}
     for full_hour in besieged(clock, **siege, purpose=purpose):
@@ -263,6 +261,7 @@ def test_whoever_asked_first_can_not_burn_the_secret_that_is_sent_again(cast, cl
     assert isinstance(enter(secret, owner, clock), MustChangePassword)
 
 
+@pytest.mark.both_databases
 def test_a_thief_with_the_password_ends_his_own_request_and_not_the_owners(cast, clock, post):
     """Decision 6: who asked first and signs in with the password in use ends what that browser asked for."""
     thief, owner = somewhere(1), new_browser()

@@ -6,7 +6,7 @@ import pytest
 
 from bench.soak import ACTS, MOST, Load, Soak
 
-pytestmark = [pytest.mark.django_db, pytest.mark.both_databases]
+pytestmark = pytest.mark.django_db
 
 
 def test_atk_001_003_004_036_every_try_of_the_owner_ends_within_two_minutes(clock):

@@ -21,7 +21,7 @@ from tests.cast import FATIMA, FATIMA_PHONE, NEW, YOUSSEF, YOUSSEF_EMAIL, facts
 from tests.support.steps import home, recover, secrets, shows
 from tests.support.visitor import Visitor
 
-pytestmark = [pytest.mark.django_db, pytest.mark.both_databases]
+pytestmark = pytest.mark.django_db
 WRONG = "Wrong*5820-word"
 CODE_PAGE = "/let-in/code/"
 
@@ -50,6 +50,7 @@ def events(person=FATIMA) -> list[tuple[str, str]]:
     return [(one.event, one.outcome) for one in reversed(list(audit_log.of_person(facts(person).id, limit=100)))]
 
 
+@pytest.mark.both_databases
 def test_atk_004_the_owner_on_a_new_browser_signs_in_with_the_password_itself(cast, clock, post):
     """The page that says "wait" offers it, and nothing of it changes the password."""
     spend_sign_ins(clock)
@@ -205,6 +206,7 @@ def test_a_mailed_code_lives_for_an_hour(cast, clock, post):
     assert enter_code(owner, code, YOUSSEF.login).path == "/sign-in/"
 
 
+@pytest.mark.both_databases
 def test_the_reserve_of_recoveries_is_not_for_codes(cast, clock, post, settings):
     settings.MASSAR = replace(settings.MASSAR, sms_per_hour=5)
     ask(Visitor(), phone=FATIMA_PHONE)

@@ -12,8 +12,6 @@ from tests.sso.relying_party import SITES, STRICT, SUITE, Surfer, party, registe
 from tests.sso.saml_site import RETRAITE, SITE_KEYS, STRANGER_KEYS, back, logout_request, logout_status, redirect, visit
 from tests.support.visitor import Visitor
 
-pytestmark = pytest.mark.both_databases
-
 OTHER = replace(
     RETRAITE, slug="haraka", entity_id="https://haraka.example.ma/saml", acs=("https://haraka.example.ma/acs",),
     slo="https://haraka.example.ma/slo", certificate=STRANGER_KEYS.certificate, name={"ar": "حركية", "en": "Haraka"},
@@ -43,6 +41,7 @@ def leave(suite, browser, tokens, **fields: str) -> None:
     browser.open(suite.end_session(id_token_hint=tokens.id_token, post_logout_redirect_uri=BACK, **fields))
 
 
+@pytest.mark.both_databases
 def test_the_list_comes_first_and_leads_on_to_the_site(clock, suite, browser):
     """Also after the other site has answered."""
     tokens = suite.enter(browser)

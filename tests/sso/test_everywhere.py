@@ -23,8 +23,6 @@ from tests.support.post_office import turning
 from tests.support.steps import shows
 from tests.support.visitor import Visitor
 
-pytestmark = pytest.mark.both_databases
-
 TOLD_BY_TOKEN = Site(
     "massar", protocol="oidc", order=1, name={"ar": "مسار"}, client_id="massar", client_auth="none",
     redirect_uris=("https://massar.example.ma/callback",),
@@ -193,6 +191,7 @@ def test_the_sites_are_told(cast, clock, deliver, site_provider):
     assert states(cast, since)["massar"] == "confirmed" and not visitor.get("/").signed_in
 
 
+@pytest.mark.both_databases
 def test_what_was_open_does_not_live_again_with_the_account(cast, clock):
     """Nor does a session that comes to be beside it, of a sign-in that had read the account as active."""
     inside = Visitor().sign_in(JAMAL.login, JAMAL.password)

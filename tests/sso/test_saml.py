@@ -27,7 +27,7 @@ from tests.support.visitor import Visitor
 RESUME = "/saml/sso/resume/"
 SMARTCARD = "urn:oasis:names:tc:SAML:2.0:ac:classes:Smartcard"
 
-pytestmark = [pytest.mark.django_db, pytest.mark.both_databases, pytest.mark.usefixtures("saml_sites")]
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("saml_sites")]
 
 
 def test_a_signed_in_person_is_carried_to_the_site(youssef, clock):
@@ -304,6 +304,7 @@ def test_logout_of_what_is_hard_to_find(youssef, clock, monkeypatch, before):
     assert saml.logout_status(saml.leave(youssef, clock, name, index)) == ["Success"] and not youssef.signed_in
 
 
+@pytest.mark.both_databases
 def test_logout_at_a_site_without_an_address_for_the_answer(youssef, clock, monkeypatch):
     saml.register(monkeypatch, replace(saml.RETRAITE, slo=""))
     answer = saml.leave(youssef, clock, *saml.visit(youssef, clock))

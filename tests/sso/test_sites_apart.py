@@ -16,8 +16,6 @@ from tests.sso.relying_party import register
 from tests.support.fakes import BehavingProvider
 from tests.support.post_office import turning, worker_with
 
-pytestmark = pytest.mark.both_databases
-
 LONG_SLUG = "x" * 39
 
 
@@ -126,6 +124,7 @@ class Slow(Sites):
         return super().send(message, valid_for=valid_for)
 
 
+@pytest.mark.both_databases
 def test_slow_sites_leave_room_for_the_others(clock, plain):
     provider = Slow()
     for slow in ("massar", LONG_SLUG):
@@ -148,6 +147,7 @@ def test_slow_sites_leave_room_for_the_others(clock, plain):
         worker.run(stop)  # to its end
 
 
+@pytest.mark.both_databases
 def test_operators_see_every_site_by_itself(turn, provider, clock):
     provider.away = {"massar"}
     put("massar", clock, count=6)

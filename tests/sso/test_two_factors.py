@@ -19,7 +19,7 @@ from tests.support.authenticator import App, add_app, second_step
 from tests.support.steps import home, shows
 from tests.support.visitor import Visitor
 
-pytestmark = [pytest.mark.django_db, pytest.mark.both_databases]
+pytestmark = pytest.mark.django_db
 OIDC = replace(STRICT, slug="two", client_id="two", second_factor=True)
 STEP = "/sign-in/second/"
 
@@ -145,6 +145,7 @@ def test_saml_asks_and_is_told(register, app, clock):
     assert saml_site.statuses(better) == ["Responder", "NoAuthnContext"], "nothing is better"
 
 
+@pytest.mark.both_databases
 def test_the_gate_opens_for_two_factors_and_says_so(register, app, clock):
     register(NOTIFRH)
     visitor = spared(app, clock)
