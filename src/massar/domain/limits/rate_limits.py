@@ -77,13 +77,14 @@ UNLINK_AGENT = RateLimit("unlink-agent", 20, DAY)
 GUARDIAN_CODE = RateLimit("guardian-code", 5, DAY)  # tries of one case, whichever code it was sent
 APPROVE_AGENT = RateLimit("approve-agent", 60, DAY)  # new passwords; eight minutes of a working day for each
 DECLINE_AGENT = RateLimit("decline-agent", 60, DAY)  # each is a message to somebody
-CONFIRM_AGENT = RateLimit("confirm-agent", 120, DAY)  # of two colleagues who propose all that they may
+# Of two colleagues who propose all that they may. In twenty hours one comes back: its row can go after a hundred days.
+CONFIRM_AGENT = RateLimit("confirm-agent", 120, 20 * HOUR)
 
 EXPORT_DAY = RateLimit("export-day", 5, DAY / 5)  # copies of “my data”, per account
 
 # The help desk, for each agent: the bucket is of one day of the calendar, in which next to nothing comes back.
 DESK_SEARCH = RateLimit("desk-search", 300, DAY / 3)
-DESK_FOUND = RateLimit("desk-found", 1500, DAY / 3)  # pages of what was found: each search five times
+DESK_FOUND = RateLimit("desk-found", 1500, 90 * MINUTE)  # pages of what was found: each search five times
 DESK_UNMASK = RateLimit("desk-unmask", 20, DAY)
 DESK_RECOVERY = RateLimit("desk-recovery", 60, DAY)
 DESK_LOOK = RateLimit("desk-look", 1, DAY)  # of one agent at one person: how often it is told
