@@ -18,7 +18,7 @@ from massar.domain.credentials.models import Password
 from massar.domain.delivery import api as delivery
 from massar.domain.delivery.models import Message
 from massar.domain.people import api as people
-from massar.domain.people.models import Contact
+from massar.domain.people.models import Contact, RoleGrant
 from massar.domain.sessions import api as sessions
 from massar.interfaces.commands import campaign as command
 from massar.interfaces.commands import main as program
@@ -31,6 +31,7 @@ from massar.journeys.outcomes import Done, Gone, Problem
 from tests.cast import FATIMA, FATIMA_PHONE, JAMAL, KHADIJA, SALMA, YOUSSEF, YOUSSEF_EMAIL, enter, facts
 from tests.support.authenticator import add_app, second_step
 from tests.support.captured import captured
+from tests.support.desk import Role, appoint, plant
 from tests.support.steps import home, recover, shows
 from tests.support.visitor import Visitor
 
@@ -279,6 +280,11 @@ def test_of_many_people_a_second_person_decides(cast, clock, monkeypatch):
     turn(clock)
     assert stored(campaign).state == State.CONFIRMED and not Password.objects.exclude(due_for=None).exists()
     assert manage.approve(campaign, by=mine, now=clock()) == Problem("campaign_own")
+    plant()
+    appoint(KHADIJA, Role.MINISTRY_DESK, "M", now=clock())
+    RoleGrant.objects.update(granted_by=mine)
+    assert manage.approve(campaign, by=other, now=clock()) == Problem("campaign_own"), "made an agent by the first"
+    RoleGrant.objects.update(granted_by=None)
     assert manage.approve(campaign, by=other, now=clock()) == Done()
     assert stored(campaign).state == State.RUNNING and stored(campaign).approved_by == other
 

@@ -428,9 +428,9 @@ def test_atk_141_twenty_contacts_a_day_for_each_agent(branches, clock):
     assert state(case) == "proposed"
 
 
-def used_up(limit: limits.RateLimit, owner: int, now, *, besides: int = 0) -> None:
+def used_up(limit: limits.RateLimit, owner: int, now, *, besides: int = 0, of_day: bool = True) -> None:
     """Let an agent, or a branch, have done so much of it today that only `besides` are left."""
-    bucket = limit.bucket(owner, now.date(), units=limit.burst - besides)
+    bucket = limit.bucket(owner, *([now.date()] if of_day else []), units=limit.burst - besides)
     assert limits.consume([bucket], now=now) is None
 
 
@@ -681,6 +681,23 @@ def test_wrong_numbers_of_an_agent_have_a_limit(branches, clock):
         assert at.page.status_code == status
     _, number = shows_number(FATIMA.login)
     assert at.get(f"/desk/cases/{number.replace('-', '')}/").page.status_code == 429, "by its address neither"
+
+
+def test_numbers_are_guessed_by_no_other_address_either(branches, clock):
+    """Each act names a number, and a wrong one is as wrong there as in the form."""
+    at, who = agent(YOUSSEF, clock).get("/desk/cases/"), facts(YOUSSEF).id
+    said = {"kind": "password", "identity": "on", "present": "on", "aware": "on", "reason": "-"}
+    typed, tries = {**said, "csrfmiddlewaretoken": at.token}, limits.rate_limits.CASE_TYPED
+    for act in ("receipt", "propose", "confirm", "decline"):
+        ask = at.client.get if act == "receipt" else at.client.post
+        limits.refund([], reset=[tries.bucket(who)])
+        used_up(tries, who, clock(), besides=1, of_day=False)
+        for _ in range(2):
+            answer = ask(f"/desk/cases/{desk.numbers.draw(clock())}/{act}/", typed)
+        assert limits.remaining(tries.bucket(who), now=clock()) == 0, act
+        _, number = shows_number(FATIMA.login)
+        answer = ask(f"/desk/cases/{number.replace('-', '')}/{act}/", typed)
+        assert answer.status_code == (303 if act == "decline" else 429) and state(number) == "open", act
 
 
 def test_an_account_that_was_frozen_before_the_browser_goes_on_stays_shut(branches, clock):

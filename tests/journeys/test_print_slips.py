@@ -204,6 +204,17 @@ def test_an_agents_slips_of_a_day_are_counted(school, clock, monkeypatch):
     assert len(print_class(JAMAL, clock())) == 3, "each has their own"
 
 
+def test_slips_that_recover_are_counted_as_class_codes_are(school, clock, monkeypatch):
+    """ATK-141: of first passwords a school needs two thousand in a day, of recoveries no more than by voice."""
+    codes = limits.rate_limits.CLASS_CODES_DAY
+    assert limits.consume([codes.bucket(facts(KHADIJA).id, units=codes.burst - 1)], now=clock()) is None
+    helper = agent(KHADIJA, clock())
+    again = [print_slips.Holder(facts(one), recovers=True) for one in PUPILS]
+    begun = [print_slips.begin([one], unit=None, agent=helper, now=clock()) for one in again[:2]]
+    assert [isinstance(one, TooManyAttempts) for one in begun] == [False, True]
+    assert len(print_class(KHADIJA, clock())) == 3, "first passwords are printed all the same"
+
+
 def test_a_slip_is_over_at_the_end_of_its_last_day(clock):
     """In the country, whose clocks change that night."""
     assert print_slips.last_moment(clock()).isoformat() == "2026-05-16T23:00:00+00:00"

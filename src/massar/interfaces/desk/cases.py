@@ -248,6 +248,8 @@ def receipt(request: Request, agent: Agent, number: str) -> HttpResponse:
     found = watch_cases.receipt(agent=agent, number=number, now=request.now)
     if found is None:
         raise Http404
+    if isinstance(found, TooManyAttempts):
+        return errors.render_error(request, 429, wait_until=found.until)
     with translation.override(found.person.language):
         content = pdf.render("receipt.typ", _on_paper(found, request.now))
     response = HttpResponse(content, content_type="application/pdf")

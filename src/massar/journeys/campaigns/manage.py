@@ -143,11 +143,11 @@ def confirm(campaign_id: int, *, number: int, by: int | None, now: datetime) -> 
 
 @transaction.atomic
 def approve(campaign_id: int, *, by: int, now: datetime) -> Done | Problem:
-    """Let one begin that another person has confirmed."""
+    """Let one begin that another person has confirmed, who depends on this one in no role."""
     one = campaigns.store.by_id(campaign_id)
     if one is None or one.state != State.CONFIRMED or one.counted_at is None:
         return Problem("campaign_moved")
-    if one.by == by:
+    if one.by == by or (one.by and people.roles.depend(one.by, by, on=local_time.local(now).date())):
         return Problem("campaign_own")
     if not_any_more := _too_late(one, one.counted_at, now):
         return not_any_more

@@ -57,24 +57,27 @@ class Seen(NamedTuple):
 
 def find(*, agent: Agent, typed: str, now: datetime) -> Seen | Problems | TooManyAttempts:
     """Find a case by what was typed. A slip is told by the check digit; a number that is nobody's of this branch is
-    said to be none, and counted."""
+    said to be none."""
     number = desk.numbers.read(typed)
     if number is None:
         return Problems({"number": [Problem("case_number")]})
+    return look(agent=agent, number=number, now=now) or Problems({"number": [Problem("case_unknown")]})
+
+
+def look(*, agent: Agent, number: str, now: datetime) -> Seen | TooManyAttempts | None:
+    """The case as this agent may see it; None for one that is not there, was late before anybody acted, or is of
+    another branch: that is counted, by whatever address the number came."""
     bucket = limits.rate_limits.CASE_TYPED.bucket(agent.person.id)
     refused = limits.consume([bucket], now=now)
     if refused:
         return TooManyAttempts(refused.until)
-    seen = look(agent=agent, number=number, now=now)
-    if seen is None:
-        return Problems({"number": [Problem("case_unknown")]})
-    limits.refund([bucket], now=now)
+    seen = _look(agent, number, now)
+    if seen:
+        limits.refund([bucket], now=now)
     return seen
 
 
-def look(*, agent: Agent, number: str, now: datetime) -> Seen | None:
-    """The case as this agent may see it; None for one that is not there, was late before anybody acted, or is of
-    another branch."""
+def _look(agent: Agent, number: str, now: datetime) -> Seen | None:
     case = desk.cases.by_number(number)
     if case is None:
         return None
@@ -107,6 +110,12 @@ def _look_at_open(agent: Agent, case: desk.CaseFacts, now: datetime) -> Seen | N
     return Seen(case, person, permission, "propose", alone=alone, links=links, **_factors(person))
 
 
+def _to(agent: Agent, number: str, may: str, now: datetime) -> Seen | TooManyAttempts | Gone:
+    """The case, where it is this agent's turn to do that."""
+    seen = look(agent=agent, number=number, now=now)
+    return Gone() if seen is None or (isinstance(seen, Seen) and seen.may != may) else seen
+
+
 def _factors(person: people.PersonFacts) -> dict[str, Any]:
     loss = factors.losses.waiting(person.id)
     return {"has_factor": bool(factors.held.of_person(person.id)), "factors_go_at": loss.ends_at if loss else None}
@@ -124,9 +133,9 @@ def propose(
     """Say that the person was recognised, face to face, and propose; approved at once where one agent is enough.
     contact: (kind, as it was typed), where one is to be added; guardian: who is to answer for a pupil. stop_url: makes
     the address of the page that stops the wait of a lost factor, from the token for it."""
-    seen = look(agent=agent, number=number, now=now)
-    if seen is None or seen.may != "propose":
-        return Gone()
+    seen = _to(agent, number, "propose", now)
+    if not isinstance(seen, Seen):
+        return seen
     wish, machine = Kind(kind), open_case.machine(browser, now)
     problem = _judge_first(agent, seen, wish, machine, now)
     if problem:
@@ -156,8 +165,10 @@ def confirm(
     *, agent: Agent, number: str, browser: Browser, now: datetime, stop_url: Callable[[str], str]
 ) -> Done | Problems | TooManyAttempts | Gone:
     """Approve what another agent has proposed. stop_url: as for `propose`."""
-    seen = look(agent=agent, number=number, now=now)
-    if seen is None or seen.may != "confirm" or not seen.person.enabled:
+    seen = _to(agent, number, "confirm", now)
+    if not isinstance(seen, Seen):
+        return seen
+    if not seen.person.enabled:
         return Gone()
     permission = agents.permit(agent, seen.person.id, rights.Right.CONFIRM, now=now)
     if permission.by is None:
@@ -207,6 +218,8 @@ def decline(*, agent: Agent, number: str, reason: str, now: datetime) -> Done | 
     """Refuse: the identity is in doubt, or the request is none of this desk's. The owner hears that somebody was
     there, who may not have been the owner."""
     seen = look(agent=agent, number=number, now=now)
+    if isinstance(seen, TooManyAttempts):
+        return seen
     if seen is None or seen.case.state not in (State.OPEN, State.PROPOSED):
         return Gone()
     spent = _charge(agent, seen, [_of_day(limits.rate_limits.DECLINE_AGENT, agent.person.id, now)], now)

@@ -142,7 +142,11 @@ def begin(
     if not 0 < len(holders) <= MOST:
         raise ValueError(f"a batch has 1 to {MOST} slips")
     if agent:
-        spent = limits.consume([limits.rate_limits.SLIPS_DAY.bucket(agent.person.id, units=len(holders))], now=now)
+        rates, recovered = limits.rate_limits, sum(holder.recovers for holder in holders)
+        buckets = [rates.SLIPS_DAY.bucket(agent.person.id, units=len(holders))]
+        if recovered:  # a slip for an account in use is a class code that serves for months
+            buckets.append(rates.CLASS_CODES_DAY.bucket(agent.person.id, units=recovered))
+        spent = limits.consume(buckets, now=now)
         if spent:
             return TooManyAttempts(spent.until)
     printed_by = agent.person.id if agent else None

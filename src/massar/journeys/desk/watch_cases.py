@@ -8,6 +8,7 @@ from massar.domain.desk import api as desk
 from massar.domain.people import api as people
 from massar.journeys.desk import approve
 from massar.journeys.desk.agents import Agent
+from massar.journeys.outcomes import TooManyAttempts
 
 BACK = timedelta(days=30)
 
@@ -38,9 +39,11 @@ def of_agent(*, agent: Agent, now: datetime) -> BranchCases:
     return BranchCases(live, over, desk.seen.usual_minutes(branches, agent_id=agent.person.id, since=since))
 
 
-def receipt(*, agent: Agent, number: str, now: datetime) -> CaseReceipt | None:
+def receipt(*, agent: Agent, number: str, now: datetime) -> CaseReceipt | TooManyAttempts | None:
     """None for a case that this agent may not see, or about which nothing was decided yet."""
     seen = approve.look(agent=agent, number=number, now=now)
+    if isinstance(seen, TooManyAttempts):
+        return seen
     if seen is None or not seen.case.kind:
         return None
     case = seen.case
