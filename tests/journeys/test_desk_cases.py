@@ -9,6 +9,7 @@ from django.db import transaction
 
 from massar.core import local_time
 from massar.core.audit import api as audit_log
+from massar.domain.delivery.models import Message
 from massar.domain.desk import api as desk
 from massar.domain.desk.models import Case
 from massar.domain.factors import api as factors
@@ -498,6 +499,29 @@ def test_a_lost_factor_waits_as_by_the_persons_own_journey(branches, clock, post
     owner.submit(owner.path)
     clock.advance(hours=73)
     assert Visitor().sign_in(FATIMA.login, FATIMA.password).path == "/sign-in/second/", "it was stopped"
+
+
+def test_atk_138_what_still_waits_goes_with_the_account_of_who_began_it(branches, clock, post):
+    """A thief at the desk has three days; the agent who presses "this was not me" ends what the desk began by it."""
+    add_app(home(FATIMA), FATIMA.password, clock)
+    first = agent(YOUSSEF, clock)
+    path = _person_path(first, FATIMA, clock)
+    first.get(path).submit(path, reason="téléphone perdu, carte vue")
+    phone, number = replaces(clock, FATIMA.login, "0661998877")
+    confirm(agent(KHADIJA, clock, address="203.0.113.9"), number)
+    phone.get(CASE).submit("/recovery/desk/number/contact/", code=post.code("+212661998877"))
+    new = Contact.objects.get(pk=Case.objects.get(number=number.replace("-", "")).contact_id)
+    assert new.waits(clock()) and factors.losses.waiting(facts(FATIMA).id)
+    clock.advance(hours=1)
+    freeze_account.by_operator(person=facts(KHADIJA), reason="stolen", now=clock())
+    new.refresh_from_db()
+    assert new.state == "cancelled", "by the word of the second agent too"
+    assert people.contacts.matching(facts(FATIMA).id, "phone", FATIMA_PHONE, clock()), "the old one stays"
+    assert factors.losses.waiting(facts(FATIMA).id), "she had no part in that"
+    freeze_account.by_operator(person=facts(YOUSSEF), reason="stolen", now=clock())
+    assert factors.losses.waiting(facts(FATIMA).id) is None
+    told = {message.about for message in Message.objects.filter(person_id=facts(FATIMA).id)}
+    assert {"contact_change_cancelled", "factors_found"} <= told
 
 
 def _person_path(at: Visitor, person, clock) -> str:

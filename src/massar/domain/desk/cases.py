@@ -171,6 +171,15 @@ def open_case(login: str, machine: Machine, *, now: datetime) -> str:
             return number
 
 
+def decided_by(agent_id: int, *, since: datetime) -> list[CaseFacts]:
+    """Contacts and lost factors that were approved since then, by this agent's word or confirmation."""
+    statement = (
+        f"SELECT {COLUMNS} FROM desk_case WHERE approved_at >= %s AND kind IN ('contact', 'factor') "
+        "AND (agent_id = %s OR second_id = %s) ORDER BY id"
+    )
+    return sql.select(CaseFacts, statement, (sql.at(since), agent_id, agent_id))
+
+
 def end_of_browser(machine: Machine, *, now: datetime) -> list[int]:
     """End the case that a browser has open; the contacts that waited for their code."""
     return _end_live("closed", "browser_hmac = %s", machine.browser, now)

@@ -20,7 +20,7 @@ from massar.domain.factors import api as factors
 from massar.domain.limits import api as limits
 from massar.domain.people import api as people
 from massar.journeys.account import close_sessions, edit_profile, guardians, notices
-from massar.journeys.desk import void_slips
+from massar.journeys.desk import take_back, void_slips
 from massar.journeys.outcomes import AccountFrozen, Done, Gone, TooManyAttempts
 
 LINK_LIFE = timedelta(days=30)  # mailboxes of the institution are not read every day
@@ -54,7 +54,7 @@ def by_link(*, token: str, browser: Browser, now: datetime) -> Denied | AccountF
     """Freeze the account. Denied: it was done now. Who presses twice, or beside a recovery, waits for the other."""
     found = look(token=token, now=now)
     if isinstance(found, Denied):
-        people.contacts.lock(found.person.id)
+        _lock(found.person, found.event.at)
         found = look(token=token, now=now)
     if not isinstance(found, Denied):
         return found
@@ -68,7 +68,7 @@ def by_link(*, token: str, browser: Browser, now: datetime) -> Denied | AccountF
 @transaction.atomic
 def by_operator(*, person: people.PersonFacts, reason: str, now: datetime) -> Done | AccountFrozen:
     """Freeze the account for an owner who called. AccountFrozen: it was frozen before."""
-    people.contacts.lock(person.id)
+    _lock(person, now)
     found = people.directory.by_id(person.id, now=now)
     if found and found.frozen_at:
         return AccountFrozen()
@@ -89,6 +89,12 @@ def reopen(*, person: people.PersonFacts, reason: str, now: datetime) -> Done | 
     )
     notices.tell(person, "account_reopened", now=now, browser=Browser(), entry=entry)
     return Done()
+
+
+def _lock(person: people.PersonFacts, suspect: datetime) -> None:
+    """The person, and those for whom the person as an agent has begun something, by one statement as everywhere."""
+    since = suspect - settings.MASSAR.contact_wait
+    people.contacts.lock(person.id, *take_back.concerned(person.id, since=since))
 
 
 def _freeze(
@@ -119,7 +125,9 @@ def _end_everything(
     credentials.temporary.end_all(person.id, now=now, why="frozen")
     guardians.end_what_was_told(person, now=now, why="frozen")
     if suspect:
-        void_slips.void_of(person.id, since=suspect - settings.MASSAR.contact_wait, reason=VOIDED, now=now)
+        since = suspect - settings.MASSAR.contact_wait
+        void_slips.void_of(person.id, since=since, reason=VOIDED, now=now)
+        take_back.of_agent(person.id, since=since, now=now)
     credentials.passwords.distrust_devices(person.id, now=now)
     ended, told = close_sessions.end_everything(person, now=now, why="frozen")
     return len(ended), told, undone

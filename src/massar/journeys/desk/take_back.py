@@ -1,0 +1,42 @@
+"""What an agent did at the desk, and what still waits, is taken back when the agent's account is frozen: a thief may
+have done it.
+
+Contacts that do not count yet and waits of lost factors that go on; what the desk has approved besides opens nothing
+(`open_case.agents_stand`), slips are withdrawn (`void_slips`). Each person hears that it will not happen."""
+
+from datetime import datetime
+
+from massar.core.browser import Browser
+from massar.domain.desk import api as desk
+from massar.domain.factors import api as factors
+from massar.domain.people import api as people
+from massar.journeys.account import edit_profile, lose_factors
+from massar.journeys.outcomes import Done
+
+Kind = desk.cases.Kind
+
+
+def concerned(agent_id: int, *, since: datetime) -> list[int]:
+    """Whose locks `of_agent` needs, together with the agent's own."""
+    return sorted({case.person_id for case in desk.cases.decided_by(agent_id, since=since) if case.person_id})
+
+
+def of_agent(agent_id: int, *, since: datetime, now: datetime) -> int:
+    """Take back what the agent proposed or confirmed since then; how much. Inside the caller's transaction, which holds
+    the locks of the people whom it concerns."""
+    return sum(_take_back(case, now) for case in desk.cases.decided_by(agent_id, since=since))
+
+
+def _take_back(case: desk.CaseFacts, now: datetime) -> bool:
+    person = people.directory.by_id(case.person_id or 0, now=now)
+    if person is None:
+        return False
+    if case.kind == Kind.FACTOR:
+        loss = factors.losses.waiting(person.id)
+        if loss is None or loss.asked_at != case.approved_at:  # it is over, or another one
+            return False
+        return isinstance(lose_factors.cancel(person=person, browser=Browser(), now=now, loss_id=loss.id), Done)
+    contact = people.contacts.by_id(case.contact_id, person.id) if case.contact_id else None
+    if contact is None or not (contact.state == "proposed" or contact.waits(now)):
+        return False
+    return isinstance(edit_profile.cancel(person=person, contact_id=contact.id, browser=Browser(), now=now), Done)
