@@ -6,6 +6,7 @@ import pytest
 
 from massar.core import local_time
 from massar.core.audit import api as audit_log
+from massar.domain.delivery.models import Message
 from massar.domain.desk.models import Case
 from massar.domain.limits import api as limits
 from massar.domain.people import api as people
@@ -94,6 +95,9 @@ def test_a_guardian_with_an_account_is_registered_by_two(school, clock, post):
     receipt = first.get(f"/desk/cases/{number.replace('-', '')}/receipt/").page
     words = text_of(receipt.content)
     assert number in words and FATIMA.login not in words
+    freeze_account.by_operator(person=facts(JAMAL), reason="stolen", now=clock())
+    assert guardians_of(ILYAS, clock) == [HALIMA.login], "ATK-138: it may have been a thief's word"
+    assert {m.about for m in Message.objects.filter(person_id=facts(HALIMA).id)} >= {"child_unlinked"}
 
 
 def test_a_new_guardian_proves_the_phone_before_anything_stands(school, clock, post):

@@ -121,6 +121,8 @@ def test_a_day_that_is_over_ends_the_link_and_what_the_guardian_was_told(at_scho
     assert people.guardians.of_guardian(facts(HALIMA).id, now=clock()) == []
     assert child.sign_in(CODES[0], secret).path == "/sign-in/"
     assert "guardian_unlinked" in [event.event for event in audit_log.of_person(facts(ILYAS).id, limit=9)]
+    assert told_of("child_unlinked", post) == [text.masked_phone(HALIMA_PHONE)], "whoever could object"
+    assert shows(home(HALIMA).get("/devices/history/"), "activity.child_unlinked")
     Visitor().ask(CODES[0], phone=HALIMA.phone)
     assert len(secrets(post, HALIMA_PHONE)) == 1
 

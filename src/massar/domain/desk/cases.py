@@ -172,9 +172,9 @@ def open_case(login: str, machine: Machine, *, now: datetime) -> str:
 
 
 def decided_by(agent_id: int, *, since: datetime) -> list[CaseFacts]:
-    """Contacts and lost factors that were approved since then, by this agent's word or confirmation."""
+    """Contacts, lost factors and guardians that were approved since then, by this agent's word or confirmation."""
     statement = (
-        f"SELECT {COLUMNS} FROM desk_case WHERE approved_at >= %s AND kind IN ('contact', 'factor') "
+        f"SELECT {COLUMNS} FROM desk_case WHERE approved_at >= %s AND kind IN ('contact', 'factor', 'guardian') "
         "AND (agent_id = %s OR second_id = %s) ORDER BY id"
     )
     return sql.select(CaseFacts, statement, (sql.at(since), agent_id, agent_id))

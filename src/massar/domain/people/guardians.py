@@ -158,6 +158,13 @@ def put(links: Sequence[NewLink]) -> None:
         )
 
 
+def made_by(agent_id: int, pupil_id: int, *, since: date) -> list[int]:
+    """Whom that agent has made guardians of that pupil, from that day on."""
+    statement = """SELECT guardian_id FROM people_guardianship
+    WHERE pupil_id = %s AND made_by = %s AND since >= %s ORDER BY guardian_id"""
+    return [guardian_id for (guardian_id,) in sql.rows(statement, (pupil_id, agent_id, sql.day(since)))]
+
+
 def end(pupil_id: int, guardian_id: int, *, last: date) -> bool:
     """Let that day be the last one of these two; whether it was to be a later one. Inside the caller's transaction,
     which holds the pupil's lock."""

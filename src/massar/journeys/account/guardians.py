@@ -157,9 +157,12 @@ def unlink(pupil_id: int, guardian_id: int, *, now: datetime) -> bool:
 
 
 def say_unlinked(pupil_id: int, guardian_id: int, *, now: datetime) -> None:
-    """A link has ended before its time. Inside the caller's transaction."""
+    """A link has ended before its time: whoever could object hears of it. Inside the caller's transaction."""
     stop_told(pupil_id, guardian_id, now=now)
     audit_log.record_event("guardian_unlinked", now=now, person_id=pupil_id, guardian=guardian_id)
+    audit_log.record_event("child_unlinked", now=now, person_id=guardian_id, pupil=pupil_id)
+    facts = people.directory.by_ids([pupil_id, guardian_id], now=now)
+    tell_unlinked(facts[pupil_id], facts[guardian_id], now=now)
 
 
 def stop_told(pupil_id: int, guardian_id: int, *, now: datetime) -> None:

@@ -1,16 +1,17 @@
-"""What an agent did at the desk, and what still waits, is taken back when the agent's account is frozen: a thief may
-have done it.
+"""What an agent did at the desk, and what still waits or serves, is taken back when the agent's account is frozen: a
+thief may have done it.
 
-Contacts that do not count yet and waits of lost factors that go on; what the desk has approved besides opens nothing
-(`open_case.agents_stand`), slips are withdrawn (`void_slips`). Each person hears that it will not happen."""
+Contacts that do not count yet, waits of lost factors that go on, guardians. What the desk has approved besides opens
+nothing (`open_case.agents_stand`), slips are withdrawn (`void_slips`). Whom it concerns hears of it."""
 
 from datetime import datetime
 
+from massar.core import local_time
 from massar.core.browser import Browser
 from massar.domain.desk import api as desk
 from massar.domain.factors import api as factors
 from massar.domain.people import api as people
-from massar.journeys.account import edit_profile, lose_factors
+from massar.journeys.account import edit_profile, guardians, lose_factors
 from massar.journeys.outcomes import Done
 
 Kind = desk.cases.Kind
@@ -36,7 +37,16 @@ def _take_back(case: desk.CaseFacts, now: datetime) -> bool:
         if loss is None or loss.asked_at != case.approved_at:  # it is over, or another one
             return False
         return isinstance(lose_factors.cancel(person=person, browser=Browser(), now=now, loss_id=loss.id), Done)
+    if case.kind == Kind.GUARDIAN:
+        return _unlink(case, person, now)
     contact = people.contacts.by_id(case.contact_id, person.id) if case.contact_id else None
     if contact is None or not (contact.state == "proposed" or contact.waits(now)):
         return False
     return isinstance(edit_profile.cancel(person=person, contact_id=contact.id, browser=Browser(), now=now), Done)
+
+
+def _unlink(case: desk.CaseFacts, pupil: people.PersonFacts, now: datetime) -> bool:
+    """A link is made by the second agent's word, on the day of the approval or of the code after it."""
+    day = local_time.local(case.approved_at or now).date()
+    made = people.guardians.made_by(case.second_id or case.agent_id or 0, pupil.id, since=day)
+    return any([guardians.unlink(pupil.id, guardian_id, now=now) for guardian_id in made])
