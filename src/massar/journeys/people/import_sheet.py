@@ -178,15 +178,28 @@ class _Judge:
             faults[Field.LOGIN] = Problem("address_taken")
         if account and Field.PAYROLL in names and _payroll_differs(names[Field.PAYROLL], account):
             faults[Field.PAYROLL] = Problem("payroll_differs")
-        if account and (account.role == people.roles.OPERATOR or account.id in self._agents):
+        if account and account.role == people.roles.OPERATOR:
             faults[Field.LOGIN] = Problem("privileged")
         if faults:
             return faults
-        if account is None:
-            batch.new.append(self._new(entry, unit))
-        else:
-            self._change(entry, account, unit, batch)
+        if account:
+            return self._weigh(entry, account, unit, batch)
+        batch.new.append(self._new(entry, unit))
         return faults
+
+    def _weigh(self, entry: PersonRow, account: people.existing.Existing, unit: int | None, batch: _Batch) -> Faults:
+        """Put what changes into the batch; of who is to be spared nothing may, and a row of a list that left, in which
+        they stand as they are, is no fault."""
+        spared = account.id in self._agents
+        found = self._change(entry, account, unit, _Batch(entry.number) if spared else batch)
+        if found and spared:
+            return {Field.LOGIN: Problem("privileged")}
+        if found:
+            batch.touched.add(account.id)
+        else:
+            batch.unchanged += 1
+        self._report.change(entry.number, entry.login, found)
+        return {}
 
     def _new(self, entry: PersonRow, unit: int | None) -> people.bulk.NewRow:
         since, kind = entry.since or self._today, entry.kind or Kind.STAFF
@@ -197,7 +210,10 @@ class _Judge:
             contacts=[one for one in _contacts(entry) if one[1]],
         )  # fmt: skip
 
-    def _change(self, entry: PersonRow, account: people.existing.Existing, unit: int | None, batch: _Batch) -> None:
+    def _change(
+        self, entry: PersonRow, account: people.existing.Existing, unit: int | None, batch: _Batch
+    ) -> list[tuple[str, str, str]]:
+        """Put what the row changes into the batch, and return it: (what, was, becomes)."""
         found: list[tuple[str, str, str]] = []
         names = people.existing.Names(*(new or old for new, old in zip(entry[2:6], account.names, strict=True)))
         if names != account.names:
@@ -216,11 +232,7 @@ class _Judge:
             if value and kind not in account.contacts and account.id not in self._activated:
                 batch.contacts.append((account.id, kind, value))
                 found.append((kind, "", text.masked_email(value) if kind == "email" else text.masked_phone(value)))
-        if found:
-            batch.touched.add(account.id)
-        else:
-            batch.unchanged += 1
-        self._report.change(entry.number, entry.login, found)
+        return found
 
 
 def _contacts(entry: PersonRow) -> tuple[tuple[str, str], ...]:
