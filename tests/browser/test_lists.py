@@ -1,4 +1,5 @@
-"""A list of people by the page: sent, told what it holds, compared, written while one looks on, the refused rows."""
+"""Lists of people by the page. One that comes: sent, told what it holds, compared, written while one looks on, the
+refused rows. One that leaves."""
 
 from datetime import UTC, datetime, timedelta
 from zipfile import ZipFile
@@ -11,7 +12,7 @@ from tests.browser.conftest import Opener
 from tests.browser.walk import Walk
 from tests.support.product import Product
 
-SALMA = "salma.bennani@men.gov.ma"
+SALMA, NAJAT = "salma.bennani@men.gov.ma", "najat.amrani@men.gov.ma"
 LIST = """Compte;Prénom;Nom;GRESA;GSM;Observation
 amina.berrada@taalim.ma;Amina;Berrada;24187K;0661000901;
 khadija.idrissi@taalim.ma;Khadija;Idrissi El Alami;24187K;;mariée
@@ -82,3 +83,20 @@ def test_a_list_is_compared_corrected_and_written(product: Product, open_page: O
         assert database.execute(written, ("amina.berrada@%",)).fetchall() == [("Berrada",)]
         assert database.execute(written, ("khadija.idrissi@%",)).fetchall() == [("Idrissi El Alami",)]
         assert database.execute(written, ("omar.filali@%",)).fetchall() == []
+
+
+@pytest.mark.parametrize("language", ["ar", "fr"])
+def test_a_list_of_a_branch_is_asked_for_and_taken(product: Product, open_page: Opener, language: str):
+    walk = Walk(open_page(product, size=pages.PHONE if language == "ar" else pages.DESKTOP), product, language)
+    walk.comes_to_the_desk(NAJAT).page.goto("/desk/")
+    walk.page.get_by_role("link", name=walk.said("export.title"), exact=True).click()
+    walk.box(walk.said("export.code")).fill("24187K")
+    walk.box(walk.said("slips.reason")).fill("جرد" if language == "ar" else "inventaire")
+    walk.button(walk.said("export.make")).click()
+    ready = walk.page.get_by_role("link", name=walk.said("export.fetch") % {"format": "XLSX"})
+    expect(ready).to_be_visible()  # by itself
+    pages.inspect(walk.page, "95-exports", language)
+    with walk.page.expect_download() as download:
+        ready.click()
+    with ZipFile(download.value.path()) as book:
+        assert "x130000417@taalim.ma" in "".join(book.read(name).decode() for name in book.namelist())
