@@ -14,25 +14,43 @@ from pathlib import Path
 
 import pytest
 
-from massar.interfaces.base import rsgi
+from massar.interfaces.base import rsgi, turns
 from tests.support.installation import SOURCE
 from tests.support.postgres import free_port
+from tests.support.waits import until
 
 ECHO = """
 import json
-from massar.interfaces.base import rsgi
+import threading
+from massar.interfaces.base import rsgi, turns
 
 rsgi.BODY_WITHIN = 1.0
+
+class Rush:
+    turns = turns.Turns()
+    opened = threading.Event()
+
+    def by_turns(self, told):
+        return told["PATH_INFO"] == "/turn"
+
+    def place(self, call):
+        return turns.PlaceInLine(call)
+
+rush = Rush()
 
 def echo(environ, start_response):
     if environ["PATH_INFO"] == "/broken":
         raise RuntimeError("on purpose")
+    if environ["PATH_INFO"] == "/turn":
+        rush.opened.wait(20)
+    elif environ["PATH_INFO"] == "/open":
+        rush.opened.set()
     told = {name: value for name, value in environ.items() if isinstance(value, str)}
-    told["body"] = len(environ["wsgi.input"].read())
+    told["body"], told["line"] = len(environ["wsgi.input"].read()), len(rush.turns)
     start_response("203 Told", [("Content-Type", "application/json"), ("Set-Cookie", "a=1"), ("Set-Cookie", "b=2")])
     return [json.dumps(told).encode()]
 
-server = rsgi.RsgiApplication(echo)
+server = rsgi.RsgiApplication(echo, rush=rush)
 """
 
 
@@ -152,6 +170,25 @@ def test_who_has_gone_leaves_no_trace(port, log):
         with socket.create_connection(("127.0.0.1", port)) as line:
             line.sendall(b"POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9\r\n\r\nabc")
     assert ask(port, body=b"x")["body"] == 1 and log.read_text() == before
+
+
+def test_atk_067_who_leaves_the_line_holds_no_place_in_it(port):
+    """By a real connection that its client closes: nobody hashes for it."""
+
+    def send() -> socket.socket:
+        line = socket.create_connection(("127.0.0.1", port), timeout=20)
+        line.sendall(b"GET /turn HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+        return line
+
+    stay = [send() for _ in range(turns.THREADS + 1)]
+    until(lambda: ask(port, path="/line")["line"] == 1)
+    with send():
+        until(lambda: ask(port, path="/line")["line"] == 2)
+    until(lambda: ask(port, path="/line")["line"] == 1)
+    ask(port, path="/open")
+    for line in stay:
+        with line, line.makefile("rb") as answer:
+            assert answer.readline().startswith(b"HTTP/1.1 203 ")
 
 
 def test_a_body_that_was_cut_is_not_half_believed(port):

@@ -185,11 +185,11 @@ class RsgiApplication:
             answered.set_result(None)
 
     def _settle_often(self) -> None:
+        self.loop.call_later(SETTLED_WITHIN, self._settle_often)
         self._settle()
         if self.rush:
             for place in self.rush.turns.late():
                 self._send_away(self.rush, place)
-        self.loop.call_later(SETTLED_WITHIN, self._settle_often)
 
     def _serve(self) -> None:
         while True:
