@@ -92,7 +92,7 @@ blocklist: $(VENV)/dev.stamp ## make the list of common passwords again
 	@PYTHONPATH=src $(BIN)/python -m massar.domain.policy.make_blocklist
 
 lock: ## pin the requirements again (needs uv)
-	@for f in runtime demo dev servers peers pkcs11 scan; do uv pip compile -q --upgrade --universal --generate-hashes --no-header --no-emit-index-url \
+	@for f in runtime argon2 demo dev servers peers pkcs11 scan; do uv pip compile -q --upgrade --universal --generate-hashes --no-header --no-emit-index-url \
 	  --no-emit-find-links --python-version 3.11 requirements/$$f.in -o requirements/$$f.txt; done
 
 clean: ## remove the environment and the data

@@ -1,11 +1,11 @@
 """What nothing can pass: the bare work under a measurement, alone. Prints JSON.
 
-    python -m bench.bounds argon2 CPU_SECONDS MEMORY_KIB,PASSES …
+    python -m bench.bounds argon2 CPU_SECONDS LIBRARY MEMORY_KIB,PASSES …
     python -m bench.bounds inserts SECONDS          (with MASSAR_DATABASE_URL in the environment, as for tokens)
     python -m bench.bounds tokens SECONDS
     python -m bench.bounds saml SAMPLES
 
-argon2   verifications per CPU-second by parameters, in one thread, by the library that the product uses
+argon2   verifications per CPU-second by parameters, in one thread, by one of the product's libraries
 inserts  rows of recovery's size per second, each in its own commit
 tokens   signatures per CPU-second of one thread; look-ups of a token and inserts of a grant with its token per second
 saml     CPU ms of one thread, medians: one RSA-3072 signature, and a whole answer, which holds two
@@ -27,8 +27,8 @@ from typing import Any
 import psycopg
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
-from nacl import pwhash
 
+from massar.core import argon2id
 from massar.core.saml.encode import encode_signed
 from massar.core.saml.messages import CLASS_PROTECTED, NAME_ID_FORMATS, SUCCESS, Assertion, NameId, Response
 from massar.core.xml_signature import XmlSigner
@@ -39,7 +39,7 @@ Once = Callable[[Ask, str], object]  # asks once; the second is the database's m
 
 SQLITE = "sqlite:///"
 CONNECTIONS = 16
-PASSWORD = b"the same length as a real one"
+PASSWORD = "the same length as a real one"
 ROW = "CREATE TABLE IF NOT EXISTS bench_row (id {0}, ask_id varchar(43) UNIQUE, ciphertext bytea, created_at text)"
 INSERT = "INSERT INTO bench_row (ask_id, ciphertext, created_at) VALUES ({0}, {0}, {0}) ON CONFLICT (ask_id) DO NOTHING"
 READ = (
@@ -63,8 +63,8 @@ def per_cpu_second(work: Callable[[], object], seconds: float) -> float:
 
 
 def argon2(seconds: float, memory_kib: int, passes: int) -> float:
-    phc = pwhash.argon2id.str(PASSWORD, opslimit=passes, memlimit=memory_kib * 1024)
-    return per_cpu_second(lambda: pwhash.verify(phc, PASSWORD), seconds)
+    phc = argon2id.make(PASSWORD, memory_kib=memory_kib, passes=passes)
+    return per_cpu_second(lambda: argon2id.fits(PASSWORD, phc), seconds)
 
 
 # -- statements
@@ -167,7 +167,8 @@ def saml(samples: int) -> dict[str, float]:
 def main(what: str, amount: str, *sets: str) -> object:
     match what:
         case "argon2":
-            return {text: argon2(float(amount), *map(int, text.split(","))) for text in sets}
+            argon2id.use(sets[0])
+            return {text: argon2(float(amount), *map(int, text.split(","))) for text in sets[1:]}
         case "inserts":
             return per_second(insert, float(amount))
         case "tokens":

@@ -105,6 +105,10 @@ def test_check_names_the_table_of_time_zones_alarms_and_where_a_gateway_calls_ba
     assert newer.returncode == 1 and "mail: " in newer.stdout
     assert f"Times are those of Africa/Casablanca by the system's table in {tmp_path}, version 2099b." in newer.stdout
     assert "Warning" not in newer.stdout
+    assert re.search(
+        r"hash \(m=\d+, t=\d+\) costs here: libsodium [\d.]+ ms, \d+ page faults; libargon2 [\d.]+ ms, \d+ page "
+        r"faults\. `massar serve` hashes by lib(sodium|argon2)\.", newer.stdout,
+    )  # fmt: skip
     assert "MASSAR_ALARMS names 'no-such', which is no alarm." in newer.stdout and "'expired'" not in newer.stdout
     assert re.search(r"call back at http://localhost:8123/receipts/gateway/[0-9a-f]{64}$", newer.stdout, re.MULTILINE)
     assert "SMS gateway 127.0.0.1:9 can't be reached" in newer.stdout

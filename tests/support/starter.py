@@ -23,7 +23,7 @@ PATIENCE = 120  # seconds
 LOADED = (
     "authlib.oauth2.rfc7636", "cryptography.x509", "django.core.handlers.wsgi", "django.db.backends.postgresql.base",
     "django.db.backends.sqlite3.base", "django.db.migrations.executor", "fido2.server", "jinja2", "joserfc.jwt",
-    "massar.config.environment", "massar.interfaces.commands.main", "massar.providers.registry", "nacl.pwhash",
+    "massar.config.environment", "massar.interfaces.commands.main", "massar.providers.registry", "nacl.bindings",
     "phonenumbers", "psycopg_pool", "pyotp", "signxml", "smtplib", "urllib3",
 )  # fmt: skip
 

@@ -63,6 +63,11 @@ def key_bytes() -> bytes:
     return secrets.token_bytes(32)
 
 
+def salt() -> bytes:
+    """Of a password hash: 128 bits (RFC 9106 §3.1)."""
+    return secrets.token_bytes(16)
+
+
 def nonce() -> bytes:
     """A 96-bit nonce for AES-GCM (NIST SP 800-38D §8.2.2)."""
     return secrets.token_bytes(12)

@@ -1,5 +1,5 @@
-"""The password in use and the former ones, read on the hot path in plain SQL; Argon2id through libsodium, one hash at a
-time per process (decision 14).
+"""The password in use and the former ones, read on the hot path in plain SQL; Argon2id, one hash at a time per process
+(decision 14).
 
 Concurrent hashes on one core slow each other (caches). Who may wait for one, and who is told to come back, is decided
 before a request has a thread (`interfaces/base/turns.py`, ADR 86): here whoever has no turn is refused at once."""
@@ -14,9 +14,8 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from django.conf import settings
-from nacl import exceptions, pwhash
 
-from massar.core import encryption, sql
+from massar.core import argon2id, encryption, sql
 from massar.domain.credentials.models import FormerPassword, Password
 
 HISTORY = 5
@@ -46,16 +45,13 @@ def hash_password(password: str) -> str:
     """Return the `$argon2id$` string of a password under the configured parameters. Raises Busy."""
     cost = settings.MASSAR.argon2
     with _turn():
-        return pwhash.argon2id.str(password.encode(), opslimit=cost.passes, memlimit=cost.memory_kib * 1024).decode()
+        return argon2id.make(password, memory_kib=cost.memory_kib, passes=cost.passes)
 
 
 def verify(password: str, phc: str) -> bool:
     """Whether the password belongs to the `$argon2id$` string. Always costs one hash. Raises Busy."""
     with _turn():
-        try:
-            return pwhash.verify(phc.encode(), password.encode())
-        except exceptions.InvalidkeyError:
-            return False
+        return argon2id.fits(password, phc)
 
 
 def needs_rehash(phc: str) -> bool:
@@ -228,5 +224,5 @@ def _decrypt(ciphertext: bytes | memoryview, kind: str, person_id: int | None) -
 def _decoy(memory_kib: int, passes: int) -> tuple[str, bytes]:
     """Make the unknown account's hash, which fits no input anybody types, and the same encrypted like a row: that costs
     one decryption too."""
-    phc = pwhash.argon2id.str(b"nobody has this password", opslimit=passes, memlimit=memory_kib * 1024).decode()
+    phc = argon2id.make("nobody has this password", memory_kib=memory_kib, passes=passes)
     return phc, _encrypt(0, phc)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from django.conf import settings
 
-from massar.core import clock, local_time, private_files
+from massar.core import argon2id, clock, local_time, private_files
 from massar.core.audit import api as audit_log
 from massar.core.keyring import api as keyring
 from massar.domain.delivery import api as delivery
@@ -23,6 +23,7 @@ from massar.journeys.sso import judge_sites
 
 _KEY_FILE = re.compile(r"(?:^|[,=])\s*file:([^,&;]+)")  # an entry, or what a token's PIN stands in
 SEEN_SINCE = timedelta(hours=1)  # as the alarm has it
+SMALL_PAGE = 4  # KiB
 OWN_ROLES = ("staff", "operator")  # those that `massar createperson` gives
 
 
@@ -32,6 +33,7 @@ def run(options: argparse.Namespace) -> int:
     print(f"Times are those of {zone} by {table.name}, version {table.version or 'unknown'}.")
     for doubt in table.warnings(clock.now()):  # of a table that is old the hours may still be right
         print(f"Warning: {doubt}")
+    print(_hash())
     for doubt in _roles_of_nobody():  # a role may come with the next import
         print(f"Warning: {doubt}")
     unknown = [f"MASSAR_ALARMS names {name!r}, which is no alarm." for name in delivery.alarms.unknown_limits()]
@@ -47,6 +49,21 @@ def run(options: argparse.Namespace) -> int:
     well = f"All is well. People reach the product at {settings.MASSAR.public_url}"
     print(f"{len(found)} thing(s) to put right." if found else well)
     return 1 if found else 0
+
+
+def _hash() -> str:
+    """What a sign-in costs here at least, by which library, and whether huge pages would spare some of it."""
+    cost = settings.MASSAR.argon2
+    found = argon2id.measured(cost.memory_kib, cost.passes)
+    if not found:
+        return "A password hash could not be measured: see that there is memory for one."
+    each = (f"{name} {one.milliseconds:.1f} ms, {one.page_faults} page faults" for name, one in found.items())
+    told = f"A password hash (m={cost.memory_kib}, t={cost.passes}) costs here: {'; '.join(each)}."
+    taken = argon2id.fastest(found)
+    told += f" `massar serve` hashes by {taken}." if len(found) > 1 else ""
+    if found[taken].page_faults * SMALL_PAGE > cost.memory_kib / 2:
+        told += " Huge pages would spare most of the page faults: docs/operate/run.md."
+    return told
 
 
 def _open_to_others() -> list[str]:

@@ -7,7 +7,7 @@ import sys
 from django.conf import settings
 from django.db import connection
 
-from massar.core import clock, encryption
+from massar.core import argon2id, clock, encryption
 from massar.domain.delivery import api as delivery
 from massar.domain.sites import api as sites
 from massar.interfaces.commands import providers, web_server
@@ -35,4 +35,12 @@ def run(options: argparse.Namespace) -> int:
         return 2
     web_server.prepare_static()
     connection.close()
-    return os.execv(sys.executable, web_server.command(listening, options.processes))
+    return os.execv(sys.executable, web_server.command(listening, options.processes, argon2=_hashes_by()))
+
+
+def _hashes_by() -> str:
+    """The library that hashes fastest here. Where there is one, which is the rule, nothing is measured."""
+    cost = settings.MASSAR.argon2
+    if len(argon2id.LIBRARIES) == 1:
+        return argon2id.USUAL
+    return argon2id.fastest(argon2id.measured(cost.memory_kib, cost.passes))

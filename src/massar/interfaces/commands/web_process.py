@@ -18,7 +18,7 @@ from granian.constants import Interfaces
 from granian.log import LogLevels
 from granian.net import SocketHolder
 
-from massar.core import processes
+from massar.core import argon2id, processes
 
 BACKLOG = 1024
 LAST_ANSWERS = 30.0  # seconds for what is being answered when the server is told to stop
@@ -77,7 +77,9 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--socket", type=int)
     parser.add_argument("--processes", type=int)
+    parser.add_argument("--argon2")
     options = parser.parse_args()
+    argon2id.use(options.argon2)
     multiprocessing.set_start_method("fork")  # the socket is inherited
     server = WebServer(socket.socket(fileno=options.socket), options.processes)
     server.serve(target_loader=partial(_load, os.getpid()), wrap_loader=False)

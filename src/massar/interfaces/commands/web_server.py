@@ -8,7 +8,7 @@ import sys
 from django.conf import settings
 from django.core.management import call_command
 
-from massar.core import private_files
+from massar.core import argon2id, private_files
 
 BACKLOG = 1024
 
@@ -41,9 +41,10 @@ def _sentence(host: str, port: int, problem: OSError) -> str:
     return f"Nobody can listen on {place}: {problem.strerror or problem}. Give --host an address of this machine."
 
 
-def command(listening: socket.socket, processes: int) -> list[str]:
+def command(listening: socket.socket, processes: int, *, argon2: str = argon2id.USUAL) -> list[str]:
+    """argon2: the library that hashes passwords in its processes."""
     program = [sys.executable, "-m", "massar.interfaces.commands.web_process"]
-    return [*program, "--socket", str(listening.fileno()), "--processes", str(processes)]
+    return [*program, "--socket", str(listening.fileno()), "--processes", str(processes), "--argon2", argon2]
 
 
 def prepare_static() -> None:
