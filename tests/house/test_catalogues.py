@@ -285,7 +285,7 @@ ENDS: dict[str, Iterable[str]] = {
     "rule.": (),  # rules and their refusals, fault pages, fields: each family has a test in test_catalogues.py
     "errors.": (),
     "error.": literals(r'Problem\("(\w+)"', "journeys")
-    - {"login_taken", "role_shut", "role_not_held", "role_slips"}  # said by a command
+    - {"login_taken", "role_shut", "role_not_held", "role_slips", "export_sheet"}  # said by a command
     | {f"cell_{why}" for why in literals(r'_Fault\("(\w+)"', "core/sheets") | {"long", "merged"}},
 }
 

@@ -15,6 +15,7 @@ from massar.domain.people.models import Alias, Belonging, Contact, ExportPart, L
 from massar.interfaces.commands import exported_words
 from massar.journeys import after_restore
 from massar.journeys.desk import exports, make_exports
+from massar.journeys.outcomes import Problem
 from massar.journeys.people import branch_list
 from massar.journeys.people.import_people import NewPerson, add
 from massar.journeys.people.import_sheet import PeopleList
@@ -102,6 +103,7 @@ def made(scope, language, clock, ending="xlsx") -> bytes:
     one = exports.begin(
         scope.unit, who="", ending=ending, reason=REASON, language=language, whole=scope.whole, now=clock()
     )
+    assert isinstance(one, people.exports.ExportFacts)
     words, file = exported_words.speak(one, scope.unit, now=clock(), whole=scope.whole), io.BytesIO()
     branch_list.write(file, ending, branch_list.rows(scope, words, now=clock()), words)
     return file.getvalue()
@@ -145,6 +147,7 @@ def test_atk_133_a_list_is_asked_for_made_fetched_and_changes_nothing(branch, wo
     assert {(e.person_id, e.detail["number"], e.detail["unit"], e.detail["reason"]) for e in told} == {
         (facts(YOUSSEF).id, number, "D07", REASON)
     }
+    assert [e.detail["people"] for e in told] == [9, 7], "about so many; so many"
     assert shows(youssef.get("/devices/history/"), "activity.people_exported", "fr")
 
 
@@ -190,6 +193,10 @@ def test_more_than_a_sheet_holds_is_no_list(branch, clock, monkeypatch):
     with pytest.raises(ValueError, match="a sheet has 9 rows"):
         made(everybody("M"), "fr", clock)
     assert made(everybody("M"), "fr", clock, "csv")
+    before = ListExport.objects.count()
+    monkeypatch.setattr(sheets, "MOST_ROWS", 9)
+    told = exports.begin(unit("M"), who="", ending="xlsx", reason="x", language="fr", whole=False, now=clock())
+    assert told == Problem("export_sheet", {"people": 10}) and ListExport.objects.count() == before
 
 
 def test_units_of_a_branch_come_back_too(branch, clock, tmp_path):

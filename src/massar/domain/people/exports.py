@@ -46,7 +46,7 @@ AT_WORK = frozenset({ExportState.WAITING, ExportState.MAKING})
 class ExportFacts(NamedTuple):
     """asked_by: an agent; None: a command. desk_id: the unit at which the agent's role is held; unit_id: whose people.
     who: '' for everybody, or 'staff', 'pupil', 'guardian'. why: of a failed one 'role' or 'fault'. total: how many
-    people it was about when it was asked for; done: how many stand in it."""
+    it was about when it was asked for, people of two units twice; done: how many stand in it."""
 
     id: int
     uid: str

@@ -6,11 +6,11 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from massar.core import clock, private_files
-from massar.core.sheets import api as sheets
 from massar.domain.people import api as people
 from massar.interfaces.commands import exported_words
 from massar.interfaces.commands.progress import CommandProgress
 from massar.journeys.desk import exports
+from massar.journeys.outcomes import Problem
 from massar.journeys.people import branch_list
 from massar.journeys.people.branch_list import ENDINGS, ListScope, ListWords
 
@@ -55,9 +55,9 @@ def _people(options: argparse.Namespace, unit: people.units.UnitFacts, ending: s
         unit, who=options.who, ending=ending, reason=options.reason, language=options.language,
         whole=options.contacts, now=now,
     )  # fmt: skip
-    if ending == "xlsx" and one.total > sheets.MOST_ROWS - 2:
+    if isinstance(one, Problem):
         raise NotWritten(
-            f"{one.total:,} people are more than a sheet holds: write a .csv, or take it branch by branch."
+            f"{one.args['people']:,} people are more than a sheet holds: write a .csv, or take it branch by branch."
         )
     scope = ListScope(unit, exports.WHO[options.who], whole=options.contacts)
     words = exported_words.speak(one, unit, now=now, whole=options.contacts)

@@ -89,9 +89,11 @@ def ask(
 @transaction.atomic
 def begin(
     unit: people.units.UnitFacts, *, who: str, ending: str, reason: str, language: str, whole: bool, now: datetime
-) -> Export:
+) -> Export | Problem:
     """Register a list that a command writes itself, before it does. whole: with contacts as they are."""
     total = people.members.count(unit.id, [int(kind) for kind in WHO[who]], most=sheets.BY_COMMAND.rows, on=_day(now))
+    if ending == "xlsx" and total > sheets.MOST_ROWS - 2:
+        return Problem("export_sheet", {"people": total})
     one = exports.add(
         asked_by=None, desk_id=None, unit_id=unit.id, who=who, ending=ending, language=language,
         reason=reason[:LONGEST_REASON], total=total, now=now,
@@ -133,8 +135,10 @@ def record(
 ) -> None:  # fmt: skip
     """One row with whoever took it. Nobody's own history is filled with it: a hundred thousand rows would tell none of
     these people anything that they could act upon (docs/adr/0084)."""
-    about: dict[str, str | int] = {"number": one.number, "unit": unit.code, "who": one.who or "everybody",
-                                   "people": one.total, "reason": one.reason, "role": role, **more}  # fmt: skip
+    about: dict[str, str | int] = {
+        "number": one.number, "unit": unit.code, "who": one.who or "everybody", "people": one.done or one.total,
+        "reason": one.reason, "role": role, **more,
+    }  # fmt: skip
     by = (agent.person.id, agent.session.id) if agent else (None, None)
     audit_log.record_event(event, now=now, person_id=by[0], session_id=by[1], **about)  # type: ignore[arg-type]
 
