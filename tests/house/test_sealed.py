@@ -16,7 +16,8 @@ HASHES = {("audit_seal", "ids"), ("audit_seal", "hashes")}  # public, under no k
 LIVES_FOR_SECONDS = {("sites_token", "repeat"): "a minute after a change it is over (docs/adr/0040)"}
 # Purposes of HMACs under the key that writes. They are looked for under every key, and end with what is told of here.
 ENDS = {
-    "change-session", "contact-code", "guardian-code", "loss-code", "pending-sign-in", "receipt", "return-path",
+    "change-session", "contact-code", "desk-review", "guardian-code", "loss-code", "pending-sign-in", "receipt",
+    "return-path",
     "return-path-address", "session", "tally", "temporary",
 }  # fmt: skip
 WRITTEN_ANEW = {"contact-value"}

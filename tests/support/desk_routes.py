@@ -39,6 +39,8 @@ ROUTES = {
     "desk_case_confirm": Row("POST", R.APPROVE, "case"),
     "desk_case_decline": Row("POST", R.APPROVE, "case"),
     "desk_case_receipt": Row("GET", NOBODY, "case"),  # before anything was decided
+    "desk_reviews": Row("GET", ANY),
+    "desk_review": Row("POST", NOBODY, "case"),  # of a case that was not drawn
     "desk_slip": Row("GET", R.SLIP, "person"),
     "desk_code": Row("GET", R.CODE, "person"),
     "desk_slips": Row("GET", ANY),

@@ -162,6 +162,8 @@ TABLE: tuple[Alarm, ...] = (
     Alarm("siege", 1, "accounts", _siege),
     # Cases that a branch approves today, of what it approves on its usual day.
     Alarm("desk-volume", 300, "%", lambda seen, percent: seen.read_busy_desks(percent)),
+    # Cases that were looked at once more, and that somebody above has asked about.
+    Alarm("desk-asked", 1, "cases", lambda seen, n: found if len(found := seen.read_asked()) >= n else []),
     # Passwords that fail on more than twenty accounts within the hour.
     Alarm("password-spray", 1, "passwords", lambda seen, n: _as_many(seen.defence.passwords, n, "passwords")),
     Alarm("network-spent", 1, "networks", lambda seen, n: _as_many(seen.defence.networks, n, "networks")),

@@ -115,13 +115,14 @@ class MetricsSnapshot:
     """The numbers of one moment: each part is read once, and only if it is asked for. What other rooms keep is read by
     a function. `read_budgets`: of each budget of all SMS, by name how many percent of it are spent; `read_overdue`: the
     jobs of retention that fail, or have not gone well for a day; `read_busy_desks`: branches whose help desk approves
-    so many percent of what it usually does."""
+    so many percent of what it usually does; `read_asked`: cases of the help desk that somebody above asks about."""
 
     def __init__(
         self, now: datetime, read_budgets: Callable[[], dict[str, float]] = dict,
         read_defence: Callable[[], Defence] = Defence, read_overdue: Callable[[], list[str]] = list,
-        read_busy_desks: Callable[[int], list[str]] = lambda percent: [],
+        read_busy_desks: Callable[[int], list[str]] = lambda percent: [], read_asked: Callable[[], list[str]] = list,
     ) -> None:  # fmt: skip
+        self.read_asked = read_asked
         self.now, self.read_budgets, self.read_busy_desks = now, read_budgets, read_busy_desks
         self.read_defence, self.read_overdue = read_defence, read_overdue
 

@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 from massar.core import encryption, sql
 from massar.core.browser import Browser
-from massar.domain.desk import numbers
+from massar.domain.desk import numbers, reviews
 from massar.domain.desk.models import Case
 
 Kind = Case.Kind
@@ -40,7 +40,7 @@ COLUMNS = (
     "id, number, kind, state, ciphertext, browser_hmac, network_hmac, devices, browser, person_id, unit, branch_id, "
     "reason, checked, contact_id, agent_id, agent_role, agent_session_id, agent_browser_hmac, agent_browser, "
     "agent_network_hmac, "
-    "agent_devices, second_id, second_role, opened_at, expires_at, proposed_at, approved_at, ended_at"
+    "agent_devices, second_id, second_role, opened_at, expires_at, proposed_at, approved_at, ended_at, review"
 )
 
 
@@ -97,6 +97,7 @@ class CaseFacts(NamedTuple):
     proposed_at: datetime | None
     approved_at: datetime | None
     ended_at: datetime | None
+    review: str
 
     @property
     def shown(self) -> str:
@@ -223,7 +224,9 @@ def propose(case: CaseFacts, proposal: Proposal, typed: Mapping[str, str], *, to
         "ciphertext": _sealed(case.number, {**case.typed, **typed}),
     }  # fmt: skip
     if to == State.APPROVED:
-        values |= {"approved_at": now, "expires_at": now + LIFE, "ciphertext": None}
+        values |= {
+            "approved_at": now, "expires_at": now + LIFE, "ciphertext": None, "review": reviews.drawn(case.id),
+        }  # fmt: skip
     return _move(case.id, State.OPEN, to, values, now)
 
 
@@ -231,6 +234,7 @@ def approve(case_id: int, *, second_id: int, role: str, now: datetime) -> bool:
     """Let the second agent approve. Whether it was proposed by somebody else, and in time."""
     values = {
         "second_id": second_id, "second_role": role, "approved_at": now, "expires_at": now + LIFE, "ciphertext": None,
+        "review": reviews.drawn(case_id),
     }  # fmt: skip
     return _move(case_id, State.PROPOSED, State.APPROVED, values, now, not_by=second_id)
 

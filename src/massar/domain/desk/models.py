@@ -12,7 +12,8 @@ class Case(models.Model):
     trusted device (`cases.Machine`); `browser`: its name in short. The same of the browser in which an agent
     proposed, as `agent_…`. person_id: from when an agent has proposed. unit: code of the unit for which the agent
     acted; branch_id: the directorate of the person, or what stands in its place. contact_id: the contact that was
-    added. second_id: the agent who confirmed; None where one was enough."""
+    added. second_id: the agent who confirmed; None where one was enough. review: '' for one that nobody looks at once
+    more, else how that stands (`reviews`), with review_by, an agent above, and review_at."""
 
     class Kind(models.TextChoices):
         PASSWORD = "password"
@@ -29,6 +30,11 @@ class Case(models.Model):
         REFUSED = "refused"
         CLOSED = "closed"
         EXPIRED = "expired"
+
+    class Review(models.TextChoices):
+        DRAWN = "drawn"
+        RIGHT = "right"
+        ASKED = "asked"
 
     number = models.CharField(max_length=10)
     kind = models.CharField(max_length=8, blank=True)
@@ -58,6 +64,9 @@ class Case(models.Model):
     proposed_at = models.DateTimeField(null=True)
     approved_at = models.DateTimeField(null=True)
     ended_at = models.DateTimeField(null=True)
+    review = models.CharField(max_length=5, blank=True, db_default="")
+    review_by = models.BigIntegerField(null=True)
+    review_at = models.DateTimeField(null=True)
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["number"], name="desk_case_number")]
@@ -70,6 +79,9 @@ class Case(models.Model):
             models.Index(
                 fields=["expires_at"], name="desk_case_live",
                 condition=models.Q(state__in=["open", "proposed", "approved"]),
+            ),
+            models.Index(
+                fields=["branch_id"], name="desk_case_review", condition=models.Q(review__in=["drawn", "asked"])
             ),
         ]  # fmt: skip
 

@@ -72,6 +72,11 @@ def as_high_as(role: Role) -> list[Role]:
     return [other for other in Role if _RANK[other] >= _RANK[role]]
 
 
+def is_above(role: Role, other: Role) -> bool:
+    """Whether the one answers for what the other does. The highest answers for itself: there is nothing above."""
+    return _RANK[role] > _RANK[other] or role == other == Role.MINISTRY_DESK
+
+
 class Standing(NamedTuple):
     """How an agent and a person stand to each other on a day. over: the agent's roles at units above the person, each
     with a kind as which the person belongs there. held: the roles that the person holds anywhere."""

@@ -19,6 +19,7 @@ from massar.journeys.outcomes import FactorNotFresh, Gone, Overloaded, Problems,
 PAGES = (
     (rights.Right.SEARCH, "desk_people", "agent.search.title"),
     (rights.Right.APPROVE, "desk_cases", "agent.cases"),
+    (rights.Right.CONFIRM, "desk_reviews", "review.title"),
     (rights.Right.CODE, "desk_classes", "class.title"),
     (rights.Right.SLIP, "desk_slips", "slips.title"),
     (rights.Right.EXPORT, "desk_exports", "export.title"),

@@ -32,7 +32,7 @@ class CaseReceipt(NamedTuple):
 
 def of_agent(*, agent: Agent, now: datetime) -> BranchCases:
     """Of every directorate of the agent's branches, and the agent's own."""
-    branches, since = _branches(agent, now), now - BACK
+    branches, since = branches_of(agent, now), now - BACK
     found = desk.seen.recent(branches, agent_id=agent.person.id, since=since)
     live = [one for one in found if one.state in desk.cases.LIVE and one.expires_at > now]
     over = [one for one in found if one not in live]
@@ -51,7 +51,7 @@ def receipt(*, agent: Agent, number: str, now: datetime) -> CaseReceipt | TooMan
     return CaseReceipt(case, seen.person, people.units.by_code(case.unit), added.counts_from if added else None)
 
 
-def _branches(agent: Agent, now: datetime) -> list[int]:
+def branches_of(agent: Agent, now: datetime) -> list[int]:
     """The directorates, and what stands in their place, at or below the units of the agent's roles."""
     mine, found = {held.unit_id for held in agent.roles}, set[int]()
     for above, directorates in people.units.branches(on=local_time.local(now).date()):

@@ -25,6 +25,7 @@ class Overview(metrics.MetricsSnapshot):
         super().__init__(
             now, lambda: sms_budget.percent_spent(now=now), lambda: defend.observe(now=now),
             lambda: retention.overdue(now=now), lambda percent: _busy_desks(percent, now),
+            lambda: [f"{unit} {desk.numbers.shown(number)}" for unit, number in desk.reviews.asked(now=now)],
         )  # fmt: skip
         self.window = window
 
