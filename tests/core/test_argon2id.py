@@ -2,6 +2,7 @@
 
 import os
 import signal
+import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -15,6 +16,7 @@ from massar.core import argon2id
 from massar.core.argon2id import LIBRARIES, USUAL, Measured
 from massar.interfaces.commands import serve, web_process
 
+ROOT = Path(__file__).resolve().parents[2]
 BOTH = [USUAL, "libargon2"]
 WORDS = ["", "Tamarin&6048-", "كلمة السر الطويلة", "x" * 200]
 
@@ -86,6 +88,16 @@ def test_a_build_for_another_processor_is_left_out(monkeypatch):
     monkeypatch.setitem(LIBRARIES, "libargon2", lambda *_: os.kill(os.getpid(), signal.SIGKILL))
     found = argon2id.measured(64, 1)
     assert [*found] == [USUAL] and argon2id.fastest(found) == USUAL
+
+
+def test_both_work_where_a_service_may_make_no_code():
+    """As under systemd's MemoryDenyWriteExecute=yes (prctl(2), PR_SET_MDWE)."""
+    program = (
+        "import ctypes, sys; refused = ctypes.CDLL(None).prctl(65, 1, 0, 0, 0) == 0\n"
+        "from massar.core import argon2id; print(refused, *argon2id.measured(64, 1))"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, cwd=ROOT / "src")
+    assert done.stdout.split()[1:] == BOTH
 
 
 def test_what_is_hardly_faster_is_not_taken():

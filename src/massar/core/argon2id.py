@@ -5,6 +5,7 @@ anew for each hash, for which the kernel takes a quarter to a third of the time 
 reference library is here only where an operator has built it for the machine (docs/operate/run.md); it works in memory
 that stays. Which one is faster lies with processor and host, so `massar serve` measures at its start (ADR 88)."""
 
+import ctypes
 import mmap
 import multiprocessing
 import re
@@ -70,6 +71,15 @@ def _by_libsodium(password: bytes, salt: bytes, memory_kib: int, passes: int) ->
     return crypto_pwhash_alg(DIGEST, password, salt, passes, memory_kib * 1024, crypto_pwhash_ALG_ARGON2ID13)
 
 
+# By ctypes: cffi's own calls back stand in a page that is written and executed, which a service may be refused.
+_LEND = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.POINTER(ctypes.c_void_p), ctypes.c_size_t)
+_TAKE_BACK = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_size_t)
+
+
+def _pointer(kind: str, call_back: Any) -> Any:
+    return ffi.cast(kind, ctypes.cast(call_back, ctypes.c_void_p).value)
+
+
 class _Reference:
     """libargon2, one hash at a time, in memory that stays: of its own the allocator would keep as much for each thread.
     The library wipes it after each hash, and no core dump holds it."""
@@ -77,8 +87,8 @@ class _Reference:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._memory: Any = None
-        self._lend = ffi.callback("int(uint8_t **, size_t)", self._lent)
-        self._take_back = ffi.callback("void(uint8_t *, size_t)", lambda *_: None)
+        self._lend = _LEND(self._lent)
+        self._take_back = _TAKE_BACK(lambda *_: None)
 
     def __call__(self, password: bytes, salt: bytes, memory_kib: int, passes: int) -> bytes:
         with self._lock:
@@ -95,7 +105,7 @@ class _Reference:
 
     def _lent(self, place: Any, size: int) -> int:
         if size <= len(self._memory):  # else the place stays empty, and the library says so
-            place[0] = self._memory
+            place[0] = int(ffi.cast("uintptr_t", self._memory))
         return 0
 
     def _derived(self, password: bytes, salt: bytes, memory_kib: int, passes: int) -> bytes:
@@ -104,7 +114,8 @@ class _Reference:
             "out": result, "outlen": DIGEST, "version": _VERSION, "t_cost": passes, "m_cost": memory_kib, "lanes": 1,
             "pwd": ffi.from_buffer("uint8_t[]", password), "pwdlen": len(password),
             "salt": ffi.from_buffer("uint8_t[]", salt), "saltlen": len(salt),
-            "threads": 1, "allocate_cbk": self._lend, "free_cbk": self._take_back,
+            "threads": 1, "allocate_cbk": _pointer("int(*)(uint8_t **, size_t)", self._lend),
+            "free_cbk": _pointer("void(*)(uint8_t *, size_t)", self._take_back),
         }  # fmt: skip
         context = ffi.new("argon2_context *", fields)
         if fault := lib.argon2_ctx(context, lib.Argon2_id):
