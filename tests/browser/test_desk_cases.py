@@ -17,7 +17,7 @@ FATIMA, NEW = "fatima.zahra.alaoui@taalim.ma", "Tamarin&6048-oued"
 FIRST, SECOND = "hassan.ouazzani@taalim.ma", "najat.amrani@men.gov.ma"  # the head, and the directorate
 PHONE = "Mozilla/5.0 (Linux; Android 9) AppleWebKit/537.36 Chrome/120.0 Mobile Safari/537.36"
 NUMBER = re.compile(r"\d\d-\d{4}-\d{4}")
-DIRECTORATE = "10000D"
+DIRECTORATE, PUPIL = "10000D", "x130000417"
 # docs/journeys/desk-cases.md has the figures. Talk: the number is read out, a face is compared, a colleague is told.
 TALK_SECONDS, SERVED_SECONDS = 45, 180
 
@@ -73,6 +73,7 @@ def test_a_person_at_the_desk_is_served_in_three_minutes(product: Product, open_
     assert counter.seconds() <= SERVED_SECONDS, told
     first.page.reload()
     first.sees("case.state.done")
+    names_a_guardian(first, phone)
 
 
 def shows_a_number(phone: Walk, counter: Counter) -> str:
@@ -121,3 +122,17 @@ def goes_on(phone: Walk, counter: Counter) -> None:
     phone.types_new_password("", NEW)
     phone.button(phone.words.save).click()
     phone.meets_the_changed_dialog()
+
+
+def names_a_guardian(agent: Walk, phone: Walk) -> None:
+    """The longest form of the desk."""
+    phone.page.goto("/recovery/desk/")
+    phone.box(phone.words.user).fill(PUPIL)
+    phone.button(phone.said("case.show")).click()
+    number = NUMBER.search(phone.page.locator(".case-number").inner_text())[0]
+    agent.page.goto("/desk/cases/")
+    agent.box(agent.said("agent.case.number")).fill(number)
+    agent.button(agent.said("agent.case.find")).click()
+    agent.page.get_by_label(agent.said("case.kind.guardian")).check()
+    agent.page.get_by_text(agent.said("agent.guardian.new")).click()
+    pages.inspect(agent.page, "76-guardian", "fr")
