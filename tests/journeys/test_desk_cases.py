@@ -842,6 +842,7 @@ def approved(clock, person=FATIMA, first=YOUSSEF) -> tuple[Visitor, Visitor]:
     return phone.get(CASE), at
 
 
+@pytest.mark.both_databases
 @pytest.mark.parametrize("needs_factor", [False, True], ids=["who may have none", "who must have one"])
 def test_from_an_identity_card_to_a_new_password_and_a_new_factor(branches, clock, post, settings, needs_factor):
     """Two visits, 72 hours between them; everybody hears of each step, and nothing changes before the last one."""
