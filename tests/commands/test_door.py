@@ -164,6 +164,17 @@ def test_who_does_not_go_on_sending_is_told_and_holds_up_nobody(port, head):
         assert all(one.result().startswith(b"HTTP/1.1 408 ") for one in slow)
 
 
+def test_atk_066_many_large_bodies_wait_for_nobodys_memory(port):
+    """ATK-066: over a real connection, and the place of one that did not go on is free again."""
+    body = b"x" * (2 * rsgi.SMALL_BODY)
+    with ThreadPoolExecutor(rsgi.LARGE_AT_ONCE + 4) as pool:
+        length = f"Content-Length: {4 * rsgi.SMALL_BODY}"
+        asked = [pool.submit(said_to, port, length, body) for _ in range(rsgi.LARGE_AT_ONCE + 4)]
+        statuses = sorted(one.result().split(b" ")[1] for one in asked)
+    assert statuses == [b"408"] * rsgi.LARGE_AT_ONCE + [b"503"] * 4
+    assert ask(port, body=body)["body"] == len(body)
+
+
 def test_who_has_gone_leaves_no_trace(port, log):
     before = log.read_text()
     for _ in range(30):
