@@ -4,6 +4,7 @@ import ast
 import re
 import string
 from collections.abc import Callable, Iterable
+from itertools import pairwise
 from pathlib import Path
 from typing import get_args
 
@@ -78,6 +79,17 @@ def test_a_catalogue_is_complete_and_says_the_same_with_the_same_facts(language:
     assert {id for id, message in here.items() if placeholders(message) != placeholders(arabic[id])} == set()
     # When the placeholders are gone no per cent sign is left: filling can't fail on it.
     assert ids_where(language, lambda text: "%" in PLACEHOLDER.sub("", text)) == set()
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_an_id_stands_once_and_has_one_text(language: str):
+    """Two changes that were put together by lines may leave two; readers take one of them without a word."""
+    lines = re.findall(
+        r'^(msgid|msgstr) "(.*)"$', (LOCALES / language / "LC_MESSAGES/django.po").read_text("utf-8"), re.MULTILINE
+    )
+    ids = [text for kind, text in lines if kind == "msgid" and text]
+    assert len(set(ids)) == len(ids)
+    assert [second for (first, _), second in pairwise(lines) if first == second[0] == "msgstr"] == []
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
