@@ -124,7 +124,8 @@ class Run:
         output: IO[bytes] | None = None,
     ) -> Iterator[Running]:
         """A pytest that does not outlive the block: left early, it is interrupted, so that it can clear up."""
-        command = [sys.executable, "-m", "pytest", *arguments, *self.passed_through]
+        polite = ("nice", "-n", "5") if "MASSAR_TEST_DATABASE_URL" in (environment or {}) else ()
+        command = [*polite, sys.executable, "-m", "pytest", *arguments, *self.passed_through]
         # Some hundred programs are started: without bytecode each would compile all that it loads.
         inherited = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
         running = Running(command, {**inherited, **(environment or {})}, output)
@@ -225,8 +226,7 @@ def run_all(run: Run, options: argparse.Namespace) -> int:
         install_what_is_missing()
         print("\nAll stages run side by side; the words of the others come after those of the first.", flush=True)
         with in_the_browser(run), waiting_beside(run):
-            os.nice(5)  # those two wait a good deal, one page or program after the other: what only computes steps back
-            with on_postgres(run):
+            with on_postgres(run):  # which steps back: that on SQLite computes longest, the others wait a good deal
                 on_sqlite(run, *(f"--ignore={place}" for place in WAITING), environment=noticing("sqlite"))
         same_statements(run)
     if run.coverage:
