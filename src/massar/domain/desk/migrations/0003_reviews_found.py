@@ -11,7 +11,9 @@ class Migration(migrations.Migration):
         AddIndexOnline(
             "case",
             models.Index(
-                fields=["branch_id"], name="desk_case_review", condition=models.Q(review__in=["drawn", "asked"])
+                fields=["review", "branch_id"],
+                name="desk_case_review",
+                condition=models.Q(review__in=["drawn", "asked"]),
             ),
         ),
     ]
