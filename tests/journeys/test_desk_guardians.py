@@ -168,6 +168,27 @@ def test_atk_138_no_agent_alone_and_nobody_for_oneself(school, clock):
     assert YOUSSEF.login in guardians_of(ILYAS, clock)
 
 
+@pytest.mark.parametrize("still", [True, False])
+def test_atk_138_no_agent_decides_who_answers_for_the_own_child(school, clock, still):
+    """ATK-138: a head who parts from a pupil's mother neither shuts her out nor brings somebody in; nor is that one of
+    the two. Nor whose own link a ruling has ended."""
+    link(JAMAL, ILYAS, now=clock(), days=100 if still else -1)
+    at = agent(JAMAL, clock)
+    path = page_of(at, ILYAS, clock)
+    of = re.findall(r'name="who"[^>]* value="([^"]+)"', at.get(path).html)
+    for chosen in of:
+        at.client.post(path, {"who": chosen, "reason": "jugement", "csrfmiddlewaretoken": at.token})
+    at.submit(path, who=of[0], reason="jugement")
+    assert at.page.status_code == 422 and shows(at, "error.guardian_own_child")
+    assert HALIMA.login in guardians_of(ILYAS, clock) and len(guardians_of(ILYAS, clock)) == len(of) == 1 + still
+    _, number, at = names(clock, guardian=FATIMA.login)
+    assert shows(at, "error.guardian_own_child") and state(number) == "open"
+    link(YOUSSEF, ILYAS, now=clock(), days=100 if still else -1)
+    _, number, _ = names(clock, KHADIJA, guardian=FATIMA.login)
+    refused = confirm(agent(YOUSSEF, clock, address="203.0.113.9"), number)
+    assert shows(refused, "error.guardian_own_child", "fr") and state(number) == "proposed"
+
+
 @pytest.mark.parametrize("who", ["pupil", "operator", "frozen", "nobody", "again", "seventh"])
 def test_who_is_no_guardian(school, clock, who):
     named = {"pupil": RIM, "operator": SALMA, "frozen": FATIMA, "again": HALIMA, "seventh": FATIMA}.get(who)

@@ -88,6 +88,13 @@ def all_of_pupil(pupil_id: int, *, on: date) -> list[Link]:
     return _once(sql.select(Link, wanted, (*units.params(on), pupil_id)))
 
 
+def is_family(pupil_id: int, person_ids: Collection[int]) -> bool:
+    """Whether one of these people is the pupil's guardian, was, or will be."""
+    statement = f"""SELECT 1 FROM people_guardianship
+    WHERE pupil_id = %s AND guardian_id IN ({sql.placeholders(len(person_ids))}) LIMIT 1"""
+    return bool(person_ids) and sql.row(statement, (pupil_id, *person_ids)) is not None
+
+
 def school_year_ends(day: date) -> date:
     """The last day of the school year of that day, with its summer: a link's end where none is said."""
     this_year = date(day.year, *SCHOOL_YEAR_ENDS)

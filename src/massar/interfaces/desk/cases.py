@@ -218,6 +218,9 @@ def guardians(request: Request, agent: Agent, found: Found) -> HttpResponse:
         now=request.now,
     )  # fmt: skip
     match outcome:
+        case Problems():
+            form_fields.show_problems(form, outcome)
+            return _guardians_page(request, agent, found, form, status=422)
         case TooManyAttempts(until=until):
             form_fields.show_wait(form, until, request)
             return page.add_retry_after(_guardians_page(request, agent, found, form, status=429), until, request.now)

@@ -97,12 +97,15 @@ def read(agent: Agent, pupil: people.PersonFacts, named: NamedGuardian, *, now: 
 def judge(
     typed: dict[str, str], pupil: people.PersonFacts, agent_ids: tuple[int | None, ...], *, now: datetime
 ) -> tuple[str, str] | None:
-    """Why these two can't be linked now, as (field, problem). Nobody makes oneself a guardian."""
+    """Why these two can't be linked now, as (field, problem). Nobody makes oneself a guardian, nor decides who else
+    answers for the own child."""
     links = people.guardians.all_of_pupil(pupil.id, on=local_time.local(now).date())
     if len(links) >= MOST:
         return "guardian", "guardian_most"
     if not pupil.is_pupil:
         return "guardian", "guardian_no_pupil"
+    if people.guardians.is_family(pupil.id, list(filter(None, agent_ids))):
+        return "guardian", "guardian_own_child"
     if "guardian" not in typed:
         return _judge_new(typed, now)
     guardian = people.directory.by_id(int(typed["guardian"]), now=now)
@@ -282,14 +285,18 @@ def of(agent: Agent, found: Found, *, now: datetime) -> list[SeenGuardian]:
 
 def end(
     agent: Agent, found: Found, reference: str, *, reason: str, browser: Browser, now: datetime
-) -> str | TooManyAttempts | Gone:
-    """End a link at once, and what its guardian was told; the number of the act. Gone: there is none any more."""
+) -> str | Problems | TooManyAttempts | Gone:
+    """End a link at once, and what its guardian was told; the number of the act. Gone: there is none any more. Of the
+    own child another agent does: one word is enough for it, and parents part in anger."""
     named, pupil, day = agents.unseal(agent, "guardian", reference), found.person, local_time.local(now).date()
     if named is None:
         return Gone()
     guardian_id = int(named)
     with transaction.atomic():
         people.contacts.lock(pupil.id, guardian_id)
+        if people.guardians.is_family(pupil.id, [agent.person.id]):
+            agents.refuse(agent, pupil.id, rights.Right.LINK, "guardian_own_child", now)
+            return Problems({"who": [Problem("guardian_own_child")]})
         spent = agents.charge(agent, limits.rate_limits.UNLINK_AGENT, now=now)
         if spent:
             agents.refuse(agent, pupil.id, rights.Right.LINK, "cap", now)
