@@ -1,14 +1,19 @@
 """Approved cases drawn by lot: looked at once more by somebody above who had no part in them."""
 
+from datetime import timedelta
+
 import pytest
 
 from massar.core.audit import api as audit_log
 from massar.domain.desk import api as desk
 from massar.domain.desk.models import Case
 from massar.domain.people import api as people
+from massar.journeys.account import close_sessions
+from massar.journeys.desk import agents, review
 from massar.journeys.messages import watch_messages
 from tests.cast import FATIMA, JAMAL, KHADIJA, SALMA, YOUSSEF, facts
-from tests.support.desk import Role, appoint, at_desk, plant, prove_factor, unit
+from tests.support.captured import captured
+from tests.support.desk import As, Role, appoint, at_desk, plant, prove_factor, unit
 from tests.support.steps import home, shows
 
 pytestmark = [pytest.mark.django_db, pytest.mark.both_databases]
@@ -71,6 +76,37 @@ def test_colleagues_of_the_ministrys_desk_look_at_each_others(branches, clock):
     case = decided(clock, MINISTRY)
     appoint(KHADIJA, Role.MINISTRY_DESK, "M", now=clock())
     assert sees(KHADIJA, case, clock) and not sees(JAMAL, case, clock)
+
+
+def test_what_waits_for_others_hides_nothing(branches, clock, monkeypatch):
+    """Cases of the branch that wait for the ministry are older, and more than are looked through for one page."""
+    monkeypatch.setattr(review, "MOST", 2)
+    for _ in range(3):
+        decided(clock, DIRECTORATE, MINISTRY)
+    case = decided(clock, DIRECTORATE)
+    assert sees(KHADIJA, case, clock)
+
+
+def test_who_has_left_is_looked_at_by_the_ministry(branches, clock):
+    case = decided(clock, DIRECTORATE)
+    for kind in As:
+        people.belonging.end(facts(YOUSSEF).id, last=clock().date() - timedelta(days=1), kind=kind)
+    assert not sees(KHADIJA, case, clock) and sees(JAMAL, case, clock)
+
+
+def test_a_page_of_many_costs_what_one_costs(branches, clock):
+    signed_in = close_sessions.authenticate(
+        cookie=at_desk(KHADIJA, now=clock()).cookies["massar-session"], now=clock()
+    )
+    agent = agents.recognise(signed_in, now=clock())
+    costs = []
+    for many in (1, 8):
+        for _ in range(many):
+            decided(clock, DIRECTORATE)
+        with captured() as asked:
+            assert review.waiting(agent, now=clock())
+        costs.append(len(asked))
+    assert costs[0] == costs[1]
 
 
 def test_who_holds_no_role_any_more_looks_at_nothing(branches, clock):

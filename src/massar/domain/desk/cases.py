@@ -10,7 +10,7 @@ tells the contact that waited for its code, which is of another room. A case ope
 by itself: `journeys/desk/` asks who may, before it calls what stands here."""
 
 import json
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
@@ -198,6 +198,12 @@ def record_act(proposal: Proposal, *, now: datetime) -> str:
 
 def by_number(number: str) -> CaseFacts | None:
     return sql.select_one(CaseFacts, f"SELECT {COLUMNS} FROM desk_case WHERE number = %s", (number,))
+
+
+def by_numbers(wanted: Sequence[str]) -> list[CaseFacts]:
+    """These cases, oldest first."""
+    statement = f"SELECT {COLUMNS} FROM desk_case WHERE number IN ({sql.placeholders(len(wanted))}) ORDER BY id"
+    return sql.select(CaseFacts, statement, wanted) if wanted else []
 
 
 def by_id(case_id: int) -> CaseFacts | None:

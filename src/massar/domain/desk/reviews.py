@@ -25,16 +25,18 @@ def drawn(case_id: int) -> str:
     return str(Review.DRAWN) if lot % ONE_OF == 0 else ""
 
 
-def waiting(branches: Sequence[int], *, besides: int, most: int) -> list[str]:
-    """Numbers of the cases of these branches that wait for it, oldest first, but those in which that agent had a
-    part."""
-    if not branches:
+def waiting(branches: Sequence[int], roles: Sequence[str], *, besides: int, most: int) -> list[str]:
+    """Numbers of the cases of these branches that wait for it, oldest first, which agents of these roles alone have
+    decided, and not that agent. Of all roles, others' oldest would stand before everything."""
+    if not branches or not roles:
         return []
+    decided = sql.placeholders(len(roles))
     statement = (
         f"SELECT number FROM desk_case WHERE {_WAITS} AND branch_id IN ({sql.placeholders(len(branches))}) "
+        f"AND agent_role IN ({decided}) AND (second_role = '' OR second_role IN ({decided})) "
         "AND agent_id <> %s AND COALESCE(second_id, 0) <> %s ORDER BY id LIMIT %s"
     )
-    return [number for (number,) in sql.rows(statement, (*branches, besides, besides, most))]
+    return [number for (number,) in sql.rows(statement, (*branches, *roles, *roles, besides, besides, most))]
 
 
 def settle(case_id: int, to: Review, *, by: int, now: datetime) -> bool:

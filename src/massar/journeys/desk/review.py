@@ -3,6 +3,7 @@
 What is found is a row of the audit log, and where something is to be asked about, an alarm of the operators: it stands
 until somebody above has found the case right after all."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import NamedTuple
 
@@ -31,13 +32,10 @@ class Drawn(NamedTuple):
 
 def waiting(agent: Agent, *, now: datetime) -> list[Drawn]:
     """What waits for this agent, oldest first."""
-    branches, found = watch_cases.branches_of(agent, now), list[Drawn]()
-    for number in desk.reviews.waiting(branches, besides=agent.person.id, most=MOST):
-        drawn = look(agent, number, now)
-        found += [drawn] if drawn else []
-        if len(found) == SHOWN:
-            break
-    return found
+    numbers = desk.reviews.waiting(
+        watch_cases.branches_of(agent, now), _roles_below(agent), besides=agent.person.id, most=MOST
+    )
+    return _judge(agent, desk.cases.by_numbers(numbers), now)[:SHOWN]
 
 
 @transaction.atomic
@@ -59,26 +57,32 @@ def look(agent: Agent, number: str, now: datetime) -> Drawn | None:
     case = desk.cases.by_number(number)
     if case is None or case.review not in desk.reviews.WAITS or not _decided_below(agent, case):
         return None
-    if case.person_id is None or agents.weigh(agent, case.person_id, rights.Right.STATE, now=now).by is None:
-        return None
-    parties = [(case.agent_id, case.agent_role), (case.second_id, case.second_role)]
-    if not all(_is_above(agent, id, rights.Role(role), now) for id, role in parties if id):
-        return None
-    person = people.directory.by_id(case.person_id, now=now)
-    known = [(people.directory.by_id(id, now=now), role) for id, role in parties if id]
-    return Drawn(case, person, [(one, role) for one, role in known if one]) if person else None
+    return next(iter(_judge(agent, [case], now)), None)
 
 
 def _decided_below(agent: Agent, case: desk.CaseFacts) -> bool:
     """By the roles alone, which costs nothing."""
-    mine = [rights.Role(held.role) for held in agent.roles]
-    roles = [rights.Role(role) for role in (case.agent_role, case.second_role) if role]
+    roles = {role for role in (case.agent_role, case.second_role) if role}
     mixed_in = agent.person.id in (case.agent_id, case.second_id, case.person_id)
-    return not mixed_in and all(any(rights.is_above(one, role) for one in mine) for role in roles)
+    return not mixed_in and all(role in _roles_below(agent) for role in roles)
 
 
-def _is_above(agent: Agent, person_id: int, role: rights.Role, now: datetime) -> bool:
-    """Over the agent too, not only over the branch. Colleagues of the ministry's desk look at each other's cases."""
-    if role == rights.Role.MINISTRY_DESK:
-        return agent.serves_ministry
-    return agents.weigh(agent, person_id, rights.Right.STATE, now=now).by is not None
+def _roles_below(agent: Agent) -> list[rights.Role]:
+    mine = [rights.Role(held.role) for held in agent.roles]
+    return [role for role in rights.Role if any(rights.is_above(one, role) for one in mine)]
+
+
+def _judge(agent: Agent, found: Sequence[desk.CaseFacts], now: datetime) -> list[Drawn]:
+    """Of these cases, decided below, those of people whom the agent may look at. Over the deciding agents too, not only
+    over the branch; the ministry's desk is over all of them, those who have left and its own colleagues included."""
+    concerned = {id for case in found for id in (case.person_id, case.agent_id, case.second_id) if id}
+    permissions = agents.weigh_all(agent, concerned, rights.Right.STATE, now=now)
+    may = {id for id, permission in permissions.items() if permission.by}
+    facts, drawn = people.directory.by_ids(concerned, now=now), list[Drawn]()
+    for case in found:
+        both = ((case.agent_id, case.agent_role), (case.second_id, case.second_role))
+        parties = [(id, role) for id, role in both if id]
+        if case.person_id in may and (agent.serves_ministry or all(id in may for id, _ in parties)):
+            deciders = [(facts[id], role) for id, role in parties if id in facts]
+            drawn.append(Drawn(case, facts[case.person_id], deciders))
+    return drawn
