@@ -199,7 +199,10 @@ def test_who_is_no_guardian(school, clock, who):
             link(other, ILYAS, now=clock())
     _, number, at = names(clock, guardian=named.login if named else STRANGER)
     said = {"nobody": "guardian_unknown", "again": "guardian_stands", "seventh": "guardian_most"}
-    assert shows(at, f"error.{said.get(who, 'guardian_kind_desk')}") and state(number) == "open", shown(at)
+    refused = said.get(who, "guardian_kind_desk")
+    assert shows(at, f"error.{refused}") and state(number) == "open", shown(at)
+    asked = [e.outcome for e in audit_log.of_person(facts(JAMAL).id) if e.event == "desk_refused"]
+    assert asked == [refused], "ATK-135: who asks about accounts of any branch stands in the log"
 
 
 def test_a_guardian_who_was_frozen_before_the_second_word_is_none(school, clock):

@@ -302,9 +302,16 @@ def _read(seen: Seen, wish: Kind, contact: tuple[str, str], now: datetime) -> di
 def _read_guardian(
     agent: Agent, seen: Seen, named: link_guardian.NamedGuardian, now: datetime
 ) -> dict[str, str] | Problems | TooManyAttempts:
-    """Charged before anybody is looked up: an agent who asks whose numbers these are is stopped."""
+    """Charged before anybody is looked up: an agent who asks whose numbers these are is stopped, and stands in the
+    log."""
     spent = _charge(agent, seen, [_of_day(limits.rate_limits.GUARDIAN_NAMED, agent.person.id, now)], now)
-    return spent or link_guardian.read(agent, seen.person, named, now=now)
+    if spent:
+        return spent
+    typed = link_guardian.read(agent, seen.person, named, now=now)
+    if isinstance(typed, Problems):
+        [[problem]] = typed.of.values()
+        agents.refuse(agent, seen.person.id, rights.Right.LINK, problem.id, now)
+    return typed
 
 
 def _charge(agent: Agent, seen: Seen, buckets: Sequence[limits.Bucket], now: datetime) -> TooManyAttempts | None:
