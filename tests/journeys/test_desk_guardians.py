@@ -189,6 +189,17 @@ def test_atk_138_no_agent_decides_who_answers_for_the_own_child(school, clock, s
     assert shows(refused, "error.guardian_own_child", "fr") and state(number) == "proposed"
 
 
+def test_a_case_without_a_code_takes_no_others_link_with_it(school, clock):
+    """ATK-138: the thief proposed somebody who never came; the same colleague confirmed another agent's guardian."""
+    _, number, _ = names(clock, guardian_phone="0661998877", **NAMES)
+    confirm(agent(YOUSSEF, clock, address="203.0.113.9"), number)
+    _, number, _ = names(clock, KHADIJA, guardian=FATIMA.login)
+    confirm(agent(YOUSSEF, clock, address="203.0.113.9"), number)
+    assert FATIMA.login in guardians_of(ILYAS, clock)
+    freeze_account.by_operator(person=facts(JAMAL), reason="stolen", now=clock())
+    assert FATIMA.login in guardians_of(ILYAS, clock)
+
+
 @pytest.mark.parametrize("who", ["pupil", "operator", "frozen", "nobody", "again", "seventh"])
 def test_who_is_no_guardian(school, clock, who):
     named = {"pupil": RIM, "operator": SALMA, "frozen": FATIMA, "again": HALIMA, "seventh": FATIMA}.get(who)
