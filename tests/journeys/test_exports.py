@@ -265,6 +265,20 @@ def test_atk_133_who_asked_fetches_it_while_the_role_holds(branch, worker, clock
     assert youssef.client.get(path).status_code == 404
 
 
+def test_atk_139_a_list_goes_with_the_role_for_which_it_was_asked(branch, worker, clock):
+    """ATK-139: of a school whose head the agent has become meanwhile; other heads stand in it. What was not made yet is
+    not made either."""
+    youssef = ask(ask(at_desk(YOUSSEF, now=clock()), "24187K"), "24187K")
+    assert make_exports.turn(tick=clock, speak=exported_words.speak, pause=lambda: None)
+    made, waiting = sorted(people.exports.of_desks([unit("D07").id], most=9))
+    appoint(YOUSSEF, Role.HEAD, "24187K", now=clock())
+    assert youssef.client.get(f"{PAGE}{made.uid}/").status_code == 200
+    people.roles.revoke(facts(YOUSSEF).id, Role.DIRECTORATE_DESK, "D07", on=clock().date(), now=clock())
+    worker()
+    assert people.exports.by_uid(waiting.uid).why == "role"
+    assert youssef.client.get(f"{PAGE}{made.uid}/").status_code == 404
+
+
 def test_a_list_is_judged_anew_when_it_is_made(branch, worker, clock):
     """ATK-135: whoever lost the role meanwhile, or the account, gets none."""
     for end in (

@@ -53,6 +53,15 @@ def scope(
     return ListScope(unit, kinds(highest, who), rights.as_high_as(highest)), mine[highest]
 
 
+def still(
+    one: Export, roles: Sequence[people.roles.HeldRole], *, now: datetime
+) -> tuple[ListScope, people.roles.HeldRole] | None:
+    """The same of a registered list, by the role for which it was asked: in it stand people whom another role of its
+    holder may not take (ATK-139)."""
+    unit = people.units.by_id(one.unit_id)
+    return scope([held for held in roles if held.unit_id == one.desk_id], unit, one.who, now=now) if unit else None
+
+
 def kinds(role: str, who: str) -> list[Kind]:
     """As what people belong whom that role may take."""
     table = rights.RIGHTS[rights.Role(role)]
@@ -121,11 +130,10 @@ def fetch(agent: Agent, uid: str, *, now: datetime) -> tuple[Export, Iterator[by
     one = exports.by_uid(uid)
     if one is None or one.asked_by != agent.person.id or one.state is not exports.ExportState.MADE:
         return None
-    unit = people.units.by_id(one.unit_id)
-    found = scope(agent.roles, unit, one.who, now=now) if unit else None
-    if unit is None or found is None:
+    found = still(one, agent.roles, now=now)
+    if found is None:
         return None
-    record("people_export_fetched", one, unit, agent=agent, role=found[1].role, now=now)
+    record("people_export_fetched", one, found[0].unit, agent=agent, role=found[1].role, now=now)
     return one, exports.pieces(one.id)
 
 

@@ -63,9 +63,9 @@ class _Progress:
 
 def _scope(one: exports.ExportFacts, now: datetime) -> branch_list.ListScope | None:
     """Whom the agent may take now; None where the role is gone, or its holder."""
-    agent, unit = people.directory.by_id(one.asked_by or 0, now=now), people.units.by_id(one.unit_id)
-    if agent is None or not agent.active or unit is None:
+    agent = people.directory.by_id(one.asked_by or 0, now=now)
+    if agent is None or not agent.active:
         return None
     held = people.roles.holding(agent.id, on=local_time.local(now).date())
-    found = desk_exports.scope(held, unit, one.who, now=now)
+    found = desk_exports.still(one, held, now=now)
     return found[0] if found else None
