@@ -189,6 +189,29 @@ def test_atk_138_no_agent_decides_who_answers_for_the_own_child(school, clock, s
     assert shows(refused, "error.guardian_own_child", "fr") and state(number) == "proposed"
 
 
+@pytest.mark.parametrize("act", ["second word", "end"])
+def test_atk_138_who_is_frozen_at_that_moment_decides_nothing(school, clock, monkeypatch, act):
+    """ATK-138: the owner's freeze comes first, then the thief's word that was under way: nothing would take it back."""
+    _, number, _ = names(clock, guardian=FATIMA.login)
+    at, lock = agent(YOUSSEF, clock, address="203.0.113.9"), people.contacts.lock
+    if act == "end":
+        at.get(page_of(at, ILYAS, clock))
+        [form], typed = actions(at, "/guardians/"), {"reason": "jugement"}
+        typed["who"] = re.search(r'name="who"[^>]* value="([^"]+)"', at.html)[1]
+    else:
+        [form], typed = actions(at.get(f"/desk/cases/{number.replace('-', '')}/"), "/confirm/"), {"aware": "on"}
+
+    def freeze_first(*person_ids: int) -> None:
+        monkeypatch.setattr(people.contacts, "lock", lock)
+        freeze_account.by_operator(person=facts(YOUSSEF), reason="stolen", now=clock())
+        lock(*person_ids)
+
+    monkeypatch.setattr(people.contacts, "lock", freeze_first)
+    at.client.post(form, {**typed, "csrfmiddlewaretoken": at.token})
+    assert facts(YOUSSEF).frozen_at and state(number) == "proposed"
+    assert guardians_of(ILYAS, clock) == [HALIMA.login]
+
+
 def test_a_case_without_a_code_takes_no_others_link_with_it(school, clock):
     """ATK-138: the thief proposed somebody who never came; the same colleague confirmed another agent's guardian."""
     _, number, _ = names(clock, guardian_phone="0661998877", **NAMES)

@@ -193,6 +193,14 @@ def record(
     return told.uid
 
 
+def hold(agent: Agent, *person_ids: int, now: datetime) -> bool:
+    """Lock these people and the agent, inside a transaction; whether the agent's own account still stands. What
+    somebody does who was shut out meanwhile, nobody would take back (`take_back`)."""
+    people.contacts.lock(*person_ids, agent.person.id)
+    me = people.directory.by_id(agent.person.id, now=now)
+    return me is not None and me.active
+
+
 def proposal_of(
     agent: Agent, person: people.PersonFacts, permission: rights.Permission, kind: desk.cases.Kind,
     machine: desk.Machine, reason: str, now: datetime,

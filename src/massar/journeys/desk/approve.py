@@ -147,7 +147,8 @@ def propose(
     seen = seen._replace(permission=permission or seen.permission)
     proposal = agents.proposal_of(agent, seen.person, seen.permission, wish, machine, reason, now)
     with transaction.atomic():
-        people.contacts.lock(seen.person.id)
+        if not agents.hold(agent, seen.person.id, now=now):
+            return Gone()
         spent = _charge(agent, seen, _of_proposing(agent, proposal, now), now)
         if spent:
             return spent
@@ -178,7 +179,8 @@ def confirm(
     if problem:
         return problem
     with transaction.atomic():
-        people.contacts.lock(seen.person.id)
+        if not agents.hold(agent, seen.person.id, now=now):
+            return Gone()
         spent = _charge(agent, seen, [_of_day(limits.rate_limits.CONFIRM_AGENT, agent.person.id, now)], now)
         if spent:
             return spent

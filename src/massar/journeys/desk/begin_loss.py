@@ -28,10 +28,10 @@ def begin(
     now: datetime, cancel_url: Callable[[str], str],
 ) -> str | TooManyAttempts | Gone:  # fmt: skip
     """Begin the wait from the person's page; the number of the act. permission: for the right FACTOR. Gone: there is
-    no factor, or a wait goes on. cancel_url: makes the address of the page that stops it, from the token for it."""
+    no factor, or a wait goes on, or the agent was shut out. cancel_url: makes the address of the page that stops it,
+    from the token for it."""
     with transaction.atomic():
-        people.contacts.lock(person.id)
-        if not can_begin(person):
+        if not agents.hold(agent, person.id, now=now) or not can_begin(person):
             return Gone()
         spent = agents.charge(agent, limits.rate_limits.LOSS_AGENT, now=now)
         if spent:

@@ -293,7 +293,8 @@ def end(
         return Gone()
     guardian_id = int(named)
     with transaction.atomic():
-        people.contacts.lock(pupil.id, guardian_id)
+        if not agents.hold(agent, pupil.id, guardian_id, now=now):
+            return Gone()
         if people.guardians.is_family(pupil.id, [agent.person.id]):
             agents.refuse(agent, pupil.id, rights.Right.LINK, "guardian_own_child", now)
             return Problems({"who": [Problem("guardian_own_child")]})
