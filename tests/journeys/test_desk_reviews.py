@@ -95,9 +95,7 @@ def test_who_has_left_is_looked_at_by_the_ministry(branches, clock):
 
 
 def test_a_page_of_many_costs_what_one_costs(branches, clock):
-    signed_in = close_sessions.authenticate(
-        cookie=at_desk(KHADIJA, now=clock()).cookies["massar-session"], now=clock()
-    )
+    signed_in = close_sessions.authenticate(cookie=at_desk(KHADIJA, now=clock()).cookies["massar-session"], now=clock())
     agent = agents.recognise(signed_in, now=clock())
     costs = []
     for many in (1, 8):

@@ -1,7 +1,7 @@
 """Approved cases looked at once more: by an agent above those who decided, who had no part in it (security design §4).
 
 What is found is a row of the audit log, and where something is to be asked about, an alarm of the operators: it stands
-until somebody above has found the case right after all."""
+for `reviews.ALARM`, or until somebody above has found the case right after all."""
 
 from collections.abc import Sequence
 from datetime import datetime
