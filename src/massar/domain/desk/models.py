@@ -81,7 +81,8 @@ class Case(models.Model):
                 condition=models.Q(state__in=["open", "proposed", "approved"]),
             ),
             models.Index(
-                fields=["review", "branch_id"], name="desk_case_review", condition=models.Q(review__in=["drawn", "asked"])
+                fields=["review", "branch_id"], name="desk_case_review",
+                condition=models.Q(review__in=["drawn", "asked"]),
             ),
         ]  # fmt: skip
 
