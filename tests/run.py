@@ -31,7 +31,9 @@ QUICK = "not browser and not servers"
 # What of these touches the database (tests/conftest.py sees which) runs a second time, on PostgreSQL.
 ON_BOTH_DATABASES = [f"tests/{name}" for name in ("core", "domain", "crash", "journeys", "sso", "contracts", "house")]
 # These mostly wait: for far ends that are silent on purpose, for programs that start.
-WAITING, WAITING_COVERAGE = ("tests/contracts", "tests/commands", "tests/demo"), ".coverage.waiting"
+WAITING = ("tests/contracts", "tests/commands", "tests/demo")
+# The stage on SQLite computes most; alone at the end it would have one core of two.
+JOURNEYS = ("tests/journeys", "tests/crash")
 STATEMENTS = ROOT / "build" / "statements"
 COVERAGE = ("--cov=massar", "--cov-report=")
 PASSED, FAILED, SKIPPED = "passed", "FAILED", "skipped"
@@ -226,8 +228,10 @@ def run_all(run: Run, options: argparse.Namespace) -> int:
         install_what_is_missing()
         print("\nAll stages run side by side; the words of the others come after those of the first.", flush=True)
         with in_the_browser(run), waiting_beside(run):
-            with on_postgres(run):  # which steps back: that on SQLite computes longest, the others wait a good deal
-                on_sqlite(run, *(f"--ignore={place}" for place in WAITING), environment=noticing("sqlite"))
+            # PostgreSQL's steps back: those on SQLite compute longest, the others wait a good deal.
+            with on_postgres(run), run.beside("journeys on SQLite", *JOURNEYS, "-m", QUICK, *run.coverage,
+                                              environment=noticing("sqlite-journeys")):
+                on_sqlite(run, *(f"--ignore={place}" for place in WAITING + JOURNEYS), environment=noticing("sqlite"))
         same_statements(run)
     if run.coverage:
         show_coverage(run)

@@ -212,10 +212,17 @@ def test_a_refused_tls_name_is_told_in_the_databases_own_words(product):
 OF_THE_WORKER = "SELECT count(*) FROM pg_stat_activity WHERE query LIKE '%LISTEN massar_delivery%'"
 
 
+def _is_signed(product) -> bool:
+    with psycopg.connect(product.database.address) as other:
+        signed = "SELECT signed_seq >= (SELECT count(*) FROM audit_event) FROM audit_cursor"
+        return other.execute(signed).fetchone() == (True,)
+
+
 def test_a_backup_of_it_is_made_and_brought_back_as_the_command_says(product, tmp_path):
     """The two lines that `massar backup` prints, run as they stand; the copy goes into a database of its own."""
     added = product.installed.massar("createperson", "jamal.jalal@taalim.ma", "--no-password", "--phone", "0661123456")
     assert added.returncode == 0, added.stderr
+    _until(lambda: _is_signed(product))  # what is signed behind a copy's back, a check of the copy tells
     told = product.installed.massar("backup", f"{tmp_path}/a copy").stdout
     dump, restore = (line.strip() for line in told.splitlines() if "pg_" in line and line.startswith("  "))
     address = urlsplit(product.database.address)

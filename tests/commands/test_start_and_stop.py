@@ -40,7 +40,7 @@ class Started:
         return self.all() - {self.process.pid}
 
     def workers(self) -> set[int]:
-        """None while the command only measures and makes ready; what takes its place starts them."""
+        """Nobody while the command measures and makes ready; the server that takes its place starts them."""
         command = Path(f"/proc/{self.process.pid}/cmdline").read_bytes()
         return self.others() if b"web_process" in command else set()
 
