@@ -229,8 +229,7 @@ def run_all(run: Run, options: argparse.Namespace) -> int:
         print("\nAll stages run side by side; the words of the others come after those of the first.", flush=True)
         with in_the_browser(run), waiting_beside(run):
             # PostgreSQL's steps back: those on SQLite compute longest, the others wait a good deal.
-            with on_postgres(run), run.beside("journeys on SQLite", *JOURNEYS, "-m", QUICK, *run.coverage,
-                                              environment=noticing("sqlite-journeys")):
+            with on_postgres(run), journeys_beside(run):
                 on_sqlite(run, *(f"--ignore={place}" for place in WAITING + JOURNEYS), environment=noticing("sqlite"))
         same_statements(run)
     if run.coverage:
@@ -239,15 +238,27 @@ def run_all(run: Run, options: argparse.Namespace) -> int:
 
 
 def on_sqlite(run: Run, *options: str, environment: dict[str, str] | None = None) -> None:
-    name = "laws, units and journeys on SQLite"
+    name = "laws, units and sites on SQLite" if environment else "all on SQLite"
     run.pytest(name, "tests", "-m", QUICK, *options, *run.coverage, environment=environment)
 
 
 @contextlib.contextmanager
 def waiting_beside(run: Run) -> Iterator[None]:
-    environment = {"COVERAGE_FILE": str(ROOT / WAITING_COVERAGE)}
+    environment = counting("waiting")
     with run.beside("providers, commands, demo", *WAITING, "-m", QUICK, *run.coverage, environment=environment):
         yield
+
+
+@contextlib.contextmanager
+def journeys_beside(run: Run) -> Iterator[None]:
+    environment = {**noticing("sqlite-journeys"), **counting("journeys")}
+    with run.beside("journeys on SQLite", *JOURNEYS, "-m", QUICK, *run.coverage, environment=environment):
+        yield
+
+
+def counting(stage: str) -> dict[str, str]:
+    """The environment in which a stage counts covered lines in a file of its own."""
+    return {"COVERAGE_FILE": str(ROOT / f".coverage.{stage}")}
 
 
 def noticing(database: str) -> dict[str, str]:
@@ -261,10 +272,11 @@ def noticing(database: str) -> dict[str, str]:
 def same_statements(run: Run) -> None:
     """The run on PostgreSQL leaves out tests. It fails when it left out a place that asks the database."""
     name = "every place that asks the database did so on PostgreSQL"
-    files = [STATEMENTS / "sqlite.json", STATEMENTS / "postgresql.json"]
+    files = [STATEMENTS / f"{stage}.json" for stage in ("sqlite", "sqlite-journeys", "postgresql")]
     if run.passed_through or not all(file.exists() for file in files):
         return
-    one, other = (set(json.loads(file.read_text("utf-8"))) for file in files)
+    units, journeys, other = (set(json.loads(file.read_text("utf-8"))) for file in files)
+    one = units | journeys
     missed = sorted(one - other)
     for place in missed:
         print(f"  not on PostgreSQL: {place} (mark one of its tests `both_databases`)")
@@ -319,8 +331,9 @@ def show_coverage(run: Run) -> None:
     """Lines covered on SQLite."""
     run.heading("coverage (on SQLite, without the browser)")
     words = [sys.executable, "-m", "coverage"]
-    if (ROOT / WAITING_COVERAGE).exists():
-        subprocess.run([*words, "combine", "--append", "--quiet", WAITING_COVERAGE], cwd=ROOT)
+    beside = sorted(map(str, ROOT.glob(".coverage.*")))
+    if beside:
+        subprocess.run([*words, "combine", "--append", "--quiet", *beside], cwd=ROOT)
     subprocess.run([*words, "report", "--skip-covered", "--skip-empty"], cwd=ROOT)
 
 
