@@ -14,7 +14,7 @@ from pathlib import Path
 
 from django.db import transaction
 
-from massar.core import ahead, local_time, text
+from massar.core import ahead, local_time, sql, text
 from massar.core.audit import api as audit_log
 from massar.core.sheets import api as sheets
 from massar.domain.credentials import api as credentials
@@ -97,6 +97,7 @@ class PeopleList(OpenList):
 
     @transaction.atomic
     def _keep(self, batch: _Batch, run: people.import_runs.RunState, now: datetime) -> people.import_runs.RunState:
+        sql.commit_unwaited()  # the run's last commit waits; what is lost before is written again from where it stands
         moved = people.import_runs.advance(run, batch.last_row, batch.tally)
         if moved is None:
             raise UnusableList("meanwhile")
