@@ -5,6 +5,7 @@ import http.client
 import json
 import os
 import socket
+import struct
 import subprocess
 import sys
 import time
@@ -52,6 +53,16 @@ def echo(environ, start_response):
 
 server = rsgi.RsgiApplication(echo, rush=rush)
 """
+SERVE = """
+import importlib
+import multiprocessing
+import sys
+from massar.interfaces.commands import web_process, web_server
+
+multiprocessing.set_start_method("fork")
+server = web_process.WebServer(web_server.listen("127.0.0.1", int(sys.argv[1])), 1)
+server.serve(target_loader=lambda: importlib.import_module("echo").server, wrap_loader=False)
+"""
 
 
 @pytest.fixture(scope="module")
@@ -63,7 +74,7 @@ def log(tmp_path_factory) -> Path:
 def port(log):
     folder, number = log.parent, free_port()
     (folder / "echo.py").write_text(ECHO)
-    command = [sys.executable, "-m", "granian", "--interface", "rsgi", "echo:server", "--port", str(number), "--no-ws"]
+    command = [sys.executable, "-c", SERVE, str(number)]
     environ = {**os.environ, "PYTHONPATH": f"{SOURCE}:{folder}", "OF_THE_PROCESS": "secret"}
     with log.open("wb") as file:
         server = subprocess.Popen(command, cwd=folder, env=environ, stdout=file, stderr=file)
@@ -120,6 +131,30 @@ def test_the_request_arrives_as_the_standard_has_it(port):
     assert (told["REMOTE_ADDR"], told["SERVER_PORT"], told["REQUEST_METHOD"]) == ("127.0.0.1", str(port), "GET")
     assert told["HTTP_HOST"] == f"127.0.0.1:{port}" and told["SERVER_PROTOCOL"] == "HTTP/1.1"
     assert "OF_THE_PROCESS" not in told, "what the process was started with is not part of a request"
+
+
+def test_atk_066_a_head_is_bounded_before_anybody_reads_it(port):
+    assert len(ask(port, ("Cookie", "a" * 30_000))["HTTP_COOKIE"]) == 30_000
+    assert ask(port, ("Cookie", "a" * 40_000)) == {"status": 431}
+
+
+def test_atk_066_by_http_2_a_head_is_as_large_as_what_its_indexes_stand_for(port):
+    """RFC 9113 §6.5.2: a byte each (RFC 7541 §6.1) stands for a cookie that was sent once."""
+    get = b"\x82\x86\x84\x01\x01a\x60\x03a=b"  # GET http / of host a, and the cookie a=b as entry 62
+    packed = {b"\x10\x19": 203, b"\x69\x90\xff": 431}  # RFC 7541 Appendix B
+    assert [packed[status_by_http_2(port, get + b"\xbe" * more)] for more in (100, 2000)] == [203, 431]
+
+
+def status_by_http_2(port: int, head: bytes) -> bytes:
+    """The status of the answer, with which its head begins, as it is packed."""
+    frames = struct.pack(">xxBBBI", 0, 4, 0, 0) + struct.pack(">xHBBI", len(head), 1, 5, 1) + head
+    with socket.create_connection(("127.0.0.1", port), timeout=20) as line, line.makefile("rb") as answer:
+        line.sendall(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + frames)
+        while True:
+            size, kind = struct.unpack(">xHBxxxxx", answer.read(9))
+            said = answer.read(size)
+            if kind == 1:
+                return said[2 : 2 + (said[1] & 0x7F)]
 
 
 @pytest.mark.parametrize("in_pieces", [False, True])

@@ -15,12 +15,16 @@ from importlib import import_module
 
 from granian import Granian
 from granian.constants import Interfaces
+from granian.http import HTTP1Settings, HTTP2Settings
 from granian.log import LogLevels
 from granian.net import SocketHolder
 
 from massar.core import argon2id, processes
 
 BACKLOG = 1024
+# Bytes of a request's head, as much as nginx takes: more is refused (431) before any of it is looked at. Granian alone
+# takes 400 KiB, and 16 MiB by HTTP/2, where a byte may stand for a cookie: joining them stops the loop for minutes.
+LARGEST_HEAD = 32 * 1024
 LAST_ANSWERS = 30.0  # seconds for what is being answered when the server is told to stop
 ASK_AGAIN = 0.2  # seconds
 
@@ -32,6 +36,8 @@ class WebServer(Granian):  # type: ignore[misc]  # Granian has no types
         super().__init__(  # its threads are those of `interfaces/base/rsgi.py`
             "massar.config.wsgi:server", interface=Interfaces.RSGI, workers=processes, backlog=BACKLOG,
             websockets=False, log_level=LogLevels.error, respawn_failed_workers=True,
+            http1_settings=HTTP1Settings(max_buffer_size=LARGEST_HEAD),
+            http2_settings=HTTP2Settings(max_headers_size=LARGEST_HEAD),
         )  # fmt: skip
         self._listening = listening
         self._detached = signal.getsignal(signal.SIGHUP) is signal.SIG_IGN  # by nohup
