@@ -53,10 +53,12 @@ def test_atk_067_a_ticket_goes_first_then_a_known_device_then_who_came_first(lin
         PlaceInLine("stranger", "a"), PlaceInLine("known", "b", person=7), PlaceInLine("late ticket", "c", since=20.0),
         PlaceInLine("second stranger", "d"), PlaceInLine("early ticket", "e", since=10.0),
         PlaceInLine("known with a ticket", "f", person=8, since=30.0), PlaceInLine("inside", "g", inside=True),
+        PlaceInLine("inside with a ticket", "h", inside=True, since=15.0),
     ):  # fmt: skip
         assert line.join(place) is None
     strangers = ["stranger", "second stranger"]
-    assert names(line) == ["known with a ticket", "early ticket", "late ticket", "known", "inside", *strangers]
+    tickets = ["known with a ticket", "early ticket", "inside with a ticket", "late ticket"]
+    assert names(line) == [*tickets, "known", "inside", *strangers], "anybody may post behind the sign-in"
 
 
 def test_atk_067_the_line_is_as_long_as_what_is_served_in_time(line, ticks):

@@ -33,8 +33,9 @@ OF_ONE_PERSON = 3  # places that one person's known devices hold at a time: a si
 @dataclass(eq=False)
 class PlaceInLine:
     """One request in the line. network: it counts against that one's share. person: whose known device sent it; 0: none
-    that is known. inside: it was posted behind the sign-in, where whoever is not in costs no hash. since: when it was
-    first sent away, if it was (seconds of any clock that all nodes share)."""
+    that is known. inside: it was posted behind the sign-in, where whoever is not in costs no hash; but anybody may post
+    there, so it comes before no ticket. since: when it was first sent away, if it was (seconds of any clock that all
+    nodes share)."""
 
     call: Any
     network: str = ""
@@ -80,8 +81,8 @@ class Turns:
         """Stand in the line. Returns who has to leave it for that, who came perhaps."""
         with self._changed:
             crowds = self._held[place.network] >= self.longest // SHARE
-            known = place.inside or (place.person and self._held[place.person] < OF_ONE_PERSON)
-            rank = (0 if known else 1) if place.since is not None else 2 if known else 3
+            known = place.person and self._held[place.person] < OF_ONE_PERSON
+            rank = (0 if known else 1) if place.since is not None else 2 if known or place.inside else 3
             place.order = (crowds, rank, place.since or 0, next(self._numbers))
             place.came = self._clock()
             insort(self._line, place, key=_order)
