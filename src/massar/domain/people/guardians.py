@@ -166,9 +166,9 @@ def put(links: Sequence[NewLink]) -> None:
 
 
 def made_by(agent_id: int, pupil_id: int, *, since: date) -> list[int]:
-    """Whom that agent has made guardians of that pupil, from that day on."""
+    """Whom that agent has made guardians of that pupil by links that begin that day."""
     statement = """SELECT guardian_id FROM people_guardianship
-    WHERE pupil_id = %s AND made_by = %s AND since >= %s ORDER BY guardian_id"""
+    WHERE pupil_id = %s AND made_by = %s AND since = %s ORDER BY guardian_id"""
     return [guardian_id for (guardian_id,) in sql.rows(statement, (pupil_id, agent_id, sql.day(since)))]
 
 

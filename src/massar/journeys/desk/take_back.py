@@ -46,10 +46,10 @@ def _take_back(case: desk.CaseFacts, now: datetime) -> bool:
 
 
 def _unlink(case: desk.CaseFacts, pupil: people.PersonFacts, now: datetime) -> bool:
-    """A link is made by the second agent's word, on the day of the approval or of the code after it. Where the code was
-    never typed there is none, and what this colleague has confirmed of others' is not the thief's."""
-    if case.state != desk.cases.State.DONE:
+    """A link is made by the second agent's word, and begins on the day on which the case was done. Where the code was
+    never typed there is none, and what this colleague has confirmed of others' on other days is not the thief's."""
+    if case.state != desk.cases.State.DONE or case.ended_at is None:
         return False
-    day = local_time.local(case.approved_at or now).date()
+    day = local_time.local(case.ended_at).date()
     made = people.guardians.made_by(case.second_id or case.agent_id or 0, pupil.id, since=day)
     return any([guardians.unlink(pupil.id, guardian_id, now=now) for guardian_id in made])
