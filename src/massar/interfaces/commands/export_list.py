@@ -72,6 +72,8 @@ def _write(part: Path, ending: str, rows: Iterator[Sequence[str]], words: ListWo
     try:
         with private_files.new(part) as file:
             return branch_list.write(file, ending, rows, words)
+    except FileExistsError as taken:  # by another command, since we looked: it is not ours to remove
+        raise NotWritten(f"{part} is there already: name another file.") from taken
     except BaseException:
         part.unlink(missing_ok=True)
         raise
