@@ -32,9 +32,7 @@ RETRY_AFTER = ("Retry-After", "5")
 THREADS = 24  # they wait for the database; so many keep one core busy
 HAS_TURN = "massar.has_turn"  # in the environ: whether the request may hash
 SETTLED_WITHIN = 0.1  # seconds
-LARGEST_BODY = (
-    1024 * 1024
-)  # bytes that are read, of all but lists; every form and call-back is judged against a bound of its own
+LARGEST_BODY = 1024 * 1024  # bytes that are read, of all but lists; forms and call-backs have bounds of their own
 SMALL_BODY = 64 * 1024  # bytes; no more than the server's bound of requests have so much at once (`backlog`)
 LARGE_AT_ONCE = 8  # larger bodies that one process holds: 8 MiB, and as many lists of agents: 80 MiB
 BODY_WITHIN = 25.0  # seconds; less than what is being answered is given when the server is told to stop
