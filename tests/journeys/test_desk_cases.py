@@ -232,6 +232,31 @@ def test_atk_138_a_role_that_was_taken_back_proposes_nothing(branches, clock):
     assert shows(second, "error.case_proposer_gone") and state(number) == "proposed"
 
 
+@pytest.mark.parametrize("begun", [False, True], ids=["before going on", "at the change form"])
+@pytest.mark.parametrize("lost", ["account", "role"])
+def test_atk_138_what_the_agents_lost_before_the_new_password_opens_nothing(branches, clock, lost, begun):
+    """ATK-138: frozen by the owner, or the role taken back by who has seen what the agent does: until it is saved."""
+    phone, number = shows_number(FATIMA.login)
+    propose(agent(YOUSSEF, clock), number)
+    confirm(agent(KHADIJA, clock, address="203.0.113.9"), number)
+    phone.get(CASE)
+    if begun:
+        phone.submit("/recovery/desk/number/go-on/")
+        assert phone.path == "/password/change/"
+    if lost == "account":
+        freeze_account.by_operator(person=facts(KHADIJA), reason="stolen", now=clock())
+    else:
+        [held] = people.roles.holding(facts(KHADIJA).id, on=clock().date())
+        people.roles.revoke(facts(KHADIJA).id, held.role, held.code, on=clock().date(), now=clock())
+    if begun:
+        phone.submit("/password/change/", new=NEW, confirm=NEW)
+    else:
+        phone.submit("/recovery/desk/number/go-on/")
+        assert phone.path == ASK and "massar-change" not in phone.cookies
+    assert not phone.signed_in and state(number) == "approved"
+    assert home(FATIMA).signed_in, "the old password is the password still"
+
+
 @pytest.mark.parametrize("who", [YOUSSEF, KHADIJA], ids=["the first", "the second"])
 def test_atk_138_an_agent_whose_account_was_shut_meanwhile_opens_nothing(branches, clock, who):
     """It may have been a thief's word: its owner has pressed "this was not me"."""

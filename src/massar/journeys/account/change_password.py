@@ -30,6 +30,7 @@ from massar.journeys.account import (
     sign_in,
 )
 from massar.journeys.account.close_sessions import SignedIn
+from massar.journeys.desk import open_case
 from massar.journeys.outcomes import (
     FactorNotFresh,
     Gone,
@@ -82,10 +83,11 @@ def by_temporary(
 
 
 def _finish_case(person: people.PersonFacts, grant: sessions.ChangeFacts, browser: Browser, now: datetime) -> bool:
-    """End the case that paid for the change; False where it was closed meanwhile. A second factor that was not proved
-    goes, as its loss was told and its wait is over; False where that was stopped meanwhile, to the last moment."""
-    case = credentials.temporary.case_of(grant.temporary_id)
-    if case is None or not desk.cases.finish(case, now=now):
+    """End the case that paid for the change; False where it was closed meanwhile, or its agents were. A
+    second factor that was not proved goes, as its loss was told and its wait is over; False where that was stopped
+    meanwhile, to the last moment."""
+    case = desk.cases.by_id(credentials.temporary.case_of(grant.temporary_id) or 0)
+    if case is None or not open_case.agents_stand(case, now) or not desk.cases.finish(case.id, now=now):
         return False
     if _proved_factor(grant) or not factors.held.of_person(person.id):
         return True

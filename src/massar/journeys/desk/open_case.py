@@ -214,10 +214,16 @@ def machine(browser: Browser, now: datetime) -> desk.Machine:
 
 
 def agents_stand(case: desk.CaseFacts, now: datetime) -> bool:
-    """Whether the agents' own accounts still do: what somebody did with one that was frozen since, or disabled, opens
-    nothing."""
-    of = [people.directory.by_id(id, now=now) for id in (case.agent_id, case.second_id) if id]
-    return all(agent is not None and agent.active for agent in of)
+    """Whether the agents' own accounts and roles still do: what somebody did with an account that was frozen since, or
+    disabled, or by a role that was taken back, opens nothing."""
+    both = ((case.agent_id, case.agent_role), (case.second_id, case.second_role))
+    return all(_stands(agent_id, role, now) for agent_id, role in both if agent_id)
+
+
+def _stands(agent_id: int, role: str, now: datetime) -> bool:
+    agent = people.directory.by_id(agent_id, now=now)
+    held = people.roles.holding(agent_id, on=local_time.local(now).date())
+    return agent is not None and agent.active and role in {one.role for one in held}
 
 
 def _known(browser: Browser, now: datetime) -> list[int]:
