@@ -89,12 +89,13 @@ def contact(request: Request) -> HttpResponse:
     if not form.is_valid():
         return _page(request, form, status=422)
     code, browser, now = form.cleaned_data["code"], request.browser, request.now
-    if _is_of_guardian(request):
+    of_guardian = _is_of_guardian(request)
+    if of_guardian:
         outcome = link_guardian.prove(code=code, browser=browser, now=now)
     else:
         outcome = journey.prove_contact(code=code, browser=browser, now=now, cancel_url=_cancel_url)
     match outcome:
-        case Done(masked=login) if _is_of_guardian(request):
+        case Done(masked=login) if of_guardian:
             response = page.redirect_to("case")
             cookies.write_flash(response, "success", "flash.case_guardian", to=login)
             return response
