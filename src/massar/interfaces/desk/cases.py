@@ -164,9 +164,7 @@ def _answer(
 ) -> HttpResponse:
     match outcome:
         case Problems():
-            for name, found in outcome.of.items():
-                for problem in found:
-                    form.add_error(name or None, form_fields.as_error(problem))
+            form_fields.show_problems(form, outcome)
             return _page(request, agent, number, form=form, status=422)
         case TooManyAttempts(until=until, instead=instead):
             sentence = "error.case_cap" if instead == "colleague" else "error.wait"
