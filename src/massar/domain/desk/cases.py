@@ -118,6 +118,12 @@ class CaseFacts(NamedTuple):
         return -(-int((self.ended_at - self.opened_at).total_seconds()) // 60) if self.ended_at else None
 
     @property
+    def deciders(self) -> list[tuple[int, str]]:
+        """Who proposed and who confirmed, as far as it went: the agents, each with the role."""
+        both = ((self.agent_id, self.agent_role), (self.second_id, self.second_role))
+        return [(agent_id, role) for agent_id, role in both if agent_id]
+
+    @property
     def typed(self) -> dict[str, str]:
         """What was typed: `login`; of a proposed contact `kind` and `value`; of a guardian what `link_guardian` keeps.
         {} once it has ended, and for a row that was changed. Raises KeyMissing."""

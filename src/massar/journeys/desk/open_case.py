@@ -216,8 +216,7 @@ def machine(browser: Browser, now: datetime) -> desk.Machine:
 def agents_stand(case: desk.CaseFacts, now: datetime) -> bool:
     """Whether the agents' own accounts and roles still do: what somebody did with an account that was frozen since, or
     disabled, or by a role that was taken back, opens nothing."""
-    both = ((case.agent_id, case.agent_role), (case.second_id, case.second_role))
-    return all(_stands(agent_id, role, now) for agent_id, role in both if agent_id)
+    return all(_stands(agent_id, role, now) for agent_id, role in case.deciders)
 
 
 def _stands(agent_id: int, role: str, now: datetime) -> bool:

@@ -80,9 +80,7 @@ def _judge(agent: Agent, found: Sequence[desk.CaseFacts], now: datetime) -> list
     may = {id for id, permission in permissions.items() if permission.by}
     facts, drawn = people.directory.by_ids(concerned, now=now), list[Drawn]()
     for case in found:
-        both = ((case.agent_id, case.agent_role), (case.second_id, case.second_role))
-        parties = [(id, role) for id, role in both if id]
-        if case.person_id in may and (agent.serves_ministry or all(id in may for id, _ in parties)):
-            deciders = [(facts[id], role) for id, role in parties if id in facts]
+        if case.person_id in may and (agent.serves_ministry or all(id in may for id, _ in case.deciders)):
+            deciders = [(facts[id], role) for id, role in case.deciders if id in facts]
             drawn.append(Drawn(case, facts[case.person_id], deciders))
     return drawn
