@@ -4,7 +4,7 @@ The message names the child and holds the temporary password. Handing it over is
 has said no, and nothing has changed. A guardian whose link has ended, whose account is disabled or frozen, or who is
 another child's, is nobody here (ADR 79)."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
@@ -66,15 +66,11 @@ def tell(pupil: people.PersonFacts, event: str, *, browser: Browser, now: dateti
     """Tell each guardian of something grave on the child's account, at every contact but for one message to a value
     that two of them share. By SMS within the child's limit of notices. Nothing for who is no pupil. entry: as for
     `notices.tell`."""
-    told: set[tuple[str, str]] = set()
-    for link in people.guardians.of_pupils(_pupils([pupil]), now=now):
-        guardian = people.directory.by_id(link.guardian_id, now=now)
-        held = [c for c in people.contacts.of_person(link.guardian_id, now) if c.receives(now)]
-        for contact in held if guardian else ():
-            if (contact.kind, contact.value) in told:
-                continue
-            told.add((contact.kind, contact.value))
-            _tell_one(pupil, guardian or pupil, contact, event, entry=entry, browser=browser, now=now)
+    links = people.guardians.of_pupils(_pupils([pupil]), now=now)
+    facts = people.directory.by_ids([link.guardian_id for link in links], now=now)
+    held = people.contacts.receiving(facts, now)
+    for guardian, contact in _each_once((facts[link.guardian_id] for link in links if link.guardian_id in facts), held):
+        _tell_one(pupil, guardian, contact, event, entry=entry, browser=browser, now=now)
 
 
 def tell_linked(
@@ -95,15 +91,22 @@ def tell_linked(
     for link, guardian_ids in pairs:
         pupil, new = facts[link.pupil_id], facts[link.guardian_id]
         warned = link.pupil_id in held or link.pupil_id in others
-        told: set[tuple[str, str]] = set()
-        for guardian in (facts[id] for id in dict.fromkeys(guardian_ids)):
-            for contact in held.get(guardian.id, ()):
-                if (contact.kind, contact.value) in told or (contact.kind == "phone" and not warned):
-                    continue
-                told.add((contact.kind, contact.value))
+        for guardian, contact in _each_once((facts[id] for id in guardian_ids), held):
+            if warned or contact.kind != "phone":
                 _tell_one(pupil, guardian, contact, "child_linked", browser=Browser(), now=now, whom=new)
         if link.pupil_id in held:
             notices.tell(pupil, "guardian_linked", now=now, browser=Browser(), whom=new.name(pupil.language))
+
+
+def _each_once(
+    guardians: Iterable[people.PersonFacts], held: Mapping[int, Sequence[people.Contact]]
+) -> list[tuple[people.PersonFacts, people.Contact]]:
+    """Their contacts, each with whose it is; a value that two of them share is the first one's alone."""
+    found = dict[tuple[str, str], tuple[people.PersonFacts, people.Contact]]()
+    for guardian in guardians:
+        for contact in held.get(guardian.id, ()):
+            found.setdefault((contact.kind, contact.value), (guardian, contact))
+    return list(found.values())
 
 
 def _tell_one(
@@ -129,12 +132,9 @@ def tell_unlinked(pupil: people.PersonFacts, ended: people.PersonFacts, *, now: 
     """Tell that somebody answers for the pupil no more: that one, those who still do, and a pupil who has contacts."""
     links = people.guardians.of_pupils(_pupils([pupil]), now=now)
     facts = people.directory.by_ids([ended.id, *(link.guardian_id for link in links)], now=now)
-    held, told = people.contacts.receiving([*facts, pupil.id], now), set[tuple[str, str]]()
-    for guardian in facts.values():
-        for contact in held.get(guardian.id, ()):
-            if (contact.kind, contact.value) not in told:
-                told.add((contact.kind, contact.value))
-                _tell_one(pupil, guardian, contact, "child_unlinked", browser=Browser(), now=now, whom=ended)
+    held = people.contacts.receiving([*facts, pupil.id], now)
+    for guardian, contact in _each_once(facts.values(), held):
+        _tell_one(pupil, guardian, contact, "child_unlinked", browser=Browser(), now=now, whom=ended)
     if pupil.id in held:
         notices.tell(pupil, "guardian_unlinked", now=now, browser=Browser(), whom=ended.name(pupil.language))
 
