@@ -5,6 +5,7 @@ from datetime import timedelta
 from massar.domain.limits.gcra import RateLimit
 
 MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
+_FULL_WITHIN = 100 * DAY  # then the row of any bucket can go
 
 # Sign-in and every other place where a password is asked.
 SIGN_IN_DEVICE = RateLimit("sign-in-device", 10, timedelta(seconds=90))  # a known device: apart from all others
@@ -63,31 +64,35 @@ def apart(limit: RateLimit, purpose: str) -> RateLimit:
     return limit if purpose == "recovery" else limit._replace(name=f"{purpose}-{limit.name}")
 
 
+def of_a_day(name: str, times: int) -> RateLimit:
+    """So many in one day of the calendar, which stands in the bucket's name: next to nothing comes back before midnight
+    (ATK-141). Of many more does, so that the bucket's row can go."""
+    return RateLimit(name, times, min(DAY, _FULL_WITHIN / times))
+
+
 # The help desk. A number is asked for by strangers: a school's network at once, and then five a minute.
 CASE_NETWORK = RateLimit("case-network", 200, timedelta(seconds=12))
 CASE_TYPED = RateLimit("case-typed", 60, MINUTE)  # wrong numbers that one agent types
-# Of a day of the calendar, which stands in the bucket's name: nothing comes back before midnight (ATK-141).
-REPLACE_AGENT = RateLimit("replace-agent", 20, DAY)
-REPLACE_BRANCH = RateLimit("replace-branch", 100, DAY)
-LOSS_AGENT = RateLimit("loss-agent", 20, DAY)
-LINK_AGENT = RateLimit("link-agent", 20, DAY)  # guardians of pupils; many at once are a list's
-GUARDIAN_NAMED = RateLimit("guardian-named", 60, DAY)  # whom an agent names, of any branch, rightly or not
-LINK_BRANCH = RateLimit("link-branch", 200, 12 * HOUR)  # so that its row can go after a hundred days
-UNLINK_AGENT = RateLimit("unlink-agent", 20, DAY)
+REPLACE_AGENT = of_a_day("replace-agent", 20)
+REPLACE_BRANCH = of_a_day("replace-branch", 100)
+LOSS_AGENT = of_a_day("loss-agent", 20)
+LINK_AGENT = of_a_day("link-agent", 20)  # guardians of pupils; many at once are a list's
+GUARDIAN_NAMED = of_a_day("guardian-named", 60)  # whom an agent names, of any branch, rightly or not
+LINK_BRANCH = of_a_day("link-branch", 200)
+UNLINK_AGENT = of_a_day("unlink-agent", 20)
 GUARDIAN_CODE = RateLimit("guardian-code", 5, DAY)  # tries of one case, whichever code it was sent
-APPROVE_AGENT = RateLimit("approve-agent", 60, DAY)  # new passwords; eight minutes of a working day for each
-DECLINE_AGENT = RateLimit("decline-agent", 60, DAY)  # each is a message to somebody
-# Of two colleagues who propose all that they may. In twenty hours one comes back: its row can go after a hundred days.
-CONFIRM_AGENT = RateLimit("confirm-agent", 120, 20 * HOUR)
+APPROVE_AGENT = of_a_day("approve-agent", 60)  # new passwords; eight minutes of a working day for each
+DECLINE_AGENT = of_a_day("decline-agent", 60)  # each is a message to somebody
+CONFIRM_AGENT = of_a_day("confirm-agent", 120)  # two colleagues propose all that they may
 
 EXPORT_DAY = RateLimit("export-day", 5, DAY / 5)  # copies of “my data”, per account
 
-# The help desk, for each agent: the bucket is of one day of the calendar, in which next to nothing comes back.
-DESK_SEARCH = RateLimit("desk-search", 300, DAY / 3)
-DESK_FOUND = RateLimit("desk-found", 1500, 90 * MINUTE)  # pages of what was found: each search five times
-DESK_UNMASK = RateLimit("desk-unmask", 20, DAY)
-DESK_RECOVERY = RateLimit("desk-recovery", 60, DAY)
-DESK_LOOK = RateLimit("desk-look", 1, DAY)  # of one agent at one person: how often it is told
+# The help desk, for each agent.
+DESK_SEARCH = of_a_day("desk-search", 300)
+DESK_FOUND = of_a_day("desk-found", 1500)  # pages of what was found: each search five times
+DESK_UNMASK = of_a_day("desk-unmask", 20)
+DESK_RECOVERY = of_a_day("desk-recovery", 60)
+DESK_LOOK = of_a_day("desk-look", 1)  # of one agent at one person: how often it is told
 EXPORT_ROWS = RateLimit("export-rows", 200_000, DAY / 200_000)  # people in the lists that one agent takes away
 # Codes that are handed over, per agent: slips of a large school in a day, and class codes as a teacher needs them.
 SLIPS_DAY = RateLimit("slips-day", 2000, DAY / 2000)
