@@ -61,16 +61,11 @@ def matching(person_id: int, kind: str, typed: str, now: datetime) -> Contact | 
 
 def receiving(person_ids: Collection[int], now: datetime) -> dict[int, list[Contact]]:
     """The contacts of these people that hear of what happens, oldest first; who has none is missing."""
+    rows = sql.find(", ".join(_COLUMNS), "people_contact", "person_id", person_ids) if person_ids else ()
+    held = [contact for contact in map(_of_row, rows) if contact.receives(now)]
     found: dict[int, list[Contact]] = {}
-    for some in sql.parts(sorted(person_ids)):
-        rows = sql.rows(
-            f"SELECT {', '.join(_COLUMNS)} FROM people_contact WHERE person_id IN ({sql.placeholders(len(some))}) "
-            "AND state = 'proved' AND (ends_at IS NULL OR ends_at > %s) ORDER BY id",
-            (*some, sql.at(now)),
-        )
-        for one in _decrypted(map(_of_row, rows)):
-            if one.receives(now):
-                found.setdefault(one.person_id, []).append(one)
+    for contact in _decrypted(sorted(held, key=lambda one: one.pk)):
+        found.setdefault(contact.person_id, []).append(contact)
     return found
 
 
@@ -89,11 +84,10 @@ def proved_kinds(person_ids: Sequence[int], *, now: datetime) -> dict[int, set[s
 def reached_by(person_ids: Collection[int], *, now: datetime) -> dict[int, dict[str, Contact]]:
     """Of each of these people, by kind, the contact that messages go to: one that counts before one that waits, then
     the oldest."""
-    rows = sql.find(", ".join(_COLUMNS), "people_contact", "person_id", person_ids) if person_ids else ()
-    held = [contact for contact in map(_of_row, rows) if contact.receives(now)]
     found: dict[int, dict[str, Contact]] = {}
-    for contact in _decrypted(sorted(held, key=lambda one: (one.waits(now), one.pk))):
-        found.setdefault(contact.person_id, {}).setdefault(contact.kind, contact)
+    for person_id, held in receiving(person_ids, now).items():
+        for contact in sorted(held, key=lambda one: one.waits(now)):
+            found.setdefault(person_id, {}).setdefault(contact.kind, contact)
     return found
 
 
