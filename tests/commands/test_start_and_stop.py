@@ -167,6 +167,8 @@ def test_a_demo_that_is_ended_while_it_starts_leaves_nobody(tmp_path):
             until(lambda demo=demo, parts=parts: len(demo.others()) >= parts, PATIENCE, "no part was started")
             done = installation.massar("demo", "--port", str(port))
             assert done.returncode == 2 and f"Port {port} is taken" in done.stderr
+            refused_in_one_sentence(installation.massar("demo", "--reset"), "stop it first")
             os.kill(demo.process.pid, sent)
             demo.process.wait(SOON)
             demo.ends()
+    assert installation.massar("demo", "--reset").returncode == 0 and not (tmp_path / "var" / "demo").exists()

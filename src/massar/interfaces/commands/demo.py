@@ -2,6 +2,7 @@
 
 import argparse
 import contextlib
+import fcntl
 import http.client
 import os
 import shutil
@@ -58,10 +59,7 @@ def prepare(options: argparse.Namespace) -> int | None:
     """The demo brings its own settings: this machine only, its own keys, its own providers."""
     folder = _folder()
     if options.reset:
-        if folder.exists():
-            shutil.rmtree(folder)
-        print(f"The demo's data under {os.path.relpath(folder)} are gone.")
-        return 0
+        return _empty(folder)
     for name in (signal.SIGTERM, signal.SIGHUP):
         if signal.getsignal(name) is not signal.SIG_IGN:
             signal.signal(name, signal.default_int_handler)
@@ -70,6 +68,8 @@ def prepare(options: argparse.Namespace) -> int | None:
     except web_server.PortTaken as sentence:
         print(f"{sentence} With make: `make demo PORT={options.port + 1}`.", file=sys.stderr)
         return 2
+    private_files.make_folder(folder)
+    fcntl.flock(os.open(folder, os.O_RDONLY), fcntl.LOCK_SH)  # until this process ends: nobody empties it meanwhile
     options.smtp_port, options.sms_port = ports_from(options.port + 1 + SAMPLES, 2)
     os.environ |= {
         "MASSAR_MODE": "demo", "MASSAR_PUBLIC_URL": f"http://localhost:{options.port}", "MASSAR_VAR": str(folder),
@@ -84,6 +84,20 @@ def prepare(options: argparse.Namespace) -> int | None:
         subprocess.run(command, check=True, env=sample_environment())
         os.environ["MASSAR_CONFIG"] = str(folder / "sites.toml")
     return None
+
+
+def _empty(folder: Path) -> int:
+    with contextlib.suppress(FileNotFoundError):
+        held = os.open(folder, os.O_RDONLY)
+        try:
+            fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            print("The demo is running: stop it first, with Ctrl-C where it was started.", file=sys.stderr)
+            return 2
+        shutil.rmtree(folder)
+        os.close(held)
+    print(f"The demo's data under {os.path.relpath(folder)} are gone.")
+    return 0
 
 
 def ports_from(first: int, count: int) -> list[int]:
@@ -103,7 +117,6 @@ def sample_environment() -> dict[str, str]:
 
 
 def run(options: argparse.Namespace) -> int:
-    private_files.make_folder(_folder())
     call_command("migrate", interactive=False, verbosity=0)
     private_files.restrict_to_owner(private_files.readable_by_others(Path(str(settings.DATABASES["default"]["NAME"]))))
     web_server.prepare_static()
