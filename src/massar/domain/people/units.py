@@ -57,6 +57,11 @@ def by_code(code: str) -> UnitFacts | None:
     return sql.select_one(UnitFacts, f"SELECT {_COLUMNS} FROM people_unit u WHERE u.code = %s", (code,))
 
 
+def by_typed_code(code: str) -> UnitFacts | None:
+    """By a code as people type it: small letters will do."""
+    return by_code(code) or by_code(code.upper())
+
+
 def with_above(codes: Collection[str]) -> dict[str, UnitFacts]:
     """The units of these codes and all above them, open or not, by code."""
     found: dict[int, UnitFacts] = {}

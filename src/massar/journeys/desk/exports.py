@@ -73,7 +73,7 @@ def ask(
     agent: Agent, *, code: str, who: str, ending: str, reason: str, language: str, now: datetime
 ) -> Export | Problems | TooManyAttempts:
     """Register a list, which a worker then makes."""
-    unit = people.units.by_code(code) or people.units.by_code(code.upper())
+    unit = people.units.by_typed_code(code)
     found = scope(agent.roles, unit, who, now=now) if unit else None
     if unit is None or found is None:
         return Problems({"code": [Problem("export_unit")]})

@@ -59,7 +59,7 @@ def classes(of: people.units.UnitFacts, *, now: datetime) -> list[people.units.U
 
 def by_code(agent: Agent, code: str, right: rights.Right, *, now: datetime) -> people.units.UnitFacts | None:
     """The class or establishment of that code, if it is the agent's; None for any other. Small letters will do."""
-    unit = people.units.by_code(code) or people.units.by_code(code.upper())
+    unit = people.units.by_typed_code(code)
     found = branch(agent, unit.id, right, now=now) if unit else None
     return found.unit if found else None
 
