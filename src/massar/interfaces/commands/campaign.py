@@ -140,7 +140,7 @@ def _print(one: CampaignFacts, now: datetime) -> None:
         ends = manage.ends_at(one, now=now)
         print(f"  Done            {one.done} of {one.people}, {manage.rate(one, now=now):.0f} an hour", end="")
         print(f", until about {local_time.stamp(ends)}" if ends else "")
-        if one.state == State.RUNNING and (held := carry_out.held_by(one, now=now)):
+        if held := carry_out.held_by(one, now=now):
             print(f"  Waits for       {HELD[held]}")
     if one.kind == Kind.CHANGE and one.started_at:
         print(f"  Still to change {credentials.passwords.still_due(one.id)}")

@@ -152,10 +152,12 @@ def _addressed(one: CampaignFacts, found: Sequence[people.selection.Reachable], 
 
 
 def held_by(one: CampaignFacts, *, now: datetime) -> str:
-    """What a campaign that runs waits for: 'season', 'queue', 'budget', or '' for nothing but its pace."""
+    """What a campaign at work waits for: 'season', 'queue', 'budget', or '' for nothing but its pace."""
+    if one.state not in (State.COUNTING, State.RUNNING):
+        return ""
     if season.current(now).until:
         return "season"
-    if one.kind == Kind.CHANGE:
+    if one.state == State.COUNTING or one.kind == Kind.CHANGE:
         return ""
     if _queue_is_full():
         return "queue"

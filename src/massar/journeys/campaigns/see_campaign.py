@@ -6,7 +6,6 @@ from typing import NamedTuple
 from massar.domain.campaigns.api import CampaignFacts, Kind, State
 from massar.domain.credentials import api as credentials
 from massar.domain.people import api as people
-from massar.journeys import season
 from massar.journeys.campaigns import carry_out, manage
 
 
@@ -50,11 +49,5 @@ def look(one: CampaignFacts, *, viewer: int, now: datetime) -> CampaignSeen:
         rate=manage.rate(one, now=now), ends=manage.ends_at(one, now=now),
         due=credentials.passwords.still_due(one.id) if one.kind == Kind.CHANGE and one.started_at else 0,
         acts=tuple(act for act in acts if not (waits and act == "approve")), waits=waits,
-        held=_held(one, now),
+        held=carry_out.held_by(one, now=now),
     )  # fmt: skip
-
-
-def _held(one: CampaignFacts, now: datetime) -> str:
-    if one.state == State.COUNTING:
-        return "season" if season.current(now).until else ""
-    return carry_out.held_by(one, now=now) if one.state == State.RUNNING else ""
