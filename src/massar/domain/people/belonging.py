@@ -14,18 +14,13 @@ from massar.domain.people.models import Belonging
 
 Kind = Belonging.Kind
 TODAY, _OPEN = units.HOLDS.format("b"), units.HOLDS.format("u")
-# From the units of a person up to the top: (unit, kind of belonging). Takes the person and the day six times.
-ABOVE = f"""WITH RECURSIVE above(id, kind) AS (
-SELECT b.unit_id, b.kind FROM people_belonging b JOIN people_unit u ON u.id = b.unit_id
-WHERE b.person_id = %s AND {TODAY} AND {_OPEN}
-UNION SELECT u.id, above.kind FROM above JOIN people_unit c ON c.id = above.id
-JOIN people_unit u ON u.id = c.parent_id WHERE {_OPEN})"""
-# The same of many people, each row with its person. Takes the people, and the day six times.
+# From the units of people up to the top: (person, unit, kind of belonging). Takes the people, and the day six times.
 ABOVE_EACH = f"""WITH RECURSIVE above(person_id, id, kind) AS (
 SELECT b.person_id, b.unit_id, b.kind FROM people_belonging b JOIN people_unit u ON u.id = b.unit_id
 WHERE b.person_id IN ([people]) AND {TODAY} AND {_OPEN}
 UNION SELECT above.person_id, u.id, above.kind FROM above JOIN people_unit c ON c.id = above.id
 JOIN people_unit u ON u.id = c.parent_id WHERE {_OPEN})"""
+ABOVE = ABOVE_EACH.replace("[people]", "%s")  # of one
 # The unit that is a person's own on a day, in a statement where `p` is the person. Takes the day twice.
 MAIN = f"SELECT b.unit_id FROM people_belonging b WHERE b.person_id = p.id AND {TODAY} ORDER BY b.kind, b.since LIMIT 1"
 
