@@ -175,8 +175,13 @@ def charge(
 ) -> TooManyAttempts | None:
     """Take one unit of what the agent may do in a day of the calendar; TooManyAttempts until the next. of: for what
     else apart from the agent it is counted."""
-    spent = limits.consume([limit.bucket(agent.person.id, _day(now).isoformat(), *of)], now=now)
+    spent = limits.consume([of_day(limit, agent.person.id, now, *of)], now=now)
     return TooManyAttempts(local_time.next_day(now)) if spent else None
+
+
+def of_day(limit: limits.RateLimit, owner: int | None, now: datetime, *of: object) -> limits.Bucket:
+    """What that agent, or that branch, may do in a day of the calendar, by whichever page it is done."""
+    return limit.bucket(owner, _day(now), *of)
 
 
 def record(

@@ -181,7 +181,7 @@ def confirm(
     with transaction.atomic():
         if not agents.hold(agent, seen.person.id, now=now):
             return Gone()
-        spent = _charge(agent, seen, [_of_day(limits.rate_limits.CONFIRM_AGENT, agent.person.id, now)], now)
+        spent = _charge(agent, seen, [agents.of_day(limits.rate_limits.CONFIRM_AGENT, agent.person.id, now)], now)
         if spent:
             return spent
         if not desk.cases.approve(case.id, second_id=agent.person.id, role=str(permission.by), now=now):
@@ -224,7 +224,7 @@ def decline(*, agent: Agent, number: str, reason: str, now: datetime) -> Done | 
         return seen
     if seen is None or seen.case.state not in (State.OPEN, State.PROPOSED):
         return Gone()
-    spent = _charge(agent, seen, [_of_day(limits.rate_limits.DECLINE_AGENT, agent.person.id, now)], now)
+    spent = _charge(agent, seen, [agents.of_day(limits.rate_limits.DECLINE_AGENT, agent.person.id, now)], now)
     if spent:
         return spent
     if not desk.cases.refuse(seen.case, now=now):
@@ -306,7 +306,7 @@ def _read_guardian(
 ) -> dict[str, str] | Problems | TooManyAttempts:
     """Charged before anybody is looked up: an agent who asks whose numbers these are is stopped, and stands in the
     log."""
-    spent = _charge(agent, seen, [_of_day(limits.rate_limits.GUARDIAN_NAMED, agent.person.id, now)], now)
+    spent = _charge(agent, seen, [agents.of_day(limits.rate_limits.GUARDIAN_NAMED, agent.person.id, now)], now)
     if spent:
         return spent
     typed = link_guardian.read(agent, seen.person, named, now=now)
@@ -331,17 +331,13 @@ def _charge(agent: Agent, seen: Seen, buckets: Sequence[limits.Bucket], now: dat
 def _of_proposing(agent: Agent, proposal: desk.Proposal, now: datetime) -> list[limits.Bucket]:
     rates = limits.rate_limits
     if proposal.kind == Kind.PASSWORD:
-        return [_of_day(rates.APPROVE_AGENT, agent.person.id, now)]
+        return [agents.of_day(rates.APPROVE_AGENT, agent.person.id, now)]
     if proposal.kind == Kind.FACTOR:
-        return [_of_day(rates.LOSS_AGENT, agent.person.id, now)]
+        return [agents.of_day(rates.LOSS_AGENT, agent.person.id, now)]
     each, all_of_branch = rates.REPLACE_AGENT, rates.REPLACE_BRANCH
     if proposal.kind == Kind.GUARDIAN:
         each, all_of_branch = rates.LINK_AGENT, rates.LINK_BRANCH
-    return [_of_day(each, agent.person.id, now), _of_day(all_of_branch, proposal.branch_id, now)]
-
-
-def _of_day(limit: limits.RateLimit, owner: int | None, now: datetime) -> limits.Bucket:
-    return limit.bucket(owner, local_time.local(now).date())
+    return [agents.of_day(each, agent.person.id, now), agents.of_day(all_of_branch, proposal.branch_id, now)]
 
 
 def _add_contact(seen: Seen, browser: Browser, now: datetime) -> TooManyAttempts | None:
