@@ -90,6 +90,13 @@ def test_every_bucket_fills_again_some_day():
         assert timedelta(0) < limit.refill * limit.burst <= timedelta(days=101), limit.name
 
 
+def test_only_wrong_tries_and_the_desk_are_remembered_for_more_than_a_day():
+    """As the page of one's own data says."""
+    desk = ("desk-", "replace-", "loss-", "link-", "unlink-", "guardian-", "approve-", "decline-", "confirm-")
+    longer = [limit.name for limit in KNOWN if limit.refill * limit.burst > DAY]
+    assert [name for name in longer if not name.endswith("-consecutive") and not name.startswith(desk)] == []
+
+
 def test_several_units_are_consumed_and_refunded_together():
     two = THREE.bucket("a", units=2)
     assert consume(two) is None and remaining(two) == [1]
