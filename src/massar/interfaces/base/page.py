@@ -28,6 +28,10 @@ _CSP = (
     "default-src 'none'; script-src 'self'; style-src 'self'; font-src 'self'; img-src 'self'; connect-src 'self'; "
     "frame-src 'self'; form-action {}; base-uri 'none'; frame-ancestors 'none'"
 )
+FILES = {
+    "csv": "text/csv; charset=utf-8", "json": "application/json", "pdf": "application/pdf",
+    "xlsx": "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
+}  # fmt: skip
 HEADERS = {
     "Content-Security-Policy": _CSP.format("'self'"), "X-Content-Type-Options": "nosniff", "X-Frame-Options": "DENY",
     "Referrer-Policy": "same-origin", "Cross-Origin-Opener-Policy": "same-origin",
@@ -106,6 +110,13 @@ def redirect_to_logout_status(
     response = redirect_to("everywhere")
     recent = RecentLogout(signed_in.person.id, now, signed_in.session.id, True, requester, confirmed)
     cookies.write_recent_logout(response, recent)
+    return response
+
+
+def file(content: bytes, name: str, *, inline: bool = False) -> HttpResponse:
+    """A file of that name, whose ending tells its type: to be kept, or inline, to be looked at."""
+    response = HttpResponse(content, content_type=FILES[name.rpartition(".")[2]])
+    response["Content-Disposition"] = f'{"inline" if inline else "attachment"}; filename="{name}"'
     return response
 
 

@@ -253,9 +253,7 @@ def receipt(request: Request, agent: Agent, number: str) -> HttpResponse:
         return errors.render_error(request, 429, wait_until=found.until)
     with translation.override(found.person.language):
         content = pdf.render("receipt.typ", _on_paper(found, request.now))
-    response = HttpResponse(content, content_type="application/pdf")
-    response["Content-Disposition"] = f'inline; filename="massar-{found.case.shown}.pdf"'
-    return response
+    return page.file(content, f"massar-{found.case.shown}.pdf", inline=True)
 
 
 def _on_paper(found: watch_cases.CaseReceipt, now: datetime) -> dict[str, object]:

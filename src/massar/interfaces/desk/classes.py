@@ -47,9 +47,7 @@ def sheet(request: Request, agent: Agent, unit_id: int) -> HttpResponse:
     """The class on paper: names, user names, who has a password. No code."""
     at, pupils = _class(request, agent, unit_id)
     content = pages.print_class(at, pupils, language=request.language, now=request.now)
-    response = HttpResponse(content, content_type="application/pdf")
-    response["Content-Disposition"] = f'inline; filename="massar-class-{at.id}.pdf"'
-    return response
+    return page.file(content, f"massar-class-{at.id}.pdf", inline=True)
 
 
 def _class(request: Request, agent: Agent, unit_id: int) -> tuple[units.UnitFacts, list[see_class.Pupil]]:

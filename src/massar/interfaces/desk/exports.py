@@ -6,7 +6,6 @@ from django.views.decorators.http import require_http_methods, require_safe
 
 from massar.interfaces.base import form_fields, page
 from massar.interfaces.base.request import Request
-from massar.interfaces.desk import figures
 from massar.interfaces.desk.guard import exporters_only
 from massar.journeys.desk import exports as desk_exports
 from massar.journeys.desk.agents import LONGEST_REASON, Agent
@@ -64,6 +63,4 @@ def file(request: Request, agent: Agent, uid: str) -> HttpResponse:
     if found is None:
         raise Http404
     one, pieces = found
-    response = HttpResponse(b"".join(pieces), content_type=figures.TYPES[one.ending])
-    response["Content-Disposition"] = f'attachment; filename="massar-{one.number}.{one.ending}"'
-    return response
+    return page.file(b"".join(pieces), f"massar-{one.number}.{one.ending}")

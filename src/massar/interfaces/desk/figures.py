@@ -23,8 +23,6 @@ COLUMNS = (
     "code", "unit", "people", "activated", "never", "one", "two", "recoveries", "median", "emails", "texts", "segments",
     "cost",
 )  # fmt: skip
-TYPES = {"csv": "text/csv; charset=utf-8",
-         "xlsx": "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"}  # fmt: skip
 
 
 @require_safe
@@ -42,11 +40,10 @@ def figures(request: Request, agent: Agent) -> HttpResponse:
 @figures_only
 def export(request: Request, agent: Agent, kind: str) -> HttpResponse:
     """The table as a file that no spreadsheet is harmed by: the branch itself first."""
-    if kind not in TYPES:
+    if kind not in ("csv", "xlsx"):
         raise Http404
     seen, _ = _seen(request, agent)
     header = [t(f"figures.{column}") for column in COLUMNS]
-    name = f"massar-{seen.own.unit.code}.{kind}"
     if kind == "xlsx":
         file = io.BytesIO()
         sheets.write_xlsx(
@@ -57,8 +54,7 @@ def export(request: Request, agent: Agent, kind: str) -> HttpResponse:
         text = io.StringIO(newline="")
         sheets.write_csv(text, header, _cells(seen, request.language))
         content = text.getvalue().encode("utf-8-sig")
-    disposition = f'attachment; filename="{name}"'
-    return HttpResponse(content, content_type=TYPES[kind], headers={"Content-Disposition": disposition})
+    return page.file(content, f"massar-{seen.own.unit.code}.{kind}")
 
 
 def _seen(request: Request, agent: Agent) -> tuple[FiguresSeen, str]:

@@ -19,7 +19,6 @@ from massar.domain.sessions import api as sessions
 from massar.interfaces.base import cookies, page, rsgi
 from massar.interfaces.base.jinja import t
 from massar.interfaces.base.request import Request
-from massar.interfaces.desk import figures
 from massar.interfaces.desk.guard import ministry_only
 from massar.journeys.desk import lists as desk_lists
 from massar.journeys.desk.agents import Agent
@@ -114,9 +113,7 @@ def report(request: Request, agent: Agent, job: Job) -> HttpResponse:
     found = desk_lists.report(job)
     if not found or request.now >= list_jobs.kept_until(job):
         raise Http404
-    response = HttpResponse(found, content_type=figures.TYPES["xlsx"])
-    response["Content-Disposition"] = f'attachment; filename="massar-{job.uid[:6]}.xlsx"'
-    return response
+    return page.file(found, f"massar-{job.uid[:6]}.xlsx")
 
 
 def _moved(request: Request, agent: Agent, job: Job, outcome: object) -> HttpResponse:

@@ -98,10 +98,7 @@ def _print(
     chosen, reason = form.cleaned_data["language"], form.cleaned_data["reason"]
     content = pages.print_slips(printing.slips, language="" if chosen == "own" else chosen)
     print_slips.finish(printing, agent=agent, reason=reason, now=request.now)
-    response = HttpResponse(content, content_type="application/pdf")
-    response["Content-Disposition"] = f'attachment; filename="massar-slips-{printing.batch_id}.pdf"'
-    response["Cache-Control"] = "no-store"
-    return response
+    return page.file(content, f"massar-slips-{printing.batch_id}.pdf")
 
 
 @require_http_methods(["GET", "HEAD", "POST"])

@@ -90,7 +90,7 @@ def _as_json(export: DataCopy) -> HttpResponse:
     most = _words("data.most_refusals", count=personal_data.MOST_REFUSALS)
     told = {"account": export.person.login, "made_at": export.made_at, "note": most, "kept": kinds}
     text = json.dumps(told, ensure_ascii=False, indent=1, default=lambda value: value.isoformat())
-    return _attached(text.encode(), "application/json", "json", export.made_at)
+    return page.file(text.encode(), f"massar-data-{export.made_at:%Y-%m-%d}.json")
 
 
 def _as_pdf(request: Request, export: DataCopy) -> HttpResponse:
@@ -109,7 +109,7 @@ def _as_pdf(request: Request, export: DataCopy) -> HttpResponse:
             )),
         },
     }  # fmt: skip
-    return _attached(pdf.render("my_data.typ", told), "application/pdf", "pdf", export.made_at)
+    return page.file(pdf.render("my_data.typ", told), f"massar-data-{export.made_at:%Y-%m-%d}.pdf")
 
 
 def _kind(section: Section, language: str) -> dict[str, object]:
@@ -154,10 +154,3 @@ def _words(message_id: str, **args: object) -> str:
 def _apart(text: str) -> str:
     """Keep it from turning with the sentence around it (UAX #9: first strong isolate)."""
     return f"\u2066{text}\u2069" if text.isascii() else f"\u2068{text}\u2069"
-
-
-def _attached(content: bytes, kind: str, ending: str, made_at: datetime) -> HttpResponse:
-    response = HttpResponse(content, content_type=kind)
-    response["Content-Disposition"] = f'attachment; filename="massar-data-{made_at:%Y-%m-%d}.{ending}"'
-    response["Cache-Control"] = "no-store"
-    return response
