@@ -45,6 +45,7 @@ class Seen:
     opened_at: datetime
     state: str = "open"
     proposer: str = ""
+    confirmer: str = ""
     together: bool = False
     approved_at: datetime | None = None
 
@@ -121,6 +122,10 @@ class Cases(RuleBasedStateMachine):
         """Whether something may still be decided about it."""
         return bool(seen and seen.state in ("open", "proposed") and self.now - seen.opened_at < LIFE)
 
+    def deciders_stand(self, seen: Seen) -> bool:
+        """Whether both agents of an approved case still have their roles."""
+        return not self.model.revoked & {seen.proposer, seen.confirmer}
+
     def everything_ends(self) -> None:
         """What goes on at the desk ends with a new password, and with a freeze."""
         for seat in self.seats.values():
@@ -175,7 +180,7 @@ class Cases(RuleBasedStateMachine):
             assert isinstance(done, Problems)
         else:
             assert done == Done()
-            seen.state, seen.approved_at = "approved", self.now
+            seen.state, seen.confirmer, seen.approved_at = "approved", name, self.now
 
     @precondition(lambda self: any(seat.case for seat in self.seats.values()))
     @rule(who=SEATS, by=st.sampled_from(["person", "agent"]))
@@ -196,7 +201,7 @@ class Cases(RuleBasedStateMachine):
         seat = self.seats[who]
         done = open_case.go_on(browser=seat.browser, now=self.now)
         in_time = seat.case and seat.case.state == "approved" and self.now - seat.case.approved_at < LIFE
-        if in_time and not self.model.frozen:
+        if in_time and not self.model.frozen and self.deciders_stand(seat.case):
             assert isinstance(done, MustChangePassword), done
             for other in self.seats.values():
                 other.change = None
@@ -218,7 +223,7 @@ class Cases(RuleBasedStateMachine):
         )
         if isinstance(entered, SessionOpened):
             Cases.changed += 1
-            assert seat.case.state == "approved", "each case pays once"
+            assert seat.case.state == "approved" and self.deciders_stand(seat.case), "each case pays once"
             self.model.password, self.model.changes, seat.case.state = new, self.model.changes + 1, "done"
             self.everything_ends()
         else:
